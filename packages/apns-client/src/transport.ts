@@ -1,0 +1,119 @@
+import type { NotificationColumns } from '@pushfleet/apns-wire';
+
+// The one interface between a worker and a gateway, whichever protocol stands behind it.
+//
+// Terminology:
+// - run: notifications handed over together, as columns. The transport refers to them by position.
+// - settle: reach an outcome. Every position of a run gets exactly one settling call on its sink:
+//   accepted, rejected, retryable, uncertain, expired or unprocessed.
+// - unprocessed: never reached the gateway, or the gateway discarded it: resending is safe.
+// - uncertain: the connection died under it, so nobody can know.
+//
+// Calls speak of ranges, half-open: [from, to). At hundreds of thousands of notifications a second there is no
+// room for a promise, a timer or an object per notification.
+
+export type Certainty = 'proved' | 'presumed';
+
+/** What the gateway said of a notification that it did not take. */
+export interface GatewayAnswer {
+  /** Stable kebab-case name on binary (`invalid-token`), Apple's own reason on HTTP/2 (`BadDeviceToken`). */
+  readonly reason: string;
+  /** Binary status byte (PROTOCOL section 1) or HTTP status (section 4). */
+  readonly status: number;
+  /** The token itself is bad for this app and environment: evidence against the device. */
+  readonly tokenInvalid: boolean;
+  /** When APNs found the token gone, epoch milliseconds (410 only). */
+  readonly unregisteredAtMs?: number;
+  /** How long the gateway asks to wait before the next try, milliseconds. */
+  readonly retryAfterMs?: number;
+}
+
+/** Receives what becomes of a run. Implementations must not throw. */
+export interface OutcomeSink {
+  /** Handed to the socket. Informational, may be repeated for a position that is replayed. */
+  written(from: number, to: number): void;
+  accepted(from: number, to: number, certainty: Certainty): void;
+  /** Final: the gateway will never take it. */
+  rejected(position: number, answer: GatewayAnswer): void;
+  /** The gateway had trouble with it: may be tried again later, bounded. */
+  retryable(position: number, answer: GatewayAnswer): void;
+  uncertain(from: number, to: number, cause: ConnectionEnd): void;
+  /** Its expiration passed before it was written. */
+  expired(from: number, to: number): void;
+  /** Handed back without doubt: the transport closes, or is paused. */
+  unprocessed(from: number, to: number): void;
+}
+
+export interface NotificationRun {
+  readonly columns: NotificationColumns;
+  readonly sink: OutcomeSink;
+  /** Facts that only HTTP/2 sends; absent on binary. */
+  readonly http2?: Http2Columns;
+}
+
+/** Per-notification request headers of HTTP/2 (PROTOCOL section 4); a single value stands for all. */
+export interface Http2Columns {
+  readonly pushType: string | readonly string[];
+  readonly collapseId: string | null | readonly (string | null)[];
+  /** The lower-case UUID of position `p`. */
+  apnsId(position: number): string;
+}
+
+/** Why a connection ended; a closed set, usable as a metric label. */
+export const connectionEnds = [
+  'error-response',
+  'gateway-closed',
+  'reset',
+  'write-error',
+  'write-stalled',
+  'connect-failed',
+  'tls-failed',
+  'credential-refused',
+  'rotated',
+  'idle',
+  'drained',
+  'protocol-violation',
+  'goaway',
+  'ping-timeout',
+] as const;
+export type ConnectionEnd = (typeof connectionEnds)[number];
+
+export type TransportState =
+  /** No connection: none needed yet, or closed after idleness. */
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'connecting'; readonly attempt: number }
+  | { readonly kind: 'open'; readonly connections: number }
+  /** The last attempt failed; the next is at `untilMs`, epoch milliseconds. */
+  | { readonly kind: 'backing-off'; readonly untilMs: number; readonly cause: string }
+  /** Credential or topic trouble: nothing is sent until a probe succeeds. */
+  | { readonly kind: 'paused'; readonly reason: string; readonly sinceMs: number }
+  | { readonly kind: 'closed' };
+
+/** What happens inside, for metrics and logs. Every method is optional; a throwing observer breaks nothing. */
+export interface TransportObserver {
+  stateChanged?(state: TransportState): void;
+  connectionOpened?(connectionId: string): void;
+  connectionClosed?(connectionId: string, end: ConnectionEnd, lifetimeMs: number): void;
+  errorResponse?(connectionId: string, status: number): void;
+  replayed?(notifications: number): void;
+  uncertain?(notifications: number, cause: ConnectionEnd): void;
+}
+
+export interface Transport {
+  readonly state: TransportState;
+  /** How many more notifications may be handed over now; 0 or less: take no job. */
+  readonly room: number;
+  /** Notifications handed over and not yet settled. */
+  readonly inFlight: number;
+  /** Called whenever `room` rises from 0 or less, or the state changes. */
+  onRoom(listener: () => void): void;
+  /** Hands over a whole run. Order within the run is kept on each connection. */
+  submit(run: NotificationRun): void;
+  /**
+   * Stops taking runs, settles what is in flight with a proof where the protocol has one, hands back the rest as
+   * `unprocessed` (never written) or `uncertain` (written, unproved at the deadline), and closes.
+   */
+  drain(deadlineMs: number): Promise<void>;
+  /** Closes at once; everything unsettled comes back as `uncertain` or `unprocessed`. */
+  destroy(): void;
+}

@@ -1,0 +1,1 @@
+export type { NotificationColumns } from './notification-columns.ts';
