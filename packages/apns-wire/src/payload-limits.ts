@@ -1,0 +1,11 @@
+/** Largest payload in UTF-8 bytes, by what carries it (PROTOCOL section 1). */
+export const payloadLimits = {
+  simple: 256,
+  enhanced: 256,
+  framed: 2048,
+  http2: 4096,
+  http2Voip: 5120,
+} as const;
+
+/** What carries a payload: a binary command, or HTTP/2 (VoIP pushes have a limit of their own there). */
+export type PayloadCarrier = keyof typeof payloadLimits;
