@@ -1,1 +1,111 @@
-export {};
+import { maxDeviceTokenBytes } from './binary/command.ts';
+import { ApnsWireError } from './errors.ts';
+
+declare const brand: unique symbol;
+
+/** A device token in the one form that is stored and compared: lower-case hex, 32 to 100 bytes. */
+export type DeviceToken = string & { readonly [brand]: 'DeviceToken' };
+
+export type DeviceTokenErrorCode =
+  | 'device-token-malformed'
+  | 'device-token-too-short'
+  | 'device-token-too-long';
+
+/** The text is no device token. The message says why, and never contains the text. */
+export class DeviceTokenError extends ApnsWireError {
+  override readonly name = 'DeviceTokenError';
+  declare readonly code: DeviceTokenErrorCode;
+
+  constructor(code: DeviceTokenErrorCode, reason: string) {
+    super(code, `device token: ${reason}`);
+  }
+}
+
+/** APNs has never issued a shorter one: less is a truncated token. */
+export const minDeviceTokenBytes = 32;
+
+export { maxDeviceTokenBytes };
+
+/**
+ * Reads a device token as it is found in the field: hex in either case, with spaces, in `<…>` as iOS before 13
+ * printed it, or base64 in either alphabet, padded or not.
+ *
+ * Text that is all hex digits is hex: 64 hex digits would also be base64 of 48 bytes, but of such bytes one in 10^29
+ * looks like hex. Hex with an odd number of digits is a truncated token, never base64.
+ *
+ * Throws `DeviceTokenError`.
+ */
+export function parseDeviceToken(text: string): DeviceToken {
+  if (usualToken.test(text)) return text as DeviceToken;
+  const trimmed = text.trim();
+  if (trimmed === '') throw new DeviceTokenError('device-token-malformed', 'is empty');
+  if (/^\{ ?length ?=/.test(trimmed)) {
+    throw new DeviceTokenError(
+      'device-token-malformed',
+      'is the description that iOS 13 and later prints, with bytes left out; send the bytes themselves',
+    );
+  }
+  const bracketed = trimmed.startsWith('<') && trimmed.endsWith('>');
+  const digits = (bracketed ? trimmed.slice(1, -1) : trimmed).replace(/\s+/g, '');
+  if (hexDigits.test(digits)) return fromHex(digits);
+  if (!bracketed && (base64.test(trimmed) || base64url.test(trimmed))) return fromBase64(trimmed);
+  throw new DeviceTokenError('device-token-malformed', 'is neither hex nor base64');
+}
+
+/** The token of these bytes, such as a feedback tuple's. Throws `DeviceTokenError` for a length that none has. */
+export function deviceTokenFromBytes(bytes: Uint8Array): DeviceToken {
+  checkLength(bytes.length);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex') as DeviceToken;
+}
+
+/** The bytes that go on the wire. */
+export function deviceTokenBytes(token: DeviceToken): Buffer {
+  return Buffer.from(token, 'hex');
+}
+
+/** What logs may show of a token, or of a text that was meant as one: `740f…78ad`. */
+export function redactDeviceToken(text: string): string {
+  return text.length < 32 ? '…' : `${text.slice(0, 4)}…${text.slice(-4)}`;
+}
+
+const usualToken = /^[0-9a-f]{64}$/;
+const hexDigits = /^[0-9a-fA-F]*$/;
+const base64 = /^[A-Za-z0-9+/]+={0,2}$/;
+const base64url = /^[A-Za-z0-9_-]+={0,2}$/;
+
+function fromHex(digits: string): DeviceToken {
+  if (digits.length % 2 !== 0) {
+    throw new DeviceTokenError('device-token-malformed', `has ${digits.length} hex digits, an odd number`);
+  }
+  checkLength(digits.length / 2);
+  return digits.toLowerCase() as DeviceToken;
+}
+
+function fromBase64(text: string): DeviceToken {
+  // Node decodes what it can and skips the rest: only a text that comes out again was base64.
+  const bytes = Buffer.from(text, 'base64');
+  const unpadded = text.replace(/=+$/, '');
+  const padded = unpadded.length === text.length || text.length % 4 === 0;
+  const again = bytes
+    .toString(text.includes('-') || text.includes('_') ? 'base64url' : 'base64')
+    .replace(/=+$/, '');
+  if (again !== unpadded || !padded) {
+    throw new DeviceTokenError('device-token-malformed', 'is base64 cut short or with stray bits at its end');
+  }
+  return deviceTokenFromBytes(bytes);
+}
+
+function checkLength(bytes: number): void {
+  if (bytes < minDeviceTokenBytes) {
+    throw new DeviceTokenError(
+      'device-token-too-short',
+      `has ${bytes} bytes, at least ${minDeviceTokenBytes} are needed`,
+    );
+  }
+  if (bytes > maxDeviceTokenBytes) {
+    throw new DeviceTokenError(
+      'device-token-too-long',
+      `has ${bytes} bytes, at most ${maxDeviceTokenBytes} are allowed`,
+    );
+  }
+}

@@ -5,7 +5,12 @@ export type ApnsWireErrorCode =
   | 'frame-too-long'
   | 'token-too-long'
   // Values that the format has no room for.
-  | 'field-out-of-range';
+  | 'field-out-of-range'
+  | 'device-token-malformed'
+  | 'device-token-too-short'
+  | 'device-token-too-long'
+  | 'payload-invalid'
+  | 'payload-too-large';
 
 /** Base of every error this package throws. The message names the field and the reason, never a whole token. */
 export class ApnsWireError extends Error {

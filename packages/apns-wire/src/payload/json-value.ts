@@ -1,0 +1,55 @@
+import { invalid } from './payload-error.ts';
+
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
+export interface JsonObject {
+  readonly [key: string]: JsonValue | undefined;
+}
+
+/** Deeper nesting is a cycle or an attack; no payload of 4 KiB needs it. */
+const maxDepth = 64;
+
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+/** Text that UTF-8 can carry: a lone surrogate would arrive as another character. */
+export function checkText(field: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string') throw invalid(field, 'must be a string');
+  if (!value.isWellFormed()) throw invalid(field, 'has half a character (a lone surrogate)');
+}
+
+export function checkJsonObject(field: string, value: unknown): asserts value is JsonObject {
+  if (!isPlainObject(value)) throw invalid(field, 'must be an object');
+  checkJson(field, value, 0);
+}
+
+/**
+ * Accepts what JSON carries as it is. Refuses what JSON.stringify would change without a word: NaN to null, a Date to
+ * text, a function to nothing. A property that is undefined counts as absent.
+ */
+export function checkJson(field: string, value: unknown, depth: number): void {
+  if (value === null || typeof value === 'boolean') return;
+  if (typeof value === 'string') {
+    checkText(field, value);
+    return;
+  }
+  if (typeof value === 'number') {
+    if (!Number.isFinite(value)) throw invalid(field, `${value} is not a JSON number`);
+    return;
+  }
+  if (typeof value !== 'object') throw invalid(field, `${typeof value} is not a JSON value`);
+  if (depth === maxDepth) throw invalid(field, `is nested more than ${maxDepth} deep`);
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++)
+      checkJson(`${field}[${index}]`, value[index], depth + 1);
+  } else if (isPlainObject(value)) {
+    for (const key of Object.keys(value)) {
+      if (!key.isWellFormed()) throw invalid(field, 'has a key with half a character (a lone surrogate)');
+      if (value[key] !== undefined) checkJson(`${field}.${key}`, value[key], depth + 1);
+    }
+  } else {
+    throw invalid(field, 'must be a plain object');
+  }
+}

@@ -1,0 +1,156 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  DeviceTokenError,
+  deviceTokenBytes,
+  deviceTokenFromBytes,
+  parseDeviceToken,
+  redactDeviceToken,
+} from '../src/device-token.ts';
+
+const token = '740f4707bebcf74f9b7c25d48e3358945f6aa01da5ddb387462c7eaf61bb78ad';
+
+describe('a device token is read', () => {
+  test.each([
+    ['lower-case hex', token],
+    ['upper-case hex', token.toUpperCase()],
+    ['hex in mixed case', `740F${token.slice(4)}`],
+    ['hex with spaces', '740f4707 bebcf74f 9b7c25d4 8e335894 5f6aa01d a5ddb387 462c7eaf 61bb78ad'],
+    ['what iOS 12 prints', '<740f4707 bebcf74f 9b7c25d4 8e335894 5f6aa01d a5ddb387 462c7eaf 61bb78ad>'],
+    ['hex with white space around', `\n  ${token}\t`],
+    ['hex over two lines', `${token.slice(0, 32)}\r\n${token.slice(32)}`],
+    ['base64', 'dA9HB76890+bfCXUjjNYlF9qoB2l3bOHRix+r2G7eK0='],
+    ['base64 without padding', 'dA9HB76890+bfCXUjjNYlF9qoB2l3bOHRix+r2G7eK0'],
+    ['base64url', 'dA9HB76890-bfCXUjjNYlF9qoB2l3bOHRix-r2G7eK0='],
+    ['base64url without padding', 'dA9HB76890-bfCXUjjNYlF9qoB2l3bOHRix-r2G7eK0'],
+  ])('from %s', (_name, text) => {
+    expect(parseDeviceToken(text)).toBe(token);
+  });
+
+  test('from any spelling of any bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 32, maxLength: 100 }), (array) => {
+        const bytes = Buffer.from(array);
+        const hex = bytes.toString('hex');
+        for (const text of [hex, hex.toUpperCase(), `<${hex.match(/.{1,8}/g)!.join(' ')}>`]) {
+          expect(parseDeviceToken(text)).toBe(hex);
+        }
+        expect(parseDeviceToken(bytes.toString('base64'))).toBe(hex);
+        expect(parseDeviceToken(bytes.toString('base64url'))).toBe(hex);
+        expect(deviceTokenFromBytes(array)).toBe(hex);
+        expect(deviceTokenBytes(deviceTokenFromBytes(array))).toEqual(bytes);
+      }),
+    );
+  });
+
+  test('as hex when it could be base64 too', () => {
+    expect(parseDeviceToken('ab'.repeat(32))).toBe('ab'.repeat(32));
+    expect(deviceTokenBytes(parseDeviceToken('AB'.repeat(32)))).toHaveLength(32);
+  });
+
+  test('from a view into larger memory', () => {
+    expect(deviceTokenFromBytes(new Uint8Array(50).fill(1, 9, 41).subarray(9, 41))).toBe('01'.repeat(32));
+  });
+});
+
+describe('a text that is no device token is refused with the reason, and is not repeated in the message', () => {
+  test.each([
+    ['nothing', '', 'device-token-malformed', /is empty/],
+    ['only spaces', '  ', 'device-token-malformed', /is empty/],
+    ['empty brackets', '<>', 'device-token-too-short', /has 0 bytes/],
+    ['a digit missing', token.slice(1), 'device-token-malformed', /63 hex digits, an odd number/],
+    ['a byte missing', token.slice(2), 'device-token-too-short', /has 31 bytes, at least 32/],
+    ['101 bytes of hex', 'ab'.repeat(101), 'device-token-too-long', /has 101 bytes, at most 100/],
+    [
+      '101 bytes of base64',
+      Buffer.alloc(101, 0xff).toString('base64'),
+      'device-token-too-long',
+      /has 101 bytes/,
+    ],
+    [
+      '31 bytes of base64',
+      Buffer.alloc(31, 0xff).toString('base64'),
+      'device-token-too-short',
+      /has 31 bytes/,
+    ],
+    ['a digit that is none', `${token.slice(1)}!`, 'device-token-malformed', /neither hex nor base64/],
+    ['an opening bracket alone', `<${token}`, 'device-token-malformed', /neither hex nor base64/],
+    [
+      'base64 in brackets',
+      '<dA9HB76890+bfCXUjjNYlF9qoB2l3bOHRix+r2G7eK0=>',
+      'device-token-malformed',
+      /neither/,
+    ],
+    [
+      'base64 with a space for a plus',
+      'dA9HB76890 bfCXUjjNYlF9qoB2l3bOHRix r2G7eK0=',
+      'device-token-malformed',
+      /neither/,
+    ],
+    [
+      'both alphabets of base64',
+      'dA9HB76890+bfCXUjjNYlF9qoB2l3bOHRix-r2G7eK0=',
+      'device-token-malformed',
+      /neither/,
+    ],
+    [
+      'base64 with a character missing',
+      'dA9HB7689+bfCXUjjNYlF9qoB2l3bOHRix+r2G7eK0=',
+      'device-token-malformed',
+      /cut short/,
+    ],
+    [
+      'base64 with stray bits',
+      'dA9HB76890+bfCXUjjNYlF9qoB2l3bOHRix+r2G7eK1=',
+      'device-token-malformed',
+      /stray bits/,
+    ],
+    [
+      'what iOS 13 prints',
+      '{length = 32, bytes = 0x740f4707 bebcf74f 9b7c25d4 8e335894 ... 462c7eaf 61bb78ad }',
+      'device-token-malformed',
+      /description that iOS 13/,
+    ],
+  ])('%s', (_name, text, code, reason) => {
+    const error = caught(() => parseDeviceToken(text));
+    expect(error).toBeInstanceOf(DeviceTokenError);
+    expect(error).toMatchObject({ code, message: expect.stringMatching(reason) });
+    expect((error as Error).message).toMatch(/^device token: /);
+    if (text.trim() !== '') expect((error as Error).message).not.toContain(text.trim().slice(0, 12));
+  });
+
+  test('bytes of a length that no token has', () => {
+    expect(() => deviceTokenFromBytes(new Uint8Array(0))).toThrow(/has 0 bytes/);
+    expect(() => deviceTokenFromBytes(new Uint8Array(101))).toThrow(/has 101 bytes/);
+  });
+
+  test('any text gives a token or a typed error', () => {
+    const characters = fc.constantFrom(...'0123456789abcdefABCDEF<> =+/-_xyz');
+    fc.assert(
+      fc.property(fc.string({ unit: characters, maxLength: 220 }), (text) => {
+        try {
+          const parsed = parseDeviceToken(text);
+          expect(parsed).toMatch(/^([0-9a-f]{2}){32,100}$/);
+          expect(parseDeviceToken(parsed)).toBe(parsed);
+        } catch (error) {
+          expect(error).toBeInstanceOf(DeviceTokenError);
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
+test('logs see both ends of a token, and nothing of a short text', () => {
+  expect(redactDeviceToken(token)).toBe('740f…78ad');
+  expect(redactDeviceToken('secret')).toBe('…');
+});
+
+function caught(run: () => unknown): unknown {
+  try {
+    run();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('nothing was thrown');
+}
