@@ -1,0 +1,82 @@
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SupervisedProcess } from '../processes/supervised-process.ts';
+import { findProgram } from './find-program.ts';
+import { startOnFreePort } from './free-port.ts';
+import { createPrivateFolder } from './private-folder.ts';
+import { type RestartableServer, serverStartTimeoutMs, serverStopTimeoutMs } from './restartable-server.ts';
+
+export interface RedisProgramOptions {
+  /** Keeps an append-only file, so that the data survive `kill` and `restart`. Off by default. */
+  readonly aof?: boolean | undefined;
+  /** More lines for its configuration file, such as `cluster-enabled yes`. */
+  readonly configuration?: readonly string[] | undefined;
+}
+
+/** `redis-server` or `valkey-server` on the PATH. */
+export async function findRedisProgram(searchPath = process.env.PATH): Promise<string | undefined> {
+  return findProgram(['redis-server', 'valkey-server'], searchPath);
+}
+
+/** Starts a Redis of our own on a free port of 127.0.0.1, in a temporary folder of its own. */
+export async function openRedisProgram(
+  program: string,
+  options: RedisProgramOptions = {},
+): Promise<RestartableServer> {
+  const folder = await createPrivateFolder('redis');
+  // Without a password, any account of this machine could use the server to act as ours.
+  const password = randomBytes(18).toString('base64url');
+  const configurationFile = join(folder.path, 'redis.conf');
+
+  const start = async (port: number): Promise<SupervisedProcess<true>> => {
+    const lines = [
+      'bind 127.0.0.1',
+      `port ${port}`,
+      `dir "${folder.path}"`,
+      `requirepass ${password}`,
+      'daemonize no',
+      'save ""',
+      `appendonly ${options.aof === true ? 'yes' : 'no'}`,
+      // Queues must never lose a key to eviction (PROTOCOL section 5).
+      'maxmemory-policy noeviction',
+      ...(options.configuration ?? []),
+    ];
+    await writeFile(configurationFile, `${lines.join('\n')}\n`, { mode: 0o600 });
+    return SupervisedProcess.start({
+      name: program,
+      command: program,
+      args: [configurationFile],
+      cwd: folder.path,
+      readReady: (line) => (line.includes('eady to accept connections') ? true : undefined),
+      readyTimeoutMs: serverStartTimeoutMs,
+      stopTimeoutMs: serverStopTimeoutMs,
+      guard: folder.guard,
+    });
+  };
+
+  let running: { port: number; server: SupervisedProcess<true> };
+  try {
+    running = await startOnFreePort(start);
+  } catch (cause) {
+    await folder.remove();
+    throw cause;
+  }
+  const { port } = running;
+  let { server } = running;
+  return {
+    url: `redis://:${password}@127.0.0.1:${port}`,
+    description: `${program}, started privately on port ${port}`,
+    async kill() {
+      await server.kill();
+    },
+    async restart() {
+      await server.stop();
+      server = await start(port);
+    },
+    async stop() {
+      await server.stop();
+      await folder.remove();
+    },
+  };
+}

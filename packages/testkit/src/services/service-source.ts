@@ -1,0 +1,107 @@
+import { containerEngineAnswers } from './container-server.ts';
+
+// The one place that decides where tests, benchmarks and the demo take their Redis and Postgres from.
+//
+// 1. given: REDIS_URL or DATABASE_URL name a server. It is used gently: keys under a prefix of our own, a
+//    database of our own, both removed afterwards.
+// 2. a container by testcontainers, where an engine answers and has or gets the image; or
+// 3. a program on this machine, started privately: redis-server or valkey-server on the PATH, PostgreSQL from its
+//    npm package, else from the PATH.
+//
+// Tests try 2 before 3, so that everyone tests against the same versions. The demo tries 3 before 2, which is
+// quicker. PUSHFLEET_TEST_SERVICES=containers or =programs forces one of them.
+
+export type ServiceKind = 'given' | 'container' | 'program';
+
+export interface ServiceDecision<Server> {
+  readonly kind: ServiceKind;
+  readonly server: Server;
+}
+
+export interface ServiceWays<Server> {
+  /** What it is called in messages: `Redis`. */
+  readonly name: string;
+  /** The server that the environment names, if any. */
+  readonly givenUrl: string | undefined;
+  readonly useGiven: (url: string) => Promise<Server>;
+  readonly openContainer: () => Promise<Server>;
+  /** `undefined`: this machine has no such program. */
+  readonly openProgram: () => Promise<Server | undefined>;
+  /** What to do when no way leads anywhere, a whole sentence. */
+  readonly advice: string;
+}
+
+export interface DecisionOptions {
+  /** Which is tried first where both could be; containers by default. */
+  readonly prefer?: 'container' | 'program' | undefined;
+  /** Passes over the server that the environment names: for tests that kill it. */
+  readonly own?: boolean | undefined;
+  readonly env?: NodeJS.ProcessEnv | undefined;
+  /** Gets one line about what was decided, and why a better way was not open. Standard error by default. */
+  readonly say?: ((line: string) => void) | undefined;
+}
+
+/** No way to get a server; the message names the ways that would work. */
+export class NoServiceError extends Error {
+  override readonly name = 'NoServiceError';
+}
+
+/** Tries the ways in their order. */
+export async function provideService<Server extends { readonly description: string }>(
+  ways: ServiceWays<Server>,
+  options: DecisionOptions = {},
+): Promise<ServiceDecision<Server>> {
+  const env = options.env ?? process.env;
+  const say = options.say ?? ((line: string) => void process.stderr.write(`${line}\n`));
+  const decided = (kind: ServiceKind, server: Server): ServiceDecision<Server> => {
+    say(`${ways.name}: ${server.description}`);
+    return { kind, server };
+  };
+
+  if (ways.givenUrl !== undefined && options.own !== true)
+    return decided('given', await ways.useGiven(ways.givenUrl));
+
+  const forced = readForcedKind(env.PUSHFLEET_TEST_SERVICES);
+  const order =
+    forced !== undefined
+      ? [forced]
+      : options.prefer === 'program'
+        ? (['program', 'container'] as const)
+        : (['container', 'program'] as const);
+  const reasons: string[] = [];
+  for (const kind of order) {
+    if (kind === 'program') {
+      const server = await ways.openProgram();
+      if (server !== undefined) return decided('program', server);
+      reasons.push('no such program was found on this machine');
+      continue;
+    }
+    if (!(await containerEngineAnswers())) {
+      reasons.push('no container engine answers');
+      continue;
+    }
+    try {
+      return decided('container', await ways.openContainer());
+    } catch (cause) {
+      const reason = `a container engine answers, but no container could be had: ${cause instanceof Error ? cause.message : String(cause)}`;
+      reasons.push(reason);
+      say(`${ways.name}: ${reason}`);
+    }
+  }
+  throw new NoServiceError(`There is no ${ways.name}: ${reasons.join('; ')}. ${ways.advice}`);
+}
+
+function readForcedKind(value: string | undefined): 'container' | 'program' | undefined {
+  switch (value) {
+    case undefined:
+    case '':
+    case 'auto':
+      return undefined;
+    case 'containers':
+      return 'container';
+    case 'programs':
+      return 'program';
+    default:
+      throw new NoServiceError(`PUSHFLEET_TEST_SERVICES must be auto, containers or programs, not ${value}`);
+  }
+}
