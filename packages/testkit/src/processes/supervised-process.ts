@@ -1,9 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { type GuardSignal, ProcessGuard } from './process-guard.ts';
 
-export interface SupervisedProcessOptions<Ready> {
+export type OutputStream = 'stdout' | 'stderr';
+
+export interface SupervisedProcessOptions {
   /** What it is called in error messages. */
   readonly name: string;
   readonly command: string;
@@ -12,20 +15,14 @@ export interface SupervisedProcessOptions<Ready> {
   readonly cwd?: string | undefined;
   /** Runs it under another account; only root may. */
   readonly account?: { readonly uid: number; readonly gid: number } | undefined;
-  /** Looks at each line of standard output and standard error; anything but `undefined` means ready. */
-  readonly readReady: (line: string, stream: 'stdout' | 'stderr') => Ready | undefined;
-  /** How long it may take to become ready, milliseconds. */
-  readonly readyTimeoutMs: number;
-  /** What `stop` sends first. */
+  /** What `stop` sends first; SIGTERM by default. */
   readonly stopSignal?: 'SIGTERM' | 'SIGINT' | 'SIGQUIT';
   /** How long it may take to stop before SIGKILL, milliseconds. */
   readonly stopTimeoutMs: number;
-  /** What ends it when this process dies. */
+  /** What ends it when this process dies; KILL by default. */
   readonly guardSignal?: GuardSignal;
   /** The guard of a longer life, a restartable service's; without it the process gets a guard of its own. */
   readonly guard?: ProcessGuard;
-  /** Also gets every line, as it comes. */
-  readonly onLine?: ((line: string, stream: 'stdout' | 'stderr') => void) | undefined;
 }
 
 export interface ProcessExit {
@@ -33,62 +30,58 @@ export interface ProcessExit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** How much of its output is kept for error messages, lines. */
-const keptLines = 200;
+export interface OutputLine {
+  readonly text: string;
+  readonly stream: OutputStream;
+}
+
+/** How much of its output is kept, lines. */
+const keptLines = 1_000;
 
 /** How long its children may hold on to its output after it has exited, milliseconds. */
 const lastWordsMs = 5_000;
 
-/** A process did not become ready, or not in time. The message ends with its last lines. */
-export class ProcessStartError extends Error {
-  override readonly name = 'ProcessStartError';
-  readonly exit: ProcessExit | undefined;
+/** A process could not be started, or did not say what was waited for. The message ends with its last lines. */
+export class ProcessError extends Error {
+  override readonly name = 'ProcessError';
   readonly output: string;
 
-  constructor(message: string, output: string, exit?: ProcessExit) {
+  constructor(message: string, output = '') {
     super(output === '' ? message : `${message}. Its last lines:\n${output}`);
     this.output = output;
-    this.exit = exit;
   }
 }
 
 /**
- * A child process with a known beginning and end: ready when it says so, ended by `stop` or `kill`, and never
- * outliving this process. It leads a process group of its own, so that Ctrl-C in a terminal reaches only us.
+ * A child process with a known beginning and end: it never outlives this process, and is ended by `stop` or
+ * `kill`. It leads a process group of its own, so that Ctrl-C in a terminal reaches only us.
  */
-export class SupervisedProcess<Ready> {
+export class SupervisedProcess {
   readonly pid: number;
-  /** What `readReady` made of the ready line. */
-  readonly ready: Ready;
   /** Settles when the process is gone, however it went; never rejects. */
   readonly exited: Promise<ProcessExit>;
   readonly #child: ChildProcess;
-  readonly #options: SupervisedProcessOptions<Ready>;
-  readonly #lines: string[];
+  readonly #options: SupervisedProcessOptions;
+  readonly #lines: OutputLine[] = [];
+  readonly #listeners = new Set<(line: OutputLine) => void>();
 
-  private constructor(
-    options: SupervisedProcessOptions<Ready>,
-    started: {
-      child: ChildProcess;
-      pid: number;
-      ready: Ready;
-      exited: Promise<ProcessExit>;
-      lines: string[];
-    },
-  ) {
+  private constructor(options: SupervisedProcessOptions, child: ChildProcess, pid: number) {
     this.#options = options;
-    this.#child = started.child;
-    this.#lines = started.lines;
-    this.pid = started.pid;
-    this.ready = started.ready;
-    this.exited = started.exited;
+    this.#child = child;
+    this.pid = pid;
+    const guard = options.guard ?? new ProcessGuard();
+    guard.watch(-pid, options.guardSignal);
+    this.exited = waitUntilGone(child, pid).then(async (exit) => {
+      if (options.guard === undefined) await guard.release();
+      else guard.unwatch();
+      return exit;
+    });
+    this.#follow(child.stdout, 'stdout');
+    this.#follow(child.stderr, 'stderr');
   }
 
-  /**
-   * Starts it and waits until it is ready.
-   * @throws ProcessStartError when it cannot be started, exits first, or is not ready in time (it is then ended).
-   */
-  static async start<Ready>(options: SupervisedProcessOptions<Ready>): Promise<SupervisedProcess<Ready>> {
+  /** @throws ProcessError when it cannot be started. */
+  static async spawn(options: SupervisedProcessOptions): Promise<SupervisedProcess> {
     const child = spawn(options.command, options.args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
@@ -96,36 +89,59 @@ export class SupervisedProcess<Ready> {
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       ...(options.account ?? {}),
     });
-    const { pid } = child;
-    if (pid === undefined) {
-      const cause = await new Promise<Error>((resolve) => child.once('error', resolve));
-      throw new ProcessStartError(`${options.name} could not be started: ${cause.message}`, '');
+    if (child.pid === undefined) {
+      const [cause] = (await once(child, 'error')) as [Error];
+      throw new ProcessError(`${options.name} could not be started: ${cause.message}`);
     }
-    const guard = options.guard ?? new ProcessGuard();
-    guard.watch(-pid, options.guardSignal);
-    const lines: string[] = [];
-    const exited = waitUntilGone(child, pid).then(async (exit) => {
-      if (options.guard === undefined) await guard.release();
-      else guard.unwatch();
-      return exit;
-    });
-    try {
-      const ready = await waitUntilReady(options, child, lines, exited);
-      return new SupervisedProcess(options, { child, pid, ready, exited, lines });
-    } catch (cause) {
-      killGroup(child, 'SIGKILL');
-      await exited;
-      throw cause;
-    }
+    return new SupervisedProcess(options, child, child.pid);
   }
 
   /** Its last lines on both streams, newest last. */
-  get output(): string {
-    return this.#lines.join('\n');
+  get lines(): readonly OutputLine[] {
+    return this.#lines;
   }
 
   get running(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Calls back with every line from now on; gives the way to stop that. */
+  onLine(listener: (line: OutputLine) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Waits for a line, one said before included, of which `read` makes something other than `undefined`.
+   * @param what What is waited for, as it stands in the error: `was not ready`.
+   * @throws ProcessError when it exits first, or has not said it within `timeoutMs`.
+   */
+  async waitForLine<Value>(
+    read: (line: OutputLine) => Value | undefined,
+    { what, timeoutMs }: { readonly what: string; readonly timeoutMs: number },
+  ): Promise<Value> {
+    for (const line of this.#lines) {
+      const value = read(line);
+      if (value !== undefined) return value;
+    }
+    return await new Promise<Value>((resolve, reject) => {
+      const settle = (action: () => void): void => {
+        clearTimeout(deadline);
+        unsubscribe();
+        action();
+      };
+      const fail = (why: string): void => settle(() => reject(this.#error(why)));
+      const unsubscribe = this.onLine((line) => {
+        try {
+          const value = read(line);
+          if (value !== undefined) settle(() => resolve(value));
+        } catch (cause) {
+          fail(`said something unexpected: ${String(cause)}`);
+        }
+      });
+      const deadline = setTimeout(() => fail(`${what} within ${timeoutMs / 1_000} s`), timeoutMs);
+      void this.exited.then(({ code, signal }) => fail(`${what}: it exited (${signal ?? `code ${code}`})`));
+    });
   }
 
   /** Sends a signal to it alone, not to its children. */
@@ -136,7 +152,7 @@ export class SupervisedProcess<Ready> {
   /** Asks it to stop; SIGKILL when it has not by then. */
   async stop(): Promise<ProcessExit> {
     if (this.running) this.#child.kill(this.#options.stopSignal ?? 'SIGTERM');
-    const deadline = setTimeout(() => killGroup(this.#child, 'SIGKILL'), this.#options.stopTimeoutMs);
+    const deadline = setTimeout(() => this.#killGroup(), this.#options.stopTimeoutMs);
     try {
       return await this.exited;
     } finally {
@@ -146,23 +162,39 @@ export class SupervisedProcess<Ready> {
 
   /** Ends it and its children at once, as a crash would. */
   async kill(): Promise<ProcessExit> {
-    killGroup(this.#child, 'SIGKILL');
-    return this.exited;
+    this.#killGroup();
+    return await this.exited;
+  }
+
+  #killGroup(): void {
+    // Once it has been waited for, its number may belong to another process.
+    if (this.running) signalGroup(this.pid);
+  }
+
+  #follow(input: Readable | null, stream: OutputStream): void {
+    if (input === null) return;
+    createInterface({ input }).on('line', (text) => {
+      const line = { text, stream };
+      this.#lines.push(line);
+      if (this.#lines.length > keptLines) this.#lines.shift();
+      for (const listener of this.#listeners) listener(line);
+    });
+  }
+
+  #error(why: string): ProcessError {
+    const output = this.#lines.slice(-30).map((line) => line.text);
+    return new ProcessError(`${this.#options.name} ${why}`, output.join('\n'));
   }
 }
 
 /** Settles when it has exited and said its last: `close` comes after the last line, `exit` may come before. */
 async function waitUntilGone(child: ChildProcess, pid: number): Promise<ProcessExit> {
-  return new Promise((resolve) => {
+  return await new Promise((resolve) => {
     let lastWords: NodeJS.Timeout | undefined;
     child.once('exit', (code, signal) => {
       // A grandchild that holds on to the streams keeps `close` away: it goes with its group.
       lastWords = setTimeout(() => {
-        try {
-          process.kill(-pid, 'SIGKILL');
-        } catch {
-          // Nobody left in the group.
-        }
+        signalGroup(pid);
         resolve({ code, signal });
       }, lastWordsMs);
     });
@@ -173,52 +205,10 @@ async function waitUntilGone(child: ChildProcess, pid: number): Promise<ProcessE
   });
 }
 
-function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
-  // Once it has been waited for, its number may belong to another process.
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+function signalGroup(pid: number): void {
   try {
-    process.kill(-child.pid, signal);
+    process.kill(-pid, 'SIGKILL');
   } catch {
-    child.kill(signal);
+    // Nobody is left in the group.
   }
-}
-
-async function waitUntilReady<Ready>(
-  options: SupervisedProcessOptions<Ready>,
-  child: ChildProcess,
-  lines: string[],
-  exited: Promise<ProcessExit>,
-): Promise<Ready> {
-  return new Promise<Ready>((resolve, reject) => {
-    const fail = (message: string, exit?: ProcessExit): void => {
-      reject(new ProcessStartError(`${options.name} ${message}`, lines.slice(-30).join('\n'), exit));
-    };
-    const deadline = setTimeout(
-      () => fail(`was not ready within ${options.readyTimeoutMs / 1_000} s`),
-      options.readyTimeoutMs,
-    );
-    child.once('error', (error) => fail(`could not be started: ${error.message}`));
-    void exited.then((exit) => {
-      clearTimeout(deadline);
-      fail(`exited before it was ready (${exit.signal ?? `code ${exit.code}`})`, exit);
-    });
-    const follow = (input: Readable, stream: 'stdout' | 'stderr'): void => {
-      createInterface({ input }).on('line', (line) => {
-        lines.push(line);
-        if (lines.length > keptLines) lines.shift();
-        try {
-          options.onLine?.(line, stream);
-          const ready = options.readReady(line, stream);
-          if (ready === undefined) return;
-          clearTimeout(deadline);
-          resolve(ready);
-        } catch (cause) {
-          clearTimeout(deadline);
-          fail(`said something unexpected: ${String(cause)}`);
-        }
-      });
-    };
-    if (child.stdout !== null) follow(child.stdout, 'stdout');
-    if (child.stderr !== null) follow(child.stderr, 'stderr');
-  });
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
-import { ProcessStartError } from '../processes/supervised-process.ts';
+import { ProcessError } from '../processes/supervised-process.ts';
 
 /**
  * A TCP port of 127.0.0.1 that was free a moment ago, for servers that cannot be asked to listen on port 0.
@@ -25,7 +25,7 @@ export async function startOnFreePort<Server>(
     try {
       return { port, server: await start(port) };
     } catch (cause) {
-      const portTaken = cause instanceof ProcessStartError && /address already in use/i.test(cause.output);
+      const portTaken = cause instanceof ProcessError && /address already in use/i.test(cause.output);
       if (!portTaken || attempt === 5) throw cause;
     }
   }

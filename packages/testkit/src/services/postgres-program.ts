@@ -7,7 +7,12 @@ import { SupervisedProcess } from '../processes/supervised-process.ts';
 import { startOnFreePort } from './free-port.ts';
 import { findServerAccount, openToAccount, type PostgresBinaries } from './postgres-binaries.ts';
 import { createPrivateFolder } from './private-folder.ts';
-import { type RestartableServer, serverStartTimeoutMs, serverStopTimeoutMs } from './restartable-server.ts';
+import {
+  type RestartableServer,
+  serverStartTimeoutMs,
+  serverStopTimeoutMs,
+  waitUntilReady,
+} from './restartable-server.ts';
 
 const run = promisify(execFile);
 
@@ -59,9 +64,9 @@ export async function openPostgresProgram(
     await rm(passwordFile);
   };
 
-  const start = async (binaries: PostgresBinaries, port: number): Promise<SupervisedProcess<true>> => {
+  const start = async (binaries: PostgresBinaries, port: number): Promise<SupervisedProcess> => {
     const settings = { ...defaultSettings, ...options.settings, port: String(port) };
-    return SupervisedProcess.start({
+    const server = await SupervisedProcess.spawn({
       name: binaries.postgres,
       command: binaries.postgres,
       args: [
@@ -72,19 +77,17 @@ export async function openPostgresProgram(
       env,
       cwd: folder.path,
       account,
-      readReady: (line) =>
-        line.includes('database system is ready to accept connections') ? true : undefined,
-      readyTimeoutMs: serverStartTimeoutMs,
       // Fast shutdown: sessions are ended rather than waited for.
       stopSignal: 'SIGINT',
       stopTimeoutMs: serverStopTimeoutMs,
       guard: folder.guard,
       guardSignal: 'INT',
     });
+    return waitUntilReady(server, 'database system is ready to accept connections');
   };
 
   let binaries: PostgresBinaries;
-  let running: { port: number; server: SupervisedProcess<true> };
+  let running: { port: number; server: SupervisedProcess };
   try {
     binaries = await openToAccount(found, account, folder.path);
     await initialise(binaries);

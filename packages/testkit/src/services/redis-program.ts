@@ -5,7 +5,7 @@ import { SupervisedProcess } from '../processes/supervised-process.ts';
 import { findProgram } from './find-program.ts';
 import { startOnFreePort } from './free-port.ts';
 import { createPrivateFolder } from './private-folder.ts';
-import { type RestartableServer, serverStartTimeoutMs, serverStopTimeoutMs } from './restartable-server.ts';
+import { type RestartableServer, serverStopTimeoutMs, waitUntilReady } from './restartable-server.ts';
 
 export interface RedisProgramOptions {
   /** Keeps an append-only file, so that the data survive `kill` and `restart`. Off by default. */
@@ -29,7 +29,7 @@ export async function openRedisProgram(
   const password = randomBytes(18).toString('base64url');
   const configurationFile = join(folder.path, 'redis.conf');
 
-  const start = async (port: number): Promise<SupervisedProcess<true>> => {
+  const start = async (port: number): Promise<SupervisedProcess> => {
     const lines = [
       'bind 127.0.0.1',
       `port ${port}`,
@@ -43,19 +43,18 @@ export async function openRedisProgram(
       ...(options.configuration ?? []),
     ];
     await writeFile(configurationFile, `${lines.join('\n')}\n`, { mode: 0o600 });
-    return SupervisedProcess.start({
+    const server = await SupervisedProcess.spawn({
       name: program,
       command: program,
       args: [configurationFile],
       cwd: folder.path,
-      readReady: (line) => (line.includes('eady to accept connections') ? true : undefined),
-      readyTimeoutMs: serverStartTimeoutMs,
       stopTimeoutMs: serverStopTimeoutMs,
       guard: folder.guard,
     });
+    return waitUntilReady(server, 'eady to accept connections');
   };
 
-  let running: { port: number; server: SupervisedProcess<true> };
+  let running: { port: number; server: SupervisedProcess };
   try {
     running = await startOnFreePort(start);
   } catch (cause) {

@@ -1,3 +1,5 @@
+import type { SupervisedProcess } from '../processes/supervised-process.ts';
+
 /** A server that is ours alone: tests may kill it and bring it back on the same port with the same data. */
 export interface RestartableServer {
   /** Where to connect; stays the same across `kill` and `restart`. Holds a password made for this server. */
@@ -17,3 +19,20 @@ export const serverStartTimeoutMs = 60_000;
 
 /** How long it may take to stop in order before it is killed, milliseconds. */
 export const serverStopTimeoutMs = 10_000;
+
+/** Waits for the line by which a server says that it takes connections; a server that does not say it is ended. */
+export async function waitUntilReady(
+  server: SupervisedProcess,
+  readyText: string,
+): Promise<SupervisedProcess> {
+  try {
+    await server.waitForLine(({ text }) => (text.includes(readyText) ? true : undefined), {
+      what: 'was not ready',
+      timeoutMs: serverStartTimeoutMs,
+    });
+    return server;
+  } catch (cause) {
+    await server.kill();
+    throw cause;
+  }
+}
