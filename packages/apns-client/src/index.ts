@@ -1,1 +1,6 @@
+export type { BackoffPolicy } from './backoff.ts';
+export { createBinaryTransport } from './binary/binary-transport.ts';
+export type { BinaryTransportOptions } from './binary/binary-transport-options.ts';
+export { type Clock, systemClock } from './clock.ts';
+export type { CredentialSource, TlsCredential } from './credential-source.ts';
 export * from './transport.ts';

@@ -1,0 +1,85 @@
+import type { NotificationCommand } from '@pushfleet/apns-wire';
+import type { BackoffPolicy } from '../backoff.ts';
+import { type Clock, systemClock } from '../clock.ts';
+import type { CredentialSource } from '../credential-source.ts';
+import type { TransportObserver } from '../transport.ts';
+import type { ShutdownIdentifier } from './status-policy.ts';
+
+/** How a binary transport is built. Times in milliseconds; every default has its reason beside it. */
+export interface BinaryTransportOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly credential: CredentialSource;
+  /** Name that the gateway's certificate must carry; `host` by default. */
+  readonly serverName?: string;
+  /** PEM of the authorities that may have signed the gateway's certificate; the system's by default. */
+  readonly ca?: string;
+  /** 2 by default; 0 has neither identifiers nor error responses. */
+  readonly command?: NotificationCommand;
+  /** Connections at most. Senders in the field use about 15 in all (PROTOCOL section 1). Default 2. */
+  readonly connections?: number;
+  /** Frames in flight per connection: a second at line rate. Default 200,000. */
+  readonly window?: number;
+  /** `presumed`: silence settles. `proved`: only proof does, by rotating connections. Default `presumed`. */
+  readonly confirm?: 'presumed' | 'proved';
+  /** Silence after which a frame counts as accepted (or, with `proved`, is due for proof). Default 1,000. */
+  readonly confirmAfterMs?: number;
+  /** Least time between two rotations: rapid reconnecting is treated as an attack. Default 10,000. */
+  readonly rotationFloorMs?: number;
+  /** How long the known-bad frame may go unanswered. Default 5,000. */
+  readonly proofTimeoutMs?: number;
+  readonly connectTimeoutMs?: number;
+  readonly writeStallMs?: number;
+  readonly errorGraceMs?: number;
+  readonly keepAliveMs?: number;
+  /** A connection that wrote nothing for so long is closed, and never trusted again: NATs forget. Default 300,000. */
+  readonly idleTimeoutMs?: number;
+  /**
+   * Silence that a first connection must keep after its handshake before anything is written on it: a gateway that
+   * dislikes the certificate hangs up right then (PROTOCOL section 1). Default 100.
+   */
+  readonly handshakeSilenceMs?: number;
+  /** Connections refused right after the handshake, in a row, before the transport pauses. Default 3. */
+  readonly refusalsBeforePause?: number;
+  /** How often a paused transport tries whether the trouble is over. Default 30,000. */
+  readonly pauseProbeMs?: number;
+  readonly backoff?: BackoffPolicy;
+  /** Connection attempts in any minute, at most. Default 600. */
+  readonly attemptsPerMinute?: number;
+  readonly shutdownIdentifier?: ShutdownIdentifier;
+  readonly observer?: TransportObserver;
+  readonly clock?: Clock;
+}
+
+export type ResolvedOptions = Required<Omit<BinaryTransportOptions, 'ca' | 'observer'>> & {
+  readonly ca: string | undefined;
+  readonly observer: TransportObserver;
+};
+
+export function resolveOptions(options: BinaryTransportOptions): ResolvedOptions {
+  return {
+    serverName: options.host,
+    command: 2,
+    connections: 2,
+    window: 200_000,
+    confirm: 'presumed',
+    confirmAfterMs: 1_000,
+    rotationFloorMs: 10_000,
+    proofTimeoutMs: 5_000,
+    connectTimeoutMs: 10_000,
+    writeStallMs: 20_000,
+    errorGraceMs: 1_000,
+    keepAliveMs: 60_000,
+    idleTimeoutMs: 300_000,
+    handshakeSilenceMs: 100,
+    refusalsBeforePause: 3,
+    pauseProbeMs: 30_000,
+    backoff: { baseMs: 250, capMs: 30_000 },
+    attemptsPerMinute: 600,
+    shutdownIdentifier: 'last-sent',
+    clock: systemClock,
+    ...options,
+    ca: options.ca,
+    observer: options.observer ?? {},
+  };
+}

@@ -1,0 +1,56 @@
+import type { Span } from './span.ts';
+
+/** Spans that wait to be written. Replays go in front, in their order; new runs at the back. */
+export class SpanQueue {
+  #spans: Span[] = [];
+  #head = 0;
+  #size = 0;
+
+  /** Notifications that wait. */
+  get size(): number {
+    return this.#size;
+  }
+
+  push(span: Span): void {
+    this.#spans.push(span);
+    this.#size += span.to - span.from;
+  }
+
+  /** Puts spans before everything else, keeping their order. */
+  unshift(spans: readonly Span[]): void {
+    if (spans.length === 0) return;
+    this.#spans = [...spans, ...this.#spans.slice(this.#head)];
+    this.#head = 0;
+    for (const span of spans) this.#size += span.to - span.from;
+  }
+
+  front(): Span | undefined {
+    return this.#spans[this.#head];
+  }
+
+  /** Removes `count` positions from the front span. */
+  advance(count: number): void {
+    const span = this.#spans[this.#head]!;
+    this.#size -= count;
+    if (span.from + count < span.to) {
+      this.#spans[this.#head] = { run: span.run, from: span.from + count, to: span.to };
+      return;
+    }
+    this.#head++;
+    if (this.#head === this.#spans.length) {
+      this.#spans = [];
+      this.#head = 0;
+    } else if (this.#head >= 1024 && this.#head * 2 >= this.#spans.length) {
+      this.#spans = this.#spans.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+
+  takeAll(): Span[] {
+    const spans = this.#spans.slice(this.#head);
+    this.#spans = [];
+    this.#head = 0;
+    this.#size = 0;
+    return spans;
+  }
+}
