@@ -90,7 +90,7 @@ async function spawnCommand(options: ProcessCommand): Promise<SupervisedProcess>
   const entry = options.entry instanceof URL ? fileURLToPath(options.entry) : options.entry;
   const command = entry === undefined ? options.command : process.execPath;
   if (command === undefined) throw new TypeError('Either entry or command must be given');
-  return await SupervisedProcess.spawn({
+  return SupervisedProcess.spawn({
     name: options.name ?? entry ?? command,
     command,
     args: [...(entry === undefined ? [] : [...(options.execArgv ?? []), entry]), ...(options.args ?? [])],

@@ -124,7 +124,7 @@ export class SupervisedProcess {
       const value = read(line);
       if (value !== undefined) return value;
     }
-    return await new Promise<Value>((resolve, reject) => {
+    return new Promise<Value>((resolve, reject) => {
       const settle = (action: () => void): void => {
         clearTimeout(deadline);
         unsubscribe();
@@ -163,7 +163,7 @@ export class SupervisedProcess {
   /** Ends it and its children at once, as a crash would. */
   async kill(): Promise<ProcessExit> {
     this.#killGroup();
-    return await this.exited;
+    return this.exited;
   }
 
   #killGroup(): void {
@@ -189,7 +189,7 @@ export class SupervisedProcess {
 
 /** Settles when it has exited and said its last: `close` comes after the last line, `exit` may come before. */
 async function waitUntilGone(child: ChildProcess, pid: number): Promise<ProcessExit> {
-  return await new Promise((resolve) => {
+  return new Promise((resolve) => {
     let lastWords: NodeJS.Timeout | undefined;
     child.once('exit', (code, signal) => {
       // A grandchild that holds on to the streams keeps `close` away: it goes with its group.

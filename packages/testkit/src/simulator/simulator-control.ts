@@ -73,11 +73,11 @@ export class SimulatorControl {
 
   /** Sets faults; the body is the simulator's to define and to check. */
   async faults(body: unknown): Promise<unknown> {
-    return await this.#post('/faults', body);
+    return this.#post('/faults', body);
   }
 
   async feedback(body: readonly FeedbackTuple[] | Readonly<Record<string, unknown>>): Promise<unknown> {
-    return await this.#post('/feedback', body);
+    return this.#post('/feedback', body);
   }
 
   /** Empties the ledger and takes all faults away. */
