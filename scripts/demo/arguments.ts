@@ -21,7 +21,9 @@ export function parseDemoArguments(argv: readonly string[]): DemoArguments {
   });
   const notifications = Number(values.notifications);
   if (!Number.isInteger(notifications) || notifications < 1_000 || notifications > 5_000_000) {
-    throw new Error(`--notifications: must be a whole number from 1000 to 5000000, not ${values.notifications}`);
+    throw new Error(
+      `--notifications: must be a whole number from 1000 to 5000000, not ${values.notifications}`,
+    );
   }
   return { notifications, json: values.json, keep: values.keep };
 }

@@ -1,5 +1,9 @@
 import './vitest/provided.ts';
 
+export { FaultProxy, type FaultProxyOptions, openFaultProxy } from './fault-proxy/fault-proxy.ts';
+export type { ProxyConnection } from './fault-proxy/proxy-connection.ts';
+export type { CutMode, Direction, Toxic } from './fault-proxy/toxics.ts';
+export * from './generators.ts';
 export * from './processes/start-process.ts';
 export {
   type OutputLine,
