@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { openContainerServer } from './container-server.ts';
+import { canInstallRedis, installedProgramFolder, installRedis } from './install-redis.ts';
 import { findRedisProgram, openRedisProgram } from './redis-program.ts';
 import type { RestartableServer } from './restartable-server.ts';
 import { type DecisionOptions, provideService, type ServiceKind } from './service-source.ts';
@@ -19,7 +20,7 @@ export interface ProvideRedisOptions extends DecisionOptions {
   readonly aof?: boolean | undefined;
 }
 
-export const redisAdvice =
+const advice =
   'Either set REDIS_URL, or put redis-server or valkey-server on the PATH, or start a Docker engine that has or ' +
   'can get the image redis:8-alpine, or run as root on Debian or Ubuntu, where apt-get can install it.';
 
@@ -30,6 +31,7 @@ export const redisAdvice =
 export async function provideRedis(options: ProvideRedisOptions = {}): Promise<RedisService> {
   const prefix = `pushfleet-test-${randomBytes(6).toString('hex')}`;
   const aof = options.aof === true;
+  const say = options.say ?? ((line: string) => void process.stderr.write(`${line}\n`));
   const { kind, server } = await provideService<RestartableServer>(
     {
       name: 'Redis',
@@ -37,10 +39,17 @@ export async function provideRedis(options: ProvideRedisOptions = {}): Promise<R
       useGiven: async (url) => useGivenRedis(url, prefix),
       openContainer: async () => openRedisContainer(aof),
       openProgram: async () => {
-        const program = await findRedisProgram((options.env ?? process.env).PATH);
+        const program = await findRedisProgram(
+          `${(options.env ?? process.env).PATH ?? ''}:${installedProgramFolder}`,
+        );
         return program === undefined ? undefined : openRedisProgram(program, { aof });
       },
-      advice: redisAdvice,
+      install: async () => {
+        if (!(await canInstallRedis())) return undefined;
+        say("Redis: there is none on this machine; installing Debian's package redis-tools with apt-get …");
+        return openRedisProgram(await installRedis(), { aof });
+      },
+      advice,
     },
     options,
   );

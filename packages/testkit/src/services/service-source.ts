@@ -8,6 +8,8 @@ import { containerEngineAnswers } from './container-server.ts';
 // 3. a program on this machine, started privately: redis-server or valkey-server on the PATH, PostgreSQL from its
 //    npm package, else from the PATH.
 //
+// 4. a program installed for the purpose: Redis from Debian's package, as root on Debian or Ubuntu.
+//
 // Tests try 2 before 3, so that everyone tests against the same versions. The demo tries 3 before 2, which is
 // quicker. PUSHFLEET_TEST_SERVICES=containers or =programs forces one of them.
 
@@ -27,6 +29,8 @@ export interface ServiceWays<Server> {
   readonly openContainer: () => Promise<Server>;
   /** `undefined`: this machine has no such program. */
   readonly openProgram: () => Promise<Server | undefined>;
+  /** The last resort. `undefined`: not on this machine, or not by this account. */
+  readonly install?: () => Promise<Server | undefined>;
   /** What to do when no way leads anywhere, a whole sentence. */
   readonly advice: string;
 }
@@ -39,6 +43,8 @@ export interface DecisionOptions {
   readonly env?: NodeJS.ProcessEnv | undefined;
   /** Gets one line about what was decided, and why a better way was not open. Standard error by default. */
   readonly say?: ((line: string) => void) | undefined;
+  /** Whether the decision itself is worth a line; yes by default. */
+  readonly announce?: boolean | undefined;
 }
 
 /** No way to get a server; the message names the ways that would work. */
@@ -54,7 +60,7 @@ export async function provideService<Server extends { readonly description: stri
   const env = options.env ?? process.env;
   const say = options.say ?? ((line: string) => void process.stderr.write(`${line}\n`));
   const decided = (kind: ServiceKind, server: Server): ServiceDecision<Server> => {
-    say(`${ways.name}: ${server.description}`);
+    if (options.announce !== false) say(`${ways.name}: ${server.description}`);
     return { kind, server };
   };
 
@@ -87,6 +93,10 @@ export async function provideService<Server extends { readonly description: stri
       reasons.push(reason);
       say(`${ways.name}: ${reason}`);
     }
+  }
+  if (forced !== 'container') {
+    const server = await ways.install?.();
+    if (server !== undefined) return decided('program', server);
   }
   throw new NoServiceError(`There is no ${ways.name}: ${reasons.join('; ')}. ${ways.advice}`);
 }

@@ -1,0 +1,91 @@
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ensureDependencies } from './setup/dependencies.mjs';
+import { ensureNode, environmentWith } from './setup/node-runtime.mjs';
+import { runStep } from './setup/run-step.mjs';
+import { withSetupLock } from './setup/setup-lock.mjs';
+import { SetupError, say } from './setup/steps.mjs';
+import { TestCounter } from './setup/test-counter.mjs';
+import { tasks } from './tasks.mjs';
+
+// The one way in for `npm test`, `npm run demo` and the like: makes a fresh clone able to run the task (a fitting
+// Node.js, dependencies, a Redis), and runs it. Plain JavaScript without dependencies, for Node.js 18 and newer.
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/**
+ * @param {string} name
+ * @param {readonly string[]} args
+ * @returns {Promise<number>} The exit code.
+ */
+async function main(name, args) {
+  const task = tasks[name];
+  if (task === undefined) {
+    say(`there is no task ${name || '(none given)'}: there are ${Object.keys(tasks).join(', ')}`);
+    return 2;
+  }
+  const lock = join(root, '.pushfleet', 'setup.lock');
+  const node = await withSetupLock(lock, async () => {
+    const executable = await ensureNode(root);
+    await ensureDependencies(root, environmentWith(executable));
+    return executable;
+  });
+  const env = {
+    ...environmentWith(node),
+    TURBO_TELEMETRY_DISABLED: '1',
+    DO_NOT_TRACK: '1',
+    ...colorsOf(process.stdout.isTTY),
+    ...task.env,
+  };
+  if (task.needsRedis === true) {
+    const ready = await runStep(
+      { name: 'Redis', command: ['node', 'packages/testkit/src/ensure-redis.ts'] },
+      { root, env, args: [] },
+    );
+    if (ready !== 0) return ready;
+  }
+
+  const counter = task.countsTests === true ? new TestCounter() : undefined;
+  /** @type {string[]} */
+  const failed = [];
+  let code = 0;
+  for (const step of task.steps) {
+    // Arguments say which tests are wanted: then those alone.
+    if (args.length > 0 && step.takesArguments !== true && task.steps.some((other) => other.takesArguments))
+      continue;
+    const stepCode = await runStep(step, {
+      root,
+      env,
+      args: step.takesArguments === true ? args : [],
+      counter,
+    });
+    if (stepCode === 0) continue;
+    code ||= stepCode;
+    failed.push(step.name);
+    // 128 and above: a signal, which means all of it.
+    if (task.runsAll !== true || stepCode > 128) break;
+  }
+  if (task.steps.length > 1 && failed.length > 0) say(`${name} failed: ${failed.join(', ')}`);
+  if (counter !== undefined) process.stdout.write(`${counter.summary}\n`);
+  return code;
+}
+
+/**
+ * Programs whose output goes through us, or through turbo, cannot see what it ends in.
+ * @param {boolean} isTerminal
+ * @returns {NodeJS.ProcessEnv}
+ */
+function colorsOf(isTerminal) {
+  if (process.env.FORCE_COLOR !== undefined || process.env.NO_COLOR !== undefined) return {};
+  return isTerminal ? { FORCE_COLOR: '1' } : { NO_COLOR: '1' };
+}
+
+try {
+  const [name = '', ...args] = process.argv.slice(2);
+  process.exitCode = await main(name, args);
+} catch (error) {
+  if (!(error instanceof SetupError)) throw error;
+  say(error.message);
+  for (const advice of error.advice) say(`→ ${advice}`);
+  process.exitCode = 1;
+}

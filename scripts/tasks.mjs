@@ -1,0 +1,66 @@
+/**
+ * What `npm run` can do, as steps that run one after another.
+ *
+ * @typedef {object} Step
+ * @property {string} name Said when it fails.
+ * @property {readonly string[]} command The program and its arguments; `node` is the fitting one, and programs of
+ *   node_modules/.bin are found.
+ * @property {boolean} [takesArguments] Gets the arguments given to the task.
+ *
+ * @typedef {object} Task
+ * @property {readonly Step[]} steps
+ * @property {boolean} [needsRedis] Makes sure beforehand that a Redis can be had.
+ * @property {boolean} [runsAll] Goes on after a step that failed, and fails at the end.
+ * @property {boolean} [countsTests] Closes with the sum of the tests that ran.
+ * @property {Readonly<Record<string, string>>} [env]
+ */
+
+/** @type {Step} */
+const workspaceTests = {
+  name: 'tests of the workspaces',
+  // One workspace at a time: each uses all processors for its test files, and some of them measure time.
+  command: ['turbo', 'run', 'test', '--concurrency=1', '--continue'],
+  takesArguments: true,
+};
+
+/** @type {Step} */
+const repositoryTests = { name: 'tests of the repository', command: ['vitest', 'run'] };
+
+/**
+ * @param {string} name
+ * @param {string} file
+ * @returns {readonly Step[]}
+ */
+const program = (name, file) => [{ name, command: ['node', file], takesArguments: true }];
+
+/** @type {Readonly<Record<string, Task>>} */
+export const tasks = {
+  test: { steps: [workspaceTests, repositoryTests], needsRedis: true, runsAll: true, countsTests: true },
+  'test:containers': {
+    steps: [workspaceTests],
+    env: { PUSHFLEET_TEST_SERVICES: 'containers' },
+    runsAll: true,
+    countsTests: true,
+  },
+  check: {
+    steps: [
+      {
+        name: 'types of the workspaces',
+        command: ['turbo', 'run', 'check', '--continue', '--output-logs=errors-only'],
+      },
+      { name: 'types of the scripts', command: ['tsc', '-p', 'tsconfig.json'] },
+      { name: 'lint and format', command: ['biome', 'ci', '.'] },
+      { name: 'promises', command: ['oxlint', '--type-aware'] },
+      { name: 'unused and unlisted', command: ['knip'] },
+      { name: 'layout', command: ['vitest', 'run', 'test/layout.test.ts'] },
+    ],
+    runsAll: true,
+  },
+  demo: { steps: program('demo', 'scripts/demo/main.ts') },
+  bench: { steps: program('benchmarks', 'benchmarks/src/main.ts') },
+  soak: { steps: program('soak', 'benchmarks/src/soak.ts') },
+  simulator: { steps: program('simulator', 'apps/gateway-simulator/src/main.ts') },
+  'start:producer': { steps: program('producer', 'apps/producer/src/main.ts') },
+  'start:worker': { steps: program('worker', 'apps/worker/src/main.ts') },
+  'start:sweeper': { steps: program('sweeper', 'apps/feedback-sweeper/src/main.ts') },
+};

@@ -1,0 +1,100 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runProcess, startProcess } from '@pushfleet/testkit';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { isInstalled } from '../setup/dependencies.mjs';
+import { withSetupLock } from '../setup/setup-lock.mjs';
+import { TestCounter } from '../setup/test-counter.mjs';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'pushfleet-test-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const locked = {
+  packages: {
+    '': {},
+    'packages/a': { version: '0.1.0' },
+    'node_modules/a': { resolved: 'packages/a', link: true },
+    'node_modules/x': { version: '1.0.0', integrity: 'sha512-x' },
+    'node_modules/only-on-mac': { version: '1.0.0', integrity: 'sha512-m', optional: true },
+  },
+};
+
+function without(path: string, change: object = {}): { packages: Record<string, object> } {
+  const packages: Record<string, object> = { ...locked.packages, ...change };
+  delete packages[path];
+  return { packages };
+}
+
+test('dependencies count as installed when all that fit this machine are there', () => {
+  expect(isInstalled(locked, locked)).toBe(true);
+  expect(isInstalled(locked, without('node_modules/only-on-mac'))).toBe(true);
+});
+
+test('a missing, a changed and a leftover dependency are each noticed', () => {
+  expect(isInstalled(locked, without('node_modules/x'))).toBe(false);
+  expect(isInstalled(locked, without('', { 'node_modules/x': { version: '1.0.1', integrity: 'y' } }))).toBe(
+    false,
+  );
+  expect(isInstalled(locked, without('', { 'node_modules/old': { version: '1.0.0' } }))).toBe(false);
+});
+
+test('two set-ups at once run one after the other', async () => {
+  const file = join(folder, 'setup.lock');
+  const order: string[] = [];
+  const work = (name: string) => async () => {
+    order.push(`${name} begins`);
+    await new Promise((resolve) => setImmediate(resolve));
+    order.push(`${name} ends`);
+  };
+  await Promise.all([withSetupLock(file, work('a')), withSetupLock(file, work('b'))]);
+  expect(order).toEqual(['a begins', 'a ends', 'b begins', 'b ends']);
+});
+
+test('the lock of a process that is gone does not count', async () => {
+  const file = join(folder, 'setup.lock');
+  const gone = spawn(process.execPath, ['--version'], { stdio: 'ignore' });
+  await new Promise((resolve) => gone.once('close', resolve));
+  writeFileSync(file, String(gone.pid));
+  expect(await withSetupLock(file, async () => 'done')).toBe('done');
+});
+
+test('the sum of the tests is read from what vitest says, in any split', () => {
+  const output = Buffer.from(
+    'apns-wire:test: \u001b[2m      Tests \u001b[22m \u001b[1m\u001b[32m31 passed\u001b[39m\u001b[22m (31)\n' +
+      'worker:test:       Tests  2 failed | 7 passed | 1 skipped (10)\n' +
+      ' Test Files  1 passed (1)\n',
+  );
+  for (let at = 0; at <= output.length; at += 1) {
+    const counter = new TestCounter();
+    counter.read(output.subarray(0, at));
+    counter.read(output.subarray(at));
+    expect(counter.summary).toBe('Tests: 38 passed, 2 failed, 1 skipped');
+  }
+});
+
+const launcher = new URL('../run.mjs', import.meta.url);
+
+test('an unknown task is named, with those there are', async () => {
+  const result = await runProcess({ entry: launcher, args: ['tset'] });
+  expect(result.code).toBe(2);
+  expect(result.stderr).toMatch(/there is no task tset: there are test, .*check.*demo.*start:worker/);
+});
+
+test('a service under the launcher gets the signal, and its exit code comes back', async () => {
+  const step = join(folder, 'step.mjs');
+  const runStep = new URL('../setup/run-step.mjs', import.meta.url).href;
+  const service = `process.on('SIGTERM', () => process.exit(7)); console.log('{"ready":true}'); setInterval(() => {}, 1e6)`;
+  writeFileSync(
+    step,
+    `import { runStep } from ${JSON.stringify(runStep)};
+     const step = { name: 'service', command: [process.execPath, '-e', ${JSON.stringify(service)}] };
+     process.exitCode = await runStep(step, { root: ${JSON.stringify(folder)}, env: process.env, args: [] });`,
+  );
+  const started = await startProcess({ entry: step });
+  expect(await started.stop()).toEqual({ code: 7, signal: null });
+});

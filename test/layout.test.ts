@@ -1,0 +1,200 @@
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+// DESIGN's table of allowed imports: who may import whom. What is not named here is not allowed.
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const scope = '@pushfleet/';
+
+/** apns-wire has entry points of its own for those who need no frames. */
+const wire = ['apns-wire', 'apns-wire/http2', 'apns-wire/payload', 'apns-wire/device-token'];
+const wireValues = ['apns-wire/payload', 'apns-wire/device-token'];
+const packages = [
+  ...wire,
+  'apns-client',
+  'apns-credentials',
+  'push-queue',
+  'token-store',
+  'client',
+  'service-kit',
+];
+
+const allowedImports: Readonly<Record<string, readonly string[]>> = {
+  'packages/apns-wire': [],
+  'packages/apns-credentials': [],
+  'packages/apns-client': [...wire, 'apns-credentials'],
+  'packages/push-queue': wireValues,
+  'packages/token-store': wireValues,
+  'packages/client': [],
+  'packages/service-kit': [],
+  'packages/testkit': wire,
+  'apps/producer': [...wireValues, 'push-queue', 'token-store', 'service-kit'],
+  'apps/worker': ['apns-client', 'apns-credentials', 'push-queue', 'service-kit'],
+  'apps/feedback-sweeper': ['apns-client', 'apns-credentials', 'push-queue', 'token-store', 'service-kit'],
+  // A tool for tests itself.
+  'apps/gateway-simulator': [...wire, 'apns-credentials', 'service-kit', 'testkit'],
+  'apps/cli': [
+    ...wireValues,
+    'apns-client',
+    'apns-credentials',
+    'push-queue',
+    'token-store',
+    'client',
+    'service-kit',
+  ],
+  benchmarks: [...packages, 'testkit'],
+  scripts: [...packages, 'testkit'],
+  test: ['testkit'],
+  examples: ['client', 'push-queue'],
+};
+
+/** Libraries that a part must do without, so that it stays what DESIGN's layout says it is. */
+const forbiddenLibraries: Readonly<Record<string, readonly string[]>> = {
+  'packages/apns-client': ['bullmq', 'ioredis', 'pg', 'prom-client', 'pino', 'fastify'],
+  'packages/push-queue': ['pg', 'prom-client', 'pino', 'fastify'],
+  'packages/client': ['bullmq', 'ioredis', 'pg'],
+  'apps/worker': ['pg', 'pg-copy-streams', 'node-pg-migrate'],
+};
+
+interface Manifest {
+  readonly name: string;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly devDependencies?: Readonly<Record<string, string>>;
+}
+
+interface Import {
+  /** Relative to the repository. */
+  readonly file: string;
+  readonly specifier: string;
+  readonly inTest: boolean;
+}
+
+const workspaces = globSync(['apps/*/package.json', 'packages/*/package.json', 'benchmarks/package.json'], {
+  cwd: root,
+})
+  .map((file) => dirname(file))
+  .sort();
+
+function readManifest(folder: string): Manifest {
+  return JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')) as Manifest;
+}
+
+/** This file too: it holds examples. */
+const exclude = ['**/node_modules/**', '**/dist/**', 'test/layout.test.ts'];
+
+function importsOf(folder: string): Import[] {
+  const files = globSync(`${folder}/**/*.{ts,mts,js,mjs}`, { cwd: root, exclude });
+  return files.flatMap((file) => {
+    const inTest = file.split(sep).includes('test') || /\.test\.ts$|vitest\.config\.ts$/.test(file);
+    return [...specifiersIn(readFileSync(join(root, file), 'utf8'))].map((specifier) => ({
+      file,
+      specifier,
+      inTest,
+    }));
+  });
+}
+
+/** Static and dynamic imports, re-exports, types included. */
+function* specifiersIn(source: string): Generator<string> {
+  const code = source.replace(/^\s*\/\/.*$/gm, '').replace(/\/\*[\s\S]*?\*\//g, '');
+  for (const match of code.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([@\w.#][\w@./:-]*)'/g)) yield match[1]!;
+}
+
+/** `@pushfleet/apns-wire/payload` → `apns-wire/payload` */
+function importedWorkspace(specifier: string): string | undefined {
+  return specifier.startsWith(scope) ? specifier.slice(scope.length) : undefined;
+}
+
+/** Every entry point of a package may be used where the package may; apns-wire's are told apart. */
+function isAllowed(imported: string, allowed: readonly string[]): boolean {
+  const [name = ''] = imported.split('/');
+  return allowed.includes(imported) || (name !== 'apns-wire' && allowed.includes(name));
+}
+
+test('import specifiers are found in every form', () => {
+  const source = [
+    `import a from '@pushfleet/a';`,
+    `import type { B } from '@pushfleet/b';`,
+    `import {\n  c,\n} from '@pushfleet/c';`,
+    `import '@pushfleet/d';`,
+    `const e = await import('@pushfleet/e');`,
+    `export * from '@pushfleet/f';`,
+    `// import x from 'commented-out'`,
+    `/* import y from 'commented-out' */`,
+  ].join('\n');
+  expect([...specifiersIn(source)].map((name) => name.replace(scope, '')).join('')).toBe('abcdef');
+});
+
+test('every workspace stands in the table', () => {
+  expect(workspaces.length).toBeGreaterThan(10);
+  expect(workspaces.filter((folder) => !(folder in allowedImports))).toEqual([]);
+});
+
+describe.each(Object.entries(allowedImports))('%s', (folder, allowed) => {
+  const own = workspaces.includes(folder) ? readManifest(folder).name.slice(scope.length) : '';
+  const imports = importsOf(folder);
+
+  test('imports only what the table allows', () => {
+    const offences = imports.filter(({ specifier, inTest }) => {
+      const imported = importedWorkspace(specifier);
+      if (imported === undefined) return false;
+      const [name] = imported.split('/');
+      // Tests see their own workspace from outside, and every test may use the testkit.
+      if (inTest && (name === own || name === 'testkit')) return false;
+      return !isAllowed(imported, allowed);
+    });
+    expect(offences).toEqual([]);
+  });
+
+  test('reaches no other workspace by a relative path', () => {
+    const offences = imports.filter(({ file, specifier }) => {
+      if (!specifier.startsWith('.')) return false;
+      return relative(join(root, folder), resolve(root, dirname(file), specifier)).startsWith('..');
+    });
+    expect(offences).toEqual([]);
+  });
+
+  if (!workspaces.includes(folder)) return;
+
+  test('declares only what the table allows', () => {
+    const { dependencies = {}, devDependencies = {} } = readManifest(folder);
+    const mayDepend = (imported: string): boolean =>
+      allowed.some((entry) => entry.split('/')[0] === imported);
+    const workspacesIn = (declared: object): string[] =>
+      Object.keys(declared).flatMap((name) => importedWorkspace(name) ?? []);
+    expect(workspacesIn(dependencies).filter((name) => !mayDepend(name))).toEqual([]);
+    expect(workspacesIn(devDependencies).filter((name) => name !== 'testkit' && !mayDepend(name))).toEqual(
+      [],
+    );
+  });
+
+  const forbidden = forbiddenLibraries[folder];
+  if (forbidden === undefined) return;
+
+  test('does without the libraries that are not its business', () => {
+    const used = imports.filter(({ inTest }) => !inTest).map(({ specifier }) => specifier);
+    const declared = Object.keys(readManifest(folder).dependencies ?? {});
+    expect([...used, ...declared].filter((name) => forbidden.includes(name))).toEqual([]);
+  });
+});
+
+test('apns-wire imports nothing but its own files, and has no dependency', () => {
+  const foreign = importsOf('packages/apns-wire').filter(
+    ({ specifier, inTest }) => !inTest && !specifier.startsWith('.'),
+  );
+  expect(foreign).toEqual([]);
+  expect(Object.keys(readManifest('packages/apns-wire').dependencies ?? {})).toEqual([]);
+});
+
+test('nobody imports an app', () => {
+  const apps = workspaces
+    .filter((folder) => folder.startsWith('apps/'))
+    .map((folder) => readManifest(folder).name);
+  expect(apps.length).toBeGreaterThan(3);
+  const offences = Object.keys(allowedImports)
+    .flatMap((folder) => importsOf(folder))
+    .filter(({ specifier }) => apps.some((app) => specifier === app || specifier.startsWith(`${app}/`)));
+  expect(offences).toEqual([]);
+});
