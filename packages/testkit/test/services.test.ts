@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { afterEach, expect, inject, test, vi } from 'vitest';
-import { createTestDatabase, NoServiceError, providePostgres, provideRedis } from '../src/index.ts';
+import { createTestDatabase, providePostgres, provideRedis } from '../src/index.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -116,22 +116,6 @@ test('a test file can have a database to itself, dropped with its sessions', asy
   await session.connect();
   await database.drop();
   await expect(query(database.url, 'select 1')).rejects.toThrow(/does not exist/);
-});
-
-test('without any way to a Redis, the error names the ways', async () => {
-  const say = vi.fn();
-  await expect(
-    provideRedis({ own: true, say, env: { PATH: '/nowhere', PUSHFLEET_TEST_SERVICES: 'programs' } }),
-  ).rejects.toThrow(NoServiceError);
-  await expect(
-    provideRedis({ own: true, say, env: { PATH: '/nowhere', PUSHFLEET_TEST_SERVICES: 'programs' } }),
-  ).rejects.toThrow(/REDIS_URL.*redis-server.*Docker.*apt-get/);
-});
-
-test('an unknown PUSHFLEET_TEST_SERVICES is refused by name', async () => {
-  await expect(provideRedis({ own: true, env: { PUSHFLEET_TEST_SERVICES: 'magic' } })).rejects.toThrow(
-    /PUSHFLEET_TEST_SERVICES must be auto, containers or programs, not magic/,
-  );
 });
 
 test('services die with a process that is killed, and leave no folder', async () => {

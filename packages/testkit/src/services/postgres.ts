@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
-import { openContainerServer } from './container-server.ts';
+import { containerEngineAnswers, openContainerServer } from './container-server.ts';
 import { findInstalledPostgres, findPackagedPostgres } from './postgres-binaries.ts';
 import { openPostgresProgram } from './postgres-program.ts';
 import type { RestartableServer } from './restartable-server.ts';
@@ -33,7 +33,8 @@ export async function providePostgres(options: ProvidePostgresOptions = {}): Pro
       name: 'Postgres',
       givenUrl: (options.env ?? process.env).DATABASE_URL || undefined,
       useGiven: useGivenPostgres,
-      openContainer: async () => openPostgresContainer(options.settings ?? {}),
+      openContainer: async () =>
+        (await containerEngineAnswers()) ? openPostgresContainer(options.settings ?? {}) : undefined,
       openProgram: async () => {
         const binaries = (await findPackagedPostgres()) ?? (await findInstalledPostgres());
         return binaries === undefined

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
-import { openContainerServer } from './container-server.ts';
+import { containerEngineAnswers, openContainerServer } from './container-server.ts';
 import { canInstallRedis, installedProgramFolder, installRedis } from './install-redis.ts';
 import { findRedisProgram, openRedisProgram } from './redis-program.ts';
 import type { RestartableServer } from './restartable-server.ts';
@@ -37,7 +37,7 @@ export async function provideRedis(options: ProvideRedisOptions = {}): Promise<R
       name: 'Redis',
       givenUrl: (options.env ?? process.env).REDIS_URL || undefined,
       useGiven: async (url) => useGivenRedis(url, prefix),
-      openContainer: async () => openRedisContainer(aof),
+      openContainer: async () => ((await containerEngineAnswers()) ? openRedisContainer(aof) : undefined),
       openProgram: async () => {
         const program = await findRedisProgram(
           `${(options.env ?? process.env).PATH ?? ''}:${installedProgramFolder}`,

@@ -1,5 +1,3 @@
-import { containerEngineAnswers } from './container-server.ts';
-
 // The one place that decides where tests, benchmarks and the demo take their Redis and Postgres from.
 //
 // 1. given: REDIS_URL or DATABASE_URL name a server. It is used gently: keys under a prefix of our own, a
@@ -26,7 +24,8 @@ export interface ServiceWays<Server> {
   /** The server that the environment names, if any. */
   readonly givenUrl: string | undefined;
   readonly useGiven: (url: string) => Promise<Server>;
-  readonly openContainer: () => Promise<Server>;
+  /** `undefined`: no container engine answers. Throws when one does, and no container can be had. */
+  readonly openContainer: () => Promise<Server | undefined>;
   /** `undefined`: this machine has no such program. */
   readonly openProgram: () => Promise<Server | undefined>;
   /** The last resort. `undefined`: not on this machine, or not by this account. */
@@ -41,6 +40,8 @@ export interface DecisionOptions {
   /** Passes over the server that the environment names: for tests that kill it. */
   readonly own?: boolean | undefined;
   readonly env?: NodeJS.ProcessEnv | undefined;
+  /** Whether a program may be installed when there is no other way; yes by default. */
+  readonly install?: boolean | undefined;
   /** Gets one line about what was decided, and why a better way was not open. Standard error by default. */
   readonly say?: ((line: string) => void) | undefined;
   /** Whether the decision itself is worth a line; yes by default. */
@@ -82,19 +83,17 @@ export async function provideService<Server extends { readonly description: stri
       reasons.push('no such program was found on this machine');
       continue;
     }
-    if (!(await containerEngineAnswers())) {
-      reasons.push('no container engine answers');
-      continue;
-    }
     try {
-      return decided('container', await ways.openContainer());
+      const server = await ways.openContainer();
+      if (server !== undefined) return decided('container', server);
+      reasons.push('no container engine answers');
     } catch (cause) {
       const reason = `a container engine answers, but no container could be had: ${cause instanceof Error ? cause.message : String(cause)}`;
       reasons.push(reason);
       say(`${ways.name}: ${reason}`);
     }
   }
-  if (forced !== 'container') {
+  if (forced !== 'container' && options.install !== false) {
     const server = await ways.install?.();
     if (server !== undefined) return decided('program', server);
   }
