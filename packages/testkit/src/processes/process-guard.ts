@@ -5,7 +5,7 @@ import { once } from 'node:events';
 //
 // The guard is a tiny shell whose standard input is a pipe that only this process holds. It is told which process
 // to watch over. When the pipe ends without the word `release`, this process is gone, whatever the reason: the
-// guard then ends the watched process and removes the folder. It ignores the terminal's signals and leads a
+// guard then ends the watched process, removes the folder and runs the last command. It ignores the terminal's signals and leads a
 // session of its own, so that Ctrl-C does not reach it before it has done its work.
 
 const guardScript = `
@@ -22,20 +22,27 @@ if [ "$pid" != 0 ] && kill -s "$signal" -- "$pid" 2>/dev/null; then
   while kill -s 0 -- "$pid" 2>/dev/null && [ $tries -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
   kill -s KILL -- "$pid" 2>/dev/null
 fi
-if [ -n "$1" ]; then rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }; fi
+folder=$1
+shift
+if [ -n "$folder" ]; then rm -rf -- "$folder" || { sleep 1; rm -rf -- "$folder"; }; fi
+if [ $# -gt 0 ]; then "$@"; fi
 `;
 
 /** How a watched process is ended: `INT`, `TERM`, `QUIT` or `KILL`; anything milder than KILL gets 5 seconds. */
 export type GuardSignal = 'INT' | 'TERM' | 'QUIT' | 'KILL';
 
-/** Ends a process and removes a folder when the process that opened the guard is gone. */
+/** Ends a process, removes a folder and runs a command when the process that opened the guard is gone. */
 export class ProcessGuard {
   readonly #shell: ChildProcess;
   readonly #exited: Promise<unknown>;
 
-  /** @param folder Removed, with all it holds, if this process dies before `release`. */
-  constructor(folder = '') {
-    this.#shell = spawn('/bin/sh', ['-c', guardScript, 'pushfleet-guard', folder], {
+  /**
+   * All for the case that this process dies before `release`:
+   * @param options.folder Is removed, with all it holds.
+   * @param options.lastCommand Is run last: a program and its arguments.
+   */
+  constructor({ folder = '', lastCommand = [] }: { folder?: string; lastCommand?: readonly string[] } = {}) {
+    this.#shell = spawn('/bin/sh', ['-c', guardScript, 'pushfleet-guard', folder, ...lastCommand], {
       stdio: ['pipe', 'ignore', 'ignore'],
       cwd: '/',
       detached: true,

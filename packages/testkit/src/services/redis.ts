@@ -7,7 +7,7 @@ import type { RestartableServer } from './restartable-server.ts';
 import { type DecisionOptions, provideService, type ServiceKind } from './service-source.ts';
 
 /** The image of the containers, and of docker-compose.yml. */
-export const redisImage = 'redis:8-alpine';
+export const redisImage = 'redis:8-bookworm';
 
 export interface RedisService extends RestartableServer {
   readonly kind: ServiceKind;
@@ -22,7 +22,7 @@ export interface ProvideRedisOptions extends DecisionOptions {
 
 const advice =
   'Either set REDIS_URL, or put redis-server or valkey-server on the PATH, or start a Docker engine that has or ' +
-  'can get the image redis:8-alpine, or run as root on Debian or Ubuntu, where apt-get can install it.';
+  'can get the image redis:8-bookworm, or run as root on Debian or Ubuntu, where apt-get can install it.';
 
 /**
  * A Redis for tests: the one that `REDIS_URL` names, in a container, or started from the PATH.
