@@ -29,6 +29,7 @@ export async function runStep(step, { root, env, args, counter }) {
   };
   const signals = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
   for (const signal of signals) process.on(signal, forward);
+  const parentWatch = watchParent(() => child.kill('SIGTERM'));
   try {
     return await new Promise((resolve) => {
       child.once('error', (error) => {
@@ -41,5 +42,22 @@ export async function runStep(step, { root, env, args, counter }) {
     });
   } finally {
     for (const signal of signals) process.off(signal, forward);
+    clearInterval(parentWatch);
   }
+}
+
+/**
+ * An npm that is killed forwards nothing, and would leave what it ran behind. Without npm, a parent that goes may
+ * mean to leave us running.
+ * @param {() => void} onGone
+ */
+function watchParent(onGone) {
+  if (process.env.npm_lifecycle_event === undefined) return undefined;
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    onGone();
+  }, 500);
+  return watch;
 }
