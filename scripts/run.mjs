@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureDependencies } from './setup/dependencies.mjs';
 import { ensureNode, environmentWith } from './setup/node-runtime.mjs';
-import { runStep } from './setup/run-step.mjs';
+import { runStep, signalCode } from './setup/run-step.mjs';
 import { withSetupLock } from './setup/setup-lock.mjs';
 import { SetupError, say } from './setup/steps.mjs';
 import { TestCounter } from './setup/test-counter.mjs';
@@ -38,32 +38,44 @@ async function main(name, args) {
     ...task.env,
   };
   if (task.needsRedis === true) {
-    const ready = await runStep(
+    const { code: ready } = await runStep(
       { name: 'Redis', command: ['node', 'packages/testkit/src/ensure-redis.ts'] },
       { root, env, args: [] },
     );
     if (ready !== 0) return ready;
   }
 
+  return runSteps(name, task, { env, args });
+}
+
+/**
+ * @param {string} name
+ * @param {import('./tasks.mjs').Task} task
+ * @param {{ env: NodeJS.ProcessEnv, args: readonly string[] }} options
+ * @returns {Promise<number>} The first exit code that is not 0.
+ */
+async function runSteps(name, task, { env, args }) {
   const counter = task.countsTests === true ? new TestCounter() : undefined;
   /** @type {string[]} */
   const failed = [];
+  const argumentsAreTaken = task.steps.some((step) => step.takesArguments === true);
   let code = 0;
   for (const step of task.steps) {
     // Arguments say which tests are wanted: then those alone.
-    if (args.length > 0 && step.takesArguments !== true && task.steps.some((other) => other.takesArguments))
-      continue;
-    const stepCode = await runStep(step, {
+    if (args.length > 0 && step.takesArguments !== true && argumentsAreTaken) continue;
+    const result = await runStep(step, {
       root,
       env,
       args: step.takesArguments === true ? args : [],
       counter,
     });
+    // A service that is asked to stop may well end with 0; tests that were cut short have not passed.
+    const stopped = task.runsAll === true ? result.interrupted : undefined;
+    const stepCode = stopped === undefined ? result.code : signalCode(stopped);
     if (stepCode === 0) continue;
     code ||= stepCode;
     failed.push(step.name);
-    // 128 and above: a signal, which means all of it.
-    if (task.runsAll !== true || stepCode > 128) break;
+    if (task.runsAll !== true || stopped !== undefined) break;
   }
   if (task.steps.length > 1 && failed.length > 0) say(`${name} failed: ${failed.join(', ')}`);
   if (counter !== undefined) process.stdout.write(`${counter.summary}\n`);

@@ -7,7 +7,8 @@ import { say } from './steps.mjs';
  * Runs one step of a task in front: its streams are ours, signals reach it, and its end is ours.
  * @param {import('../tasks.mjs').Step} step
  * @param {{ root: string, env: NodeJS.ProcessEnv, args: readonly string[], counter?: import('./test-counter.mjs').TestCounter | undefined }} options
- * @returns {Promise<number>} Its exit code; 128 and the signal's number when a signal ended it.
+ * @returns {Promise<{ code: number, interrupted: NodeJS.Signals | undefined }>} Its exit code, 128 and the signal's
+ *   number when a signal ended it; and the signal that we got meanwhile.
  */
 export async function runStep(step, { root, env, args, counter }) {
   const [command = '', ...given] = step.command;
@@ -21,8 +22,11 @@ export async function runStep(step, { root, env, args, counter }) {
     counter?.read(chunk);
   });
 
+  /** @type {NodeJS.Signals | undefined} */
+  let interrupted;
   /** @param {NodeJS.Signals} signal */
   const forward = (signal) => {
+    interrupted = signal;
     // A terminal sends Ctrl-C to the child as well, and a second one would mean: at once.
     if (signal === 'SIGINT' && process.stdin.isTTY) return;
     child.kill(signal);
@@ -31,19 +35,28 @@ export async function runStep(step, { root, env, args, counter }) {
   for (const signal of signals) process.on(signal, forward);
   const parentWatch = watchParent(() => child.kill('SIGTERM'));
   try {
-    return await new Promise((resolve) => {
+    const code = await new Promise((resolve) => {
       child.once('error', (error) => {
         say(`${step.name}: ${command} could not be started: ${error.message}`);
         resolve(127);
       });
       child.once('close', (code, signal) => {
-        resolve(signal === null ? (code ?? 1) : 128 + constants.signals[signal]);
+        resolve(signal === null ? (code ?? 1) : signalCode(signal));
       });
     });
+    return { code, interrupted };
   } finally {
     for (const signal of signals) process.off(signal, forward);
     clearInterval(parentWatch);
   }
+}
+
+/**
+ * As shells give it.
+ * @param {NodeJS.Signals} signal
+ */
+export function signalCode(signal) {
+  return 128 + constants.signals[signal];
 }
 
 /**

@@ -93,7 +93,8 @@ test('a service under the launcher gets the signal, and its exit code comes back
     step,
     `import { runStep } from ${JSON.stringify(runStep)};
      const step = { name: 'service', command: [process.execPath, '-e', ${JSON.stringify(service)}] };
-     process.exitCode = await runStep(step, { root: ${JSON.stringify(folder)}, env: process.env, args: [] });`,
+     const result = await runStep(step, { root: ${JSON.stringify(folder)}, env: process.env, args: [] });
+     process.exitCode = result.interrupted === 'SIGTERM' ? result.code : 1;`,
   );
   const started = await startProcess({ entry: step });
   expect(await started.stop()).toEqual({ code: 7, signal: null });
