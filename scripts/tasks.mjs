@@ -49,7 +49,10 @@ export const tasks = {
         command: ['turbo', 'run', 'check', '--continue', '--output-logs=errors-only'],
       },
       { name: 'types of the scripts', command: ['tsc', '-p', 'tsconfig.json'] },
-      { name: 'lint and format', command: ['biome', 'ci', '.'] },
+      {
+        name: 'lint and format',
+        command: ['biome', 'ci', `--colors=${process.stdout.isTTY ? 'force' : 'off'}`, '.'],
+      },
       { name: 'promises', command: ['oxlint', '--type-aware'] },
       { name: 'unused and unlisted', command: ['knip'] },
       { name: 'layout', command: ['vitest', 'run', 'test/layout.test.ts'] },
