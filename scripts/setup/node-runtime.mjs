@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto';
-import { accessSync, constants, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { runQuietly, SetupError, step } from './steps.mjs';
 
@@ -17,6 +26,8 @@ const packages = {
 const advice = [
   `install Node.js ${requiredMajor} or newer from your system, a version manager or nodejs.org, and run the same command again`,
 ];
+
+const offline = ['check the network, and that npm reaches its registry: npm ping', ...advice];
 
 /**
  * Finds a Node.js that is new enough: the one that runs us, or one from npm, installed once under `.pushfleet/`.
@@ -53,12 +64,10 @@ export async function ensureNode(root) {
         env: process.env,
         timeoutMs: 10_000,
       });
-      if (!npm.ok || !works.ok) {
-        throw new SetupError(
-          `npm could not install ${name}: ${[npm.output, works.output].join('\n').trim()}`,
-          advice,
-        );
-      }
+      // npm passes over an optional package that it cannot fetch, and calls that a success.
+      if (!npm.ok) throw new SetupError(`npm could not install ${name}:\n${npm.output}`, offline);
+      if (!existsSync(installed)) throw new SetupError(`npm could not fetch ${name}`, offline);
+      if (!works.ok) throw new SetupError(`${name} does not run on this machine: ${works.output}`, advice);
       rmSync(folder, { recursive: true, force: true });
       renameSync(unfinished, folder);
     } catch (cause) {

@@ -93,6 +93,8 @@ export class SupervisedProcess {
       const [cause] = (await once(child, 'error')) as [Error];
       throw new ProcessError(`${options.name} could not be started: ${cause.message}`);
     }
+    // From now on an error is a signal that could not be sent, which its exit will tell better.
+    child.on('error', () => undefined);
     return new SupervisedProcess(options, child, child.pid);
   }
 
