@@ -1,0 +1,106 @@
+import type { Cluster, Redis } from 'ioredis';
+import { z } from 'zod';
+import type { BatchId } from './notification-id.ts';
+import { cancelledKey, doorbellChannel, pausesKey } from './redis-keys.ts';
+
+// What the producer tells workers beside jobs: which apps rest, and what is cancelled. Workers read the pauses of an
+// app before they take a job of it, and the cancellation of a batch before they write a job of it; the doorbell
+// `<app>/control` tells them that something changed.
+
+export interface AppControlOptions {
+  readonly redis: Redis | Cluster;
+  readonly prefix: string;
+}
+
+/**
+ * Who put an app to rest; a closed set, usable as a metric label. Each lifts only its own pause:
+ * `operator` by the API or CLI; `credential` and `topic` by workers, until the gateway takes the credential again;
+ * `invalid-tokens` by the workers' circuit breaker, until an operator resumes (it may be the wrong environment).
+ */
+export const pauseCauses = ['operator', 'credential', 'topic', 'invalid-tokens'] as const;
+export type PauseCause = (typeof pauseCauses)[number];
+
+const pauseSchema = z.strictObject({ reason: z.string(), sinceMs: z.int() });
+
+export interface AppPause {
+  readonly cause: PauseCause;
+  /** For people. */
+  readonly reason: string;
+  /** Epoch milliseconds. */
+  readonly sinceMs: number;
+}
+
+/** Puts an app to rest, or keeps it there: the first pause of a cause stands, with its time. */
+export async function pauseApp(options: AppControlOptions, app: string, pause: AppPause): Promise<void> {
+  const { cause, reason, sinceMs } = pause;
+  await options.redis.hsetnx(pausesKey(options.prefix, app), cause, JSON.stringify({ reason, sinceMs }));
+  await ringControl(options, app);
+}
+
+/** Lifts the pauses of these causes. An app runs again when none is left. */
+export async function liftPauses(
+  options: AppControlOptions,
+  app: string,
+  causes: readonly PauseCause[],
+): Promise<void> {
+  if (causes.length === 0) return;
+  await options.redis.hdel(pausesKey(options.prefix, app), ...causes);
+  await ringControl(options, app);
+}
+
+/** Why an app rests; empty: it runs. */
+export async function readPauses(options: AppControlOptions, app: string): Promise<AppPause[]> {
+  const stored = await options.redis.hgetall(pausesKey(options.prefix, app));
+  return pauseCauses.flatMap((cause) => {
+    const text = stored[cause];
+    return text === undefined ? [] : [{ cause, ...pauseSchema.parse(JSON.parse(text)) }];
+  });
+}
+
+/** What of a batch is not to be sent any more. */
+export interface Cancellation {
+  readonly whole: boolean;
+  /** Indexes in the batch, from 1. */
+  readonly indexes: ReadonlySet<number>;
+}
+
+const wholeBatch = '0';
+
+/**
+ * Marks a batch (`indexes` absent) or some of its notifications as cancelled, for what has not been written yet. The
+ * mark is kept for `expiresInMs`, which has to cover the time until the last job of the batch is taken.
+ */
+export async function cancel(
+  options: AppControlOptions,
+  app: string,
+  batch: BatchId,
+  expiresInMs: number,
+  indexes?: readonly number[],
+): Promise<void> {
+  const key = cancelledKey(options.prefix, app, batch);
+  const members = indexes === undefined ? [wholeBatch] : indexes.map(String);
+  if (members.length === 0) return;
+  const results = await options.redis
+    .multi()
+    .sadd(key, ...members)
+    .pexpire(key, expiresInMs)
+    .exec();
+  for (const [error] of results ?? []) if (error !== null) throw error;
+  await ringControl(options, app);
+}
+
+/** Reads what is cancelled of a batch; undefined: nothing. */
+export async function readCancellation(
+  options: AppControlOptions,
+  app: string,
+  batch: BatchId,
+): Promise<Cancellation | undefined> {
+  const members = await options.redis.smembers(cancelledKey(options.prefix, app, batch));
+  if (members.length === 0) return undefined;
+  return { whole: members.includes(wholeBatch), indexes: new Set(members.map(Number)) };
+}
+
+/** Tells workers to read the state of an app again. A ring may be lost: they also read it from time to time. */
+async function ringControl(options: AppControlOptions, app: string): Promise<void> {
+  await options.redis.publish(doorbellChannel(options.prefix), `${app}/control`);
+}

@@ -1,0 +1,32 @@
+import type { BatchId } from './notification-id.ts';
+
+// Where things lie in Redis. All keys of an app carry the hash tag `{<app>}`, so that they share one slot of a
+// cluster: a batch, its record of idempotency and its cancellation can be written and read in one transaction.
+// BullMQ's own keys lie under `<prefix>:{<app>}:<lane>:`.
+
+export const defaultRedisPrefix = 'pushfleet';
+
+/** BullMQ's `prefix` for the queues of an app. */
+export function appPrefix(prefix: string, app: string): string {
+  return `${prefix}:{${app}}`;
+}
+
+/** Pub/sub channel on which `<app>/<lane>` is published after jobs were added, and `<app>/control` after a change here. */
+export function doorbellChannel(prefix: string): string {
+  return `${prefix}:doorbell`;
+}
+
+/** Hash: cause of the pause → JSON. Absent: the app runs. */
+export function pausesKey(prefix: string, app: string): string {
+  return `${appPrefix(prefix, app)}:pauses`;
+}
+
+/** Set of what is cancelled of a batch: indexes, or 0 for all of it. */
+export function cancelledKey(prefix: string, app: string, batch: BatchId): string {
+  return `${appPrefix(prefix, app)}:cancelled:${batch}`;
+}
+
+/** JSON: what was answered to the call that first carried this key. */
+export function idempotencyRecordKey(prefix: string, app: string, key: string): string {
+  return `${appPrefix(prefix, app)}:idempotency:${key}`;
+}
