@@ -1,0 +1,62 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { type BatchId, parseNotificationId } from '../notification-id.ts';
+import { PushQueueError } from '../push-queue-error.ts';
+import { invalidField } from './notification-defect.ts';
+import { maxIdempotencyKeyLength } from './notification-input.ts';
+
+/** What was answered to the call that first carried a key, and what it asked for. Kept short: there is one per key. */
+const recordSchema = z.strictObject({
+  /** Batch id. */
+  b: z.string().refine((id) => parseNotificationId(id) !== undefined),
+  /** Index in the batch of the first notification, from 1. */
+  i: z.int().min(1),
+  /** Number of notifications. */
+  n: z.int().min(1),
+  /** Fingerprint of the call. */
+  f: z.string(),
+});
+
+export interface IdempotencyRecord {
+  readonly batch: BatchId;
+  readonly firstIndex: number;
+  readonly count: number;
+  readonly fingerprint: string;
+}
+
+export function formatRecord(record: IdempotencyRecord): string {
+  const { batch: b, firstIndex: i, count: n, fingerprint: f } = record;
+  return JSON.stringify({ b, i, n, f });
+}
+
+export function parseRecord(text: string): IdempotencyRecord {
+  const { b, i, n, f } = recordSchema.parse(JSON.parse(text));
+  return { batch: b, firstIndex: i, count: n, fingerprint: f };
+}
+
+/** The same for calls that mean the same: the order of keys in objects does not count. 132 bits. */
+export function fingerprintOf(call: object): string {
+  return createHash('sha256').update(canonicalJson(call)).digest('base64url').slice(0, 22);
+}
+
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) => {
+    if (typeof part !== 'object' || part === null || Array.isArray(part)) return part;
+    return Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}
+
+/** Throws `PushQueueError`. */
+export function checkIdempotencyKey(key: unknown): void {
+  if (typeof key === 'string' && key.length <= maxIdempotencyKeyLength && /^[\x21-\x7e]+$/.test(key)) return;
+  throw invalidField(
+    'idempotencyKey',
+    `must be 1 to ${maxIdempotencyKeyLength} visible characters of ASCII without spaces`,
+  );
+}
+
+export function idempotencyConflict(key: string): PushQueueError {
+  return new PushQueueError('idempotency-conflict', `the idempotency key ${key} was used for another call`, {
+    field: 'idempotencyKey',
+  });
+}

@@ -1,0 +1,222 @@
+import { createRedisBackend, type JobJson, QueueKeys, type RedisQueueBackend } from 'bullmq';
+import type { ChainableCommander } from 'ioredis';
+import type { Lane } from '../lane.ts';
+import type { PushJobData } from '../push-job.ts';
+import { pushJobId } from '../push-job-id.ts';
+import { PushQueueError } from '../push-queue-error.ts';
+import { appPrefix, doorbellChannel } from '../redis-keys.ts';
+import { asPushQueueError, RedisLink } from './redis-link.ts';
+
+// Everything that one call stores lies in the slot of one app and is written in one MULTI: its jobs, its records of
+// idempotency, the ring of the doorbell. docs/decisions/0010-enqueueing-once.md argues why that holds.
+
+export interface JobWriterOptions {
+  readonly redis: ConstructorParameters<typeof RedisLink>[0];
+  readonly prefix: string;
+  /** For everything a write does, milliseconds. */
+  readonly writeTimeoutMs: number;
+}
+
+/** Jobs of one app and lane, and what is to be remembered of them. */
+export interface JobWrite {
+  readonly app: string;
+  readonly lane: Lane;
+  readonly jobs: readonly PushJobData[];
+  /** Epoch milliseconds before which no worker takes them. */
+  readonly startMs?: number;
+  readonly records?: readonly { readonly key: string; readonly value: string }[];
+  readonly recordWindowMs?: number;
+}
+
+/**
+ * Decides what to write, given the records that are stored under its keys; undefined: nothing is left to write.
+ * Called again when somebody else wrote one of the records in between.
+ */
+export type KeyedWrite = (stored: readonly (string | null)[]) => JobWrite | undefined;
+
+type Outcome = 'written' | 'nothing-written';
+
+/** Job events are nobody's business here, and BullMQ keeps 10,000 per queue by default. */
+const maxEvents = 100;
+const deadJobs = { age: 30 * 86_400, count: 10_000 };
+
+/**
+ * KEYS: the jobs' keys, then the records' keys. ARGV: number of jobs, window in ms, the records.
+ * Remembers only what is there: BullMQ's scripts ran before it in the same transaction, and may have failed.
+ */
+const rememberScript = `
+local jobs = tonumber(ARGV[1])
+for i = 1, jobs do if redis.call('EXISTS', KEYS[i]) == 0 then return 'not-remembered' end end
+for i = jobs + 1, #KEYS do redis.call('SET', KEYS[i], ARGV[2 + i - jobs], 'PX', ARGV[2]) end
+return 'remembered'`;
+const notRemembered = 'not-remembered';
+
+export class JobWriter {
+  readonly #options: JobWriterOptions;
+  readonly #shared: RedisLink;
+  readonly #sharedBackend: RedisQueueBackend;
+  /** WATCH belongs to a connection: this one runs one transaction at a time. Opened with the first. */
+  #exclusive: { readonly link: RedisLink; readonly backend: RedisQueueBackend } | undefined;
+  #exclusiveTail: Promise<unknown> = Promise.resolve();
+  readonly #queuesWithMeta = new Set<string>();
+
+  constructor(options: JobWriterOptions) {
+    this.#options = options;
+    this.#shared = new RedisLink(options.redis, 'pushfleet:enqueue');
+    this.#sharedBackend = createBackend(this.#shared);
+  }
+
+  /** The shared connection, for reads. */
+  get link(): RedisLink {
+    return this.#shared;
+  }
+
+  /** Resolves when Redis has all of it. Throws `PushQueueError`. */
+  async write(write: JobWrite): Promise<void> {
+    const deadlineMs = performance.now() + this.#options.writeTimeoutMs;
+    let outcome: Outcome;
+    do {
+      await this.#shared.ready(deadlineMs - performance.now());
+      outcome = await this.#transact(this.#shared, this.#sharedBackend, write, deadlineMs);
+    } while (outcome !== 'written');
+  }
+
+  /**
+   * Writes what `decide` says, unless a record under one of `keys` changes while it is being decided; then it is
+   * asked again. Resolves when Redis has all of it. Throws `PushQueueError`, and what `decide` throws.
+   */
+  async writeKeyed(keys: readonly string[], decide: KeyedWrite): Promise<void> {
+    const deadlineMs = performance.now() + this.#options.writeTimeoutMs;
+    const turn = this.#exclusiveTail.then(() => this.#writeWatching(keys, decide, deadlineMs));
+    this.#exclusiveTail = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async close(): Promise<void> {
+    await this.#exclusiveTail;
+    await Promise.all([this.#shared.close(), this.#exclusive?.link.close()]);
+  }
+
+  async #writeWatching(keys: readonly string[], decide: KeyedWrite, deadlineMs: number): Promise<void> {
+    const { link, backend } = this.#openExclusive();
+    let outcome: Outcome = 'nothing-written';
+    while (outcome !== 'written') {
+      await link.ready(deadlineMs - performance.now());
+      const connection = link.connectionCount;
+      const [, stored] = await link.answer(deadlineMs - performance.now(), () =>
+        Promise.all([link.client.watch(...keys), link.client.mget(...keys)]),
+      );
+      const write = decide(stored);
+      if (write === undefined) {
+        await link.answer(deadlineMs - performance.now(), () => link.client.unwatch());
+        return;
+      }
+      // A new connection watches nothing.
+      if (link.connectionCount !== connection) continue;
+      outcome = await this.#transact(link, backend, write, deadlineMs);
+    }
+  }
+
+  async #transact(
+    link: RedisLink,
+    backend: RedisQueueBackend,
+    write: JobWrite,
+    deadlineMs: number,
+  ): Promise<Outcome> {
+    const multi = link.client.multi();
+    // Only microtasks run in this await: the connection stays the one that watches.
+    await this.#fill(multi, backend, write);
+    const results = await link.answer(deadlineMs - performance.now(), () => multi.exec());
+    // A watched key has changed.
+    if (results === null) return 'nothing-written';
+    for (const [error, result] of results) {
+      if (error?.message.startsWith('NOSCRIPT')) {
+        // BullMQ's scripts are unknown, after SCRIPT FLUSH or because the transaction that would have brought them
+        // was dropped: no job was added. A new connection brings them.
+        link.reset();
+        return 'nothing-written';
+      }
+      if (error !== null) throw asPushQueueError(error);
+      if (result === notRemembered)
+        throw new PushQueueError('redis-unavailable', 'Redis did not add the jobs');
+    }
+    this.#queuesWithMeta.add(`${write.app}/${write.lane}`);
+    return 'written';
+  }
+
+  async #fill(multi: ChainableCommander, backend: RedisQueueBackend, write: JobWrite): Promise<void> {
+    const { app, lane, jobs, records = [] } = write;
+    const keys = new QueueKeys(appPrefix(this.#options.prefix, app)).getKeys(lane);
+    if (!this.#queuesWithMeta.has(`${app}/${lane}`)) {
+      multi.hset(keys.meta!, 'opts.maxLenEvents', String(maxEvents));
+    }
+    const transaction = asTransaction(multi);
+    const ids = jobs.map((data) => pushJobId(data.batch, data.index as number));
+    await Promise.all(
+      jobs.map((data, place) => {
+        const id = ids[place]!;
+        return backend.addJobToTransaction(transaction, jobJson(id, data, write.startMs), id, {}, keys);
+      }),
+    );
+    if (records.length > 0) {
+      multi.eval(
+        rememberScript,
+        ids.length + records.length,
+        ...ids.map((id) => keys[''] + id),
+        ...records.map(({ key }) => key),
+        ids.length,
+        write.recordWindowMs!,
+        ...records.map(({ value }) => value),
+      );
+    }
+    if (write.startMs === undefined) multi.publish(doorbellChannel(this.#options.prefix), `${app}/${lane}`);
+  }
+
+  #openExclusive(): { link: RedisLink; backend: RedisQueueBackend } {
+    if (this.#exclusive === undefined) {
+      const link = new RedisLink(this.#options.redis, 'pushfleet:enqueue-keyed');
+      this.#exclusive = { link, backend: createBackend(link) };
+    }
+    return this.#exclusive;
+  }
+}
+
+/** One backend serves all queues: `addJobToTransaction` takes the keys of each, as BullMQ's own flows do. */
+function createBackend(link: RedisLink): RedisQueueBackend {
+  const backend = createRedisBackend('push', {
+    connection: link.client,
+    // Neither waits for Redis nor asks it anything: a link that is down fails calls, not the start.
+    skipVersionCheck: true,
+    skipWaitingForReady: true,
+  });
+  backend.on('error', () => undefined);
+  return backend;
+}
+
+/** What BullMQ's `multi()` gives: the same object with a way to run its scripts by name. */
+function asTransaction(multi: ChainableCommander): Parameters<RedisQueueBackend['addJobToTransaction']>[0] {
+  const commands = multi as unknown as Record<string, (args: unknown[]) => unknown>;
+  const transaction = multi as unknown as { runCommand: (name: string, args: unknown[]) => unknown };
+  transaction.runCommand = (name, args) => {
+    commands[name]!(args);
+    return multi;
+  };
+  return multi as unknown as Parameters<RedisQueueBackend['addJobToTransaction']>[0];
+}
+
+function jobJson(id: string, data: PushJobData, startMs: number | undefined): JobJson {
+  const delay = startMs === undefined ? 0 : Math.max(0, startMs - data.enqueuedAtMs);
+  return {
+    id,
+    name: 'push',
+    data: JSON.stringify(data),
+    opts: { delay, removeOnComplete: true, removeOnFail: deadJobs, jobId: id },
+    timestamp: data.enqueuedAtMs,
+    progress: 0,
+    attemptsMade: 0,
+    attemptsStarted: 0,
+    stalledCounter: 0,
+    failedReason: '',
+    returnvalue: '',
+  };
+}

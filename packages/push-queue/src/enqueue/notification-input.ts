@@ -1,0 +1,69 @@
+import type { Payload, PayloadContent } from '@pushfleet/apns-wire/payload';
+import type { Lane } from '../lane.ts';
+
+// What a caller hands over. The HTTP API takes the same fields.
+
+/** Apple's `apns-push-type` values (PROTOCOL section 4). */
+export const pushTypes = [
+  'alert',
+  'background',
+  'voip',
+  'complication',
+  'fileprovider',
+  'location',
+  'liveactivity',
+  'widgets',
+  'controls',
+  'pushtotalk',
+  'mdm',
+] as const;
+export type PushType = (typeof pushTypes)[number];
+
+/** A point in time: epoch seconds, ISO 8601 text with a zone, or a Date. */
+export type TimeInput = number | string | Date;
+
+/** What to send and how; content fields stand beside delivery fields. */
+export interface NotificationDefaults extends PayloadContent {
+  /** The whole payload in Apple's names, instead of the content fields. */
+  readonly payload?: Payload;
+  /** Shorten the alert's body when the payload is over the limit. Default: refuse. */
+  readonly truncate?: boolean;
+  /** Seconds that APNs may store it for; 0: try once. Default: the queue's `defaultTtlSeconds`. */
+  readonly ttl?: number;
+  /** Instead of `ttl`. */
+  readonly expiresAt?: TimeInput;
+  /** 10 at once, 5 as the battery allows, 1 least (HTTP/2 only). Default 10; 5 for background pushes. */
+  readonly priority?: 10 | 5 | 1;
+  /** Default `alert`, or `background` when there is only `contentAvailable`. Sent on HTTP/2 only. */
+  readonly pushType?: PushType;
+  /** At most 64 bytes: later notifications of the same id replace it on the device. Sent on HTTP/2 only. */
+  readonly collapseId?: string;
+}
+
+export interface NotificationInput extends NotificationDefaults {
+  /** Device token: hex or base64, in any form that `parseDeviceToken` reads. */
+  readonly token: string;
+}
+
+/** Facts of the whole call. */
+export interface CallOptions {
+  readonly app: string;
+  /** Default `transactional`. */
+  readonly lane?: Lane;
+  /** Not before this time; at most 30 days ahead. */
+  readonly sendAt?: TimeInput;
+  /** At most 255 characters. Within the idempotency window the same key of an app yields one push. */
+  readonly idempotencyKey?: string;
+}
+
+/** One notification, for `enqueue`. */
+export interface SendInput extends NotificationInput, CallOptions {}
+
+/** Many, for `enqueueBatch`. What a notification has itself goes before the defaults, field by field. */
+export interface BatchInput extends CallOptions {
+  readonly notifications: readonly NotificationInput[];
+  readonly defaults?: NotificationDefaults;
+}
+
+export const maxIdempotencyKeyLength = 255;
+export const maxScheduleSeconds = 30 * 86_400;

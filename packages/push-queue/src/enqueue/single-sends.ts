@@ -1,0 +1,135 @@
+import type { Lane } from '../lane.ts';
+import { createBatchId, type NotificationId, notificationId } from '../notification-id.ts';
+import { maxJobNotifications } from '../push-job.ts';
+import type { PushQueueError } from '../push-queue-error.ts';
+import { idempotencyRecordKey } from '../redis-keys.ts';
+import { buildPushJob } from './build-push-job.ts';
+import type { EncodedNotification } from './encode-notification.ts';
+import { GroupCommit } from './group-commit.ts';
+import { formatRecord, idempotencyConflict, parseRecord } from './idempotency-record.ts';
+import type { JobWrite, JobWriter } from './job-writer.ts';
+
+// Single sends of one app and lane: group commit makes one push job of those that arrive together. Those with an
+// idempotency key are grouped apart, since their writes take one more round trip.
+
+export interface SendResult {
+  /** Names the notification, and its place in the batch it was written with. */
+  readonly notificationId: NotificationId;
+  /** The same id: a single send has no batch to itself. */
+  readonly batchId: NotificationId;
+  /** An earlier call with the same idempotency key was answered with this; nothing was enqueued now. */
+  readonly replayed: boolean;
+}
+
+interface KeyedSend {
+  readonly notification: EncodedNotification;
+  readonly key: string;
+  readonly fingerprint: string;
+}
+
+export interface SingleSendsOptions {
+  readonly app: string;
+  readonly lane: Lane;
+  readonly prefix: string;
+  readonly writer: JobWriter;
+  readonly idempotencyWindowMs: number;
+  /** Called with the number of notifications of each push job that was written. */
+  readonly onCommit: (notifications: number) => void;
+}
+
+export class SingleSends {
+  readonly #options: SingleSendsOptions;
+  readonly #plain: GroupCommit<EncodedNotification, SendResult>;
+  readonly #keyed: GroupCommit<KeyedSend, SendResult>;
+
+  constructor(options: SingleSendsOptions) {
+    this.#options = options;
+    this.#plain = new GroupCommit<EncodedNotification, SendResult>(
+      (sends) => this.#writePlain(sends),
+      maxJobNotifications,
+    );
+    this.#keyed = new GroupCommit<KeyedSend, SendResult>(
+      (sends) => this.#writeKeyed(sends),
+      maxJobNotifications,
+    );
+  }
+
+  add(notification: EncodedNotification): Promise<SendResult> {
+    return this.#plain.add(notification);
+  }
+
+  addKeyed(notification: EncodedNotification, key: string, fingerprint: string): Promise<SendResult> {
+    return this.#keyed.add({ notification, key, fingerprint });
+  }
+
+  async idle(): Promise<void> {
+    await Promise.all([this.#plain.idle(), this.#keyed.idle()]);
+  }
+
+  async #writePlain(notifications: readonly EncodedNotification[]): Promise<SendResult[]> {
+    const batch = createBatchId();
+    await this.#options.writer.write(this.#jobWrite(batch, notifications));
+    this.#options.onCommit(notifications.length);
+    return notifications.map((_, place) => sent(notificationId(batch, place + 1), false));
+  }
+
+  async #writeKeyed(sends: readonly KeyedSend[]): Promise<(SendResult | PushQueueError)[]> {
+    const { app, prefix, writer, idempotencyWindowMs } = this.#options;
+    const keys = [...new Set(sends.map(({ key }) => key))];
+    const recordKeys = keys.map((key) => idempotencyRecordKey(prefix, app, key));
+    let results: (SendResult | PushQueueError)[] = [];
+    let written = 0;
+    await writer.writeKeyed(recordKeys, (stored) => {
+      const batch = createBatchId();
+      const records = new Map(
+        stored.flatMap((text, place) => (text === null ? [] : [[keys[place]!, parseRecord(text)] as const])),
+      );
+      const fresh: KeyedSend[] = [];
+      results = sends.map((send) => {
+        const record = records.get(send.key);
+        if (record !== undefined) {
+          return record.fingerprint === send.fingerprint
+            ? sent(notificationId(record.batch, record.firstIndex), true)
+            : idempotencyConflict(send.key);
+        }
+        fresh.push(send);
+        const firstIndex = fresh.length;
+        // The same key again in this group is a replay of this one.
+        records.set(send.key, { batch, firstIndex, count: 1, fingerprint: send.fingerprint });
+        return sent(notificationId(batch, firstIndex), false);
+      });
+      written = fresh.length;
+      if (fresh.length === 0) return undefined;
+      return {
+        ...this.#jobWrite(
+          batch,
+          fresh.map(({ notification }) => notification),
+        ),
+        records: fresh.map(({ key, fingerprint }, place) => ({
+          key: idempotencyRecordKey(prefix, app, key),
+          value: formatRecord({ batch, firstIndex: place + 1, count: 1, fingerprint }),
+        })),
+        recordWindowMs: idempotencyWindowMs,
+      };
+    });
+    if (written > 0) this.#options.onCommit(written);
+    return results;
+  }
+
+  #jobWrite(batch: string, notifications: readonly EncodedNotification[]): JobWrite {
+    const { app, lane } = this.#options;
+    const head = {
+      app,
+      lane,
+      batch,
+      batchSize: notifications.length,
+      firstIndex: 1,
+      enqueuedAtMs: Date.now(),
+    };
+    return { app, lane, jobs: [buildPushJob(head, notifications)] };
+  }
+}
+
+function sent(id: NotificationId, replayed: boolean): SendResult {
+  return { notificationId: id, batchId: id, replayed };
+}
