@@ -5,7 +5,7 @@ import type { PushJobData } from '../push-job.ts';
 import { pushJobId } from '../push-job-id.ts';
 import { PushQueueError } from '../push-queue-error.ts';
 import { appPrefix, doorbellChannel } from '../redis-keys.ts';
-import { asPushQueueError, RedisLink } from './redis-link.ts';
+import { asPushQueueError, neverSent, RedisLink } from './redis-link.ts';
 
 // Everything that one call stores lies in the slot of one app and is written in one MULTI: its jobs, its records of
 // idempotency, the ring of the doorbell. docs/decisions/0010-enqueueing-once.md argues why that holds.
@@ -126,7 +126,13 @@ export class JobWriter {
     const multi = link.client.multi();
     // Only microtasks run in this await: the connection stays the one that watches.
     await this.#fill(multi, backend, write);
-    const results = await link.answer(deadlineMs - performance.now(), () => multi.exec());
+    let results: Awaited<ReturnType<typeof multi.exec>>;
+    try {
+      results = await link.answer(deadlineMs - performance.now(), () => multi.exec());
+    } catch (error) {
+      if (neverSent(error)) return 'nothing-written';
+      throw error;
+    }
     // A watched key has changed.
     if (results === null) return 'nothing-written';
     for (const [error, result] of results) {

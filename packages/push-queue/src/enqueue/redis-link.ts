@@ -22,6 +22,8 @@ export class RedisLink {
   readonly client: Redis;
   #lastError: Error | undefined;
   #connectionCount = 0;
+  /** The connection has been given up, and the client has not noticed its end yet. */
+  #givenUp = false;
 
   /** `source`: a URL, or a client whose options are taken over; the client itself is not used. */
   constructor(source: string | Redis, connectionName: string) {
@@ -35,6 +37,7 @@ export class RedisLink {
     });
     this.client.on('close', () => {
       this.#connectionCount += 1;
+      this.#givenUp = false;
     });
     this.client.on('ready', () => {
       this.#lastError = undefined;
@@ -42,7 +45,7 @@ export class RedisLink {
   }
 
   get isReady(): boolean {
-    return this.client.status === 'ready';
+    return this.client.status === 'ready' && !this.#givenUp;
   }
 
   /** Rises whenever a connection ends: the same number means the same connection. */
@@ -85,6 +88,7 @@ export class RedisLink {
     try {
       return await Promise.race([send(), late.promise]);
     } catch (error) {
+      if (neverSent(error)) this.#givenUp = true;
       throw asPushQueueError(error);
     } finally {
       clearTimeout(timer);
@@ -93,6 +97,7 @@ export class RedisLink {
 
   /** Breaks the connection; a new one is made. */
   reset(): void {
+    this.#givenUp = true;
     this.client.disconnect(true);
   }
 
@@ -110,15 +115,20 @@ function tooLate(): PushQueueError {
   return new PushQueueError('redis-timeout', 'there was not enough time to write to Redis');
 }
 
-/** The error says that the command was never sent, or that Redis refused it. */
-const notStored =
-  /isn't writeable|^(OOM|READONLY|LOADING|MASTERDOWN|NOAUTH|NOPERM|MISCONF|EXECABORT|CLUSTERDOWN)\b/;
+/** The connection had ended already when the command came. */
+export function neverSent(error: unknown): boolean {
+  const cause = error instanceof PushQueueError ? error.cause : error;
+  return cause instanceof Error && cause.message.startsWith("Stream isn't writeable");
+}
+
+/** Redis refused the command. */
+const refused = /^(OOM|READONLY|LOADING|MASTERDOWN|NOAUTH|NOPERM|MISCONF|EXECABORT|CLUSTERDOWN)\b/;
 
 export function asPushQueueError(error: unknown): PushQueueError {
   if (error instanceof PushQueueError) return error;
   const message = error instanceof Error ? error.message : String(error);
   return new PushQueueError('redis-unavailable', `Redis: ${message}`, {
     cause: error,
-    maybeStored: !notStored.test(message),
+    maybeStored: !neverSent(error) && !refused.test(message),
   });
 }
