@@ -1,62 +1,85 @@
 import { z } from 'zod';
+import { durationSchema } from './duration.ts';
 
 // The one configuration file, `pushfleet.yaml`. Paths are relative to the file.
 
-/** A duration: milliseconds as a number, or text such as `500ms`, `30s`, `10m`, `1h`, `1d`. Gives milliseconds. */
-export const durationSchema = z.union([
-  z.int().min(0),
-  z
-    .string()
-    .regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, 'must be a duration such as 500ms, 30s, 10m, 1h or 1d')
-    .transform((text) => {
-      const unit = text.replace(/[\d.]/g, '') as 'ms' | 's' | 'm' | 'h' | 'd';
-      return Number.parseFloat(text) * { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit];
-    }),
-]);
-
 const port = z.int().min(1).max(65_535);
+const path = z.string().min(1);
 
-export const credentialSchema = z.union([
-  z.strictObject({
-    p12: z.string(),
-    passphraseFile: z.string().optional(),
-    passphraseEnv: z.string().optional(),
+/** Whichever of these an app has tells what kind of credential it is. */
+const credentialKinds = {
+  p12: z.strictObject({ p12: path, passphraseFile: path.optional(), passphraseEnv: path.optional() }),
+  cert: z.strictObject({
+    cert: path,
+    /** Absent: in the same file as the certificate. */
+    key: path.optional(),
+    passphraseFile: path.optional(),
+    passphraseEnv: path.optional(),
   }),
-  z.strictObject({
-    cert: z.string(),
-    key: z.string(),
-    passphraseFile: z.string().optional(),
-    passphraseEnv: z.string().optional(),
-  }),
-  z.strictObject({ p8: z.string(), keyId: z.string().length(10), teamId: z.string().length(10) }),
-]);
-export type CredentialConfig = z.infer<typeof credentialSchema>;
+  p8: z.strictObject({ p8: path, keyId: z.string().length(10), teamId: z.string().length(10) }),
+} as const;
+
+export type CredentialConfig = z.infer<(typeof credentialKinds)[keyof typeof credentialKinds]>;
+
+/** Picks the kind by its name before it looks at the rest, so that a typing error is not told three times over. */
+export const credentialSchema = z.record(z.string(), z.unknown()).transform((fields, context) => {
+  const kind = (['p12', 'cert', 'p8'] as const).filter((name) => name in fields);
+  if (kind.length !== 1) {
+    context.addIssue({ code: 'custom', message: 'must have exactly one of p12, cert (with key), p8' });
+    return z.NEVER;
+  }
+  const parsed = credentialKinds[kind[0]!].safeParse(fields, { reportInput: true });
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) context.issues.push(issue as z.core.$ZodRawIssue);
+    return z.NEVER;
+  }
+  if ('passphraseFile' in fields && 'passphraseEnv' in fields) {
+    context.addIssue({ code: 'custom', message: 'must not have both passphraseFile and passphraseEnv' });
+  }
+  return parsed.data as CredentialConfig;
+});
 
 /** An app id is part of Redis keys and metric labels. */
 export const appIdSchema = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1 to 63 characters of a-z, 0-9 and -, and not begin with -');
 
+/** When the rate of invalid tokens says that something else is wrong, such as the environment. */
+const breakerSchema = z.strictObject({
+  /** Share of invalid tokens among what the gateway decided, over the window; 1 switches the breaker off. */
+  rate: z.number().gt(0).max(1).default(0.5),
+  /** Decided notifications in the window before the rate counts. */
+  minimum: z.int().min(1).default(1_000),
+  window: durationSchema.default(60_000),
+});
+
 export const appSchema = z.strictObject({
   topic: z.string().min(1),
   environment: z.enum(['production', 'sandbox']),
   transport: z.enum(['binary', 'http2']),
-  gateway: z.strictObject({ host: z.string(), port, ca: z.string().optional() }).optional(),
+  gateway: z.strictObject({ host: z.string().min(1), port, ca: path.optional() }).optional(),
   feedback: z
     .strictObject({
-      host: z.string().optional(),
+      host: z.string().min(1).optional(),
       port: port.optional(),
       interval: durationSchema.default(3_600_000),
     })
     .optional(),
   credential: credentialSchema,
-  commandVersion: z.union([z.literal(0), z.literal(1), z.literal(2)]).default(2),
+  commandVersion: z.literal([0, 1, 2]).default(2),
   connections: z.int().min(1).max(64).default(2),
   onUncertain: z.enum(['resend', 'drop']).default('resend'),
+  /** `proved`: silence is not taken for acceptance; connections are rotated to prove what they wrote. */
+  confirm: z.enum(['presumed', 'proved']).default('presumed'),
   /** Silence for this long after the write counts as acceptance, presumed. Milliseconds. */
   confirmAfter: durationSchema.default(1_000),
   /** Frames written and not yet settled, per connection. */
   window: z.int().min(1_000).max(10_000_000).default(200_000),
+  /** Tries of a notification that the gateway had trouble with, or that got lost, before it is dead. */
+  attempts: z.int().min(1).max(100).default(5),
+  /** What the identifier of status 10 names: the last one sent, as Apple documents, or the first one not sent. */
+  shutdownIdentifier: z.enum(['last-sent', 'first-unsent']).default('last-sent'),
+  breaker: breakerSchema.prefault({}),
 });
 export type AppConfig = z.infer<typeof appSchema>;
 

@@ -1,1 +1,12 @@
-export * from './config.ts';
+export * from './admin-server.ts';
+export { type AppConfig, appIdSchema, appSchema, type CredentialConfig, fileSchema } from './config.ts';
+export * from './config-error.ts';
+export { durationSchema } from './duration.ts';
+export { type EnvironmentConfig, type LogLevel, logLevels, type ServiceName } from './environment.ts';
+export type { Endpoint, FleetApp } from './fleet-app.ts';
+export { listenAt } from './listen.ts';
+export * from './load-config.ts';
+export { createLogger, type Logger, type LoggerOptions } from './logger.ts';
+export * from './resource-stack.ts';
+export * from './run-service.ts';
+export * from './service-error.ts';

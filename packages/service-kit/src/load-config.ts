@@ -1,0 +1,30 @@
+import { ConfigError } from './config-error.ts';
+import { type EnvironmentConfig, type EnvironmentNeeds, readEnvironment } from './environment.ts';
+import type { FleetApp } from './fleet-app.ts';
+import { readFleetFile } from './fleet-file.ts';
+
+/** Everything a service is configured by. */
+export interface ServiceConfig extends EnvironmentConfig {
+  readonly apps: readonly FleetApp[];
+}
+
+export interface LoadConfigOptions extends EnvironmentNeeds {
+  /** Whether the apps' credential files have to be there; true by default. */
+  readonly credentials?: boolean;
+}
+
+/**
+ * Reads the environment and the configuration file that it names.
+ * @throws ConfigError with all problems of both at once
+ */
+export async function loadConfig(env: NodeJS.ProcessEnv, options: LoadConfigOptions): Promise<ServiceConfig> {
+  const environment = await readEnvironment(env, options);
+  // Also where the environment has problems, so that the file's are said in the same breath.
+  const path = environment.config?.configPath ?? env.PUSHFLEET_CONFIG ?? 'pushfleet.yaml';
+  const fleet = await readFleetFile({ path, env, credentials: options.credentials ?? true });
+  const problems = [...environment.problems, ...fleet.problems];
+  if (problems.length > 0 || environment.config === undefined || fleet.apps === undefined) {
+    throw new ConfigError(problems);
+  }
+  return { ...environment.config, apps: fleet.apps };
+}

@@ -1,0 +1,102 @@
+import { writeSync } from 'node:fs';
+import type { LoadConfigOptions, ServiceConfig } from './load-config.ts';
+import { loadConfig } from './load-config.ts';
+import { createLogger, type Logger } from './logger.ts';
+import { createResourceStack, type ResourceStack } from './resource-stack.ts';
+import { ServiceError } from './service-error.ts';
+
+export interface ServiceContext {
+  readonly config: ServiceConfig;
+  readonly logger: Logger;
+  /** Whatever `start` opens goes here; it is released on a signal, or when `start` fails. */
+  readonly resources: ResourceStack;
+  /** Aborted by the first signal: a start under way may give up. */
+  readonly signal: AbortSignal;
+}
+
+export interface RunServiceOptions extends Omit<LoadConfigOptions, 'service'> {
+  readonly name: LoadConfigOptions['service'];
+  readonly env: NodeJS.ProcessEnv;
+  /** Opens the service; gives the ports it listens at, which stand in the ready line. */
+  readonly start: (context: ServiceContext) => Promise<Readonly<Record<string, number>>>;
+}
+
+/** Beyond the drain's own deadline, for what comes after it: reports flushed, connections closed. Milliseconds. */
+const releaseGraceMs = 10_000;
+
+/**
+ * Runs a service until a signal ends it; the whole of a service's `main.ts`, and the only place that knows signals
+ * and exit codes. The first SIGTERM or SIGINT releases the resources in order and exits with 0, a second one exits
+ * with 1 at once, and so does what nobody caught: what is in Redis is then taken up by others.
+ */
+export async function runService(options: RunServiceOptions): Promise<void> {
+  const resources = createResourceStack();
+  const abort = new AbortController();
+  let logger: Logger | undefined;
+  let releaseTimeoutMs = releaseGraceMs;
+
+  const stop = async (signal: NodeJS.Signals) => {
+    if (abort.signal.aborted) {
+      logger?.warn({ signal }, 'second signal, exiting at once');
+      process.exit(1);
+    }
+    abort.abort();
+    logger?.info({ signal }, 'stopping');
+    try {
+      await withDeadline(resources.release(), releaseTimeoutMs);
+      logger?.info('stopped');
+      process.exit(0);
+    } catch (err) {
+      logger?.error({ err }, 'the stop failed');
+      process.exit(1);
+    }
+  };
+  process.on('SIGTERM', (signal) => void stop(signal));
+  process.on('SIGINT', (signal) => void stop(signal));
+  const crash = (err: unknown, origin: string) => {
+    if (logger === undefined) printProblem(err);
+    else logger.fatal({ err, origin }, 'not caught');
+    process.exit(1);
+  };
+  process.on('uncaughtException', crash);
+  process.on('unhandledRejection', (reason) => crash(reason, 'unhandledRejection'));
+
+  try {
+    const config = await loadConfig(options.env, { ...options, service: options.name });
+    releaseTimeoutMs += config.drainTimeoutMs;
+    logger = createLogger({ service: options.name, level: config.logLevel });
+    const ports = await options.start({ config, logger, resources, signal: abort.signal });
+    if (!abort.signal.aborted) logger.info(ports, 'ready');
+  } catch (error) {
+    // A start that a signal interrupted fails as a matter of course; `stop` exits.
+    if (abort.signal.aborted) return;
+    printProblem(error);
+    await withDeadline(resources.release(), releaseTimeoutMs).catch(printProblem);
+    process.exit(1);
+  }
+}
+
+async function withDeadline(promise: Promise<void>, timeoutMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new ServiceError('release-timeout', `The stop took longer than ${timeoutMs / 1000} seconds`));
+    }, timeoutMs);
+  });
+  try {
+    await Promise.race([promise, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** For whoever started us. What people can do something about is told without a stack. */
+function printProblem(error: unknown): void {
+  const isTold = error instanceof ServiceError || (error instanceof Error && 'code' in error);
+  const text = isTold
+    ? error.message
+    : error instanceof Error
+      ? (error.stack ?? error.message)
+      : String(error);
+  writeSync(2, `${text}\n`);
+}

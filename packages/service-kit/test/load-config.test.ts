@@ -1,0 +1,238 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ConfigError, type LoadConfigOptions, loadConfig, type ServiceConfig } from '../src/index.ts';
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'service-kit-'));
+  for (const name of ['shop.p12', 'shop.pem', 'shop-key.pem', 'AuthKey.p8', 'ca.pem', 'passphrase']) {
+    await writeFile(join(folder, name), 'content');
+  }
+});
+afterEach(async () => rm(folder, { recursive: true }));
+
+async function load(
+  file: string,
+  env: NodeJS.ProcessEnv = {},
+  options: Partial<LoadConfigOptions> = {},
+): Promise<ServiceConfig> {
+  const path = join(folder, 'pushfleet.yaml');
+  await writeFile(path, file);
+  return await loadConfig(
+    { REDIS_URL: 'redis://localhost:6379', PUSHFLEET_CONFIG: path, ...env },
+    { service: 'worker', ...options },
+  );
+}
+
+async function problemsOf(loading: Promise<ServiceConfig>): Promise<string[]> {
+  const error = await loading.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof ConfigError)) throw new Error(`No ConfigError but ${String(error)}`);
+  for (const { field, message } of error.problems) expect(error.message).toContain(`${field}: ${message}`);
+  return error.problems.map(({ field, message }) => `${field}: ${message}`);
+}
+
+const binaryApp = `
+    topic: com.example.shop
+    environment: production
+    transport: binary
+    credential: { p12: ./shop.p12, passphraseFile: passphrase }`;
+const tokenApp = `
+    topic: com.example.shop
+    environment: sandbox
+    transport: http2
+    credential: { p8: ./AuthKey.p8, keyId: ABC1234567, teamId: DEF1234567 }`;
+
+test('an app that says only what it must has the rest filled in, Apple’s hosts among it', async () => {
+  const { apps } = await load(`apps:\n  shop-prod:${binaryApp}\n`);
+  expect(apps).toEqual([
+    {
+      id: 'shop-prod',
+      topic: 'com.example.shop',
+      environment: 'production',
+      transport: 'binary',
+      gateway: { host: 'gateway.push.apple.com', port: 2195, ca: undefined },
+      feedback: { host: 'feedback.push.apple.com', port: 2196, ca: undefined, intervalMs: 3_600_000 },
+      credential: { p12: join(folder, 'shop.p12'), passphraseFile: join(folder, 'passphrase') },
+      commandVersion: 2,
+      connections: 2,
+      onUncertain: 'resend',
+      confirm: 'presumed',
+      confirmAfterMs: 1_000,
+      window: 200_000,
+      attempts: 5,
+      shutdownIdentifier: 'last-sent',
+      breaker: { rate: 0.5, minimum: 1_000, windowMs: 60_000 },
+    },
+  ]);
+});
+
+test.each([
+  ['production', 'binary', 'gateway.push.apple.com', 2195],
+  ['sandbox', 'binary', 'gateway.sandbox.push.apple.com', 2195],
+  ['production', 'http2', 'api.push.apple.com', 443],
+  ['sandbox', 'http2', 'api.sandbox.push.apple.com', 443],
+])('the gateway of %s over %s is Apple’s', async (environment, transport, host, port) => {
+  const { apps } = await load(`apps:
+  a: { topic: t, environment: ${environment}, transport: ${transport}, credential: { cert: shop.pem, key: shop-key.pem } }`);
+  expect(apps[0]!.gateway).toEqual({ host, port, ca: undefined });
+});
+
+test('HTTP/2 has no feedback service', async () => {
+  const { apps } = await load(`apps:\n  shop:${tokenApp}`);
+  expect(apps[0]!.feedback).toBeUndefined();
+});
+
+test('the certificate of a private gateway is not shown to Apple’s feedback service', async () => {
+  const gateway = 'gateway: { host: push.example.com, port: 2195, ca: ca.pem }';
+  const { apps } = await load(`apps:
+  without:${binaryApp}
+    ${gateway}
+  with:${binaryApp}
+    ${gateway}
+    feedback: { interval: 10m }`);
+  expect(apps[0]!.feedback).toBeUndefined();
+  expect(apps[1]!.feedback).toEqual({
+    host: 'push.example.com',
+    port: 2196,
+    ca: join(folder, 'ca.pem'),
+    intervalMs: 600_000,
+  });
+});
+
+test('every problem of the file and the environment is said at once, by its path', async () => {
+  const problems = await problemsOf(
+    load(
+      `apps:
+  Shop:${binaryApp}
+  typed:
+    environment: prod
+    transport: binary
+    gateway: { host: '', port: 70000 }
+    credential: { p12: ./shop.p12, passphrase: secret }
+    commandVersion: 3
+    connections: 1.5
+    confirmAfter: soon
+    colour: red
+  both:${binaryApp.replace('{', '{ cert: shop.pem,')}
+`,
+      { PUSHFLEET_ADMIN_PORT: '70000', PUSHFLEET_DRAIN_TIMEOUT: 'long', PUSHFLEET_LOG_LEVEL: 'loud' },
+    ),
+  );
+  expect(problems.toSorted()).toEqual(
+    [
+      'PUSHFLEET_ADMIN_PORT: must be at most 65535',
+      'PUSHFLEET_DRAIN_TIMEOUT: must be a duration such as 500ms, 30s, 10m, 1h or 1d',
+      'PUSHFLEET_LOG_LEVEL: must be trace or debug or info or warn or error or fatal or silent',
+      'apps.Shop: as a name, must be 1 to 63 characters of a-z, 0-9 and -, and not begin with -',
+      'apps.both.credential: must have exactly one of p12, cert (with key), p8',
+      'apps.typed.colour: is not a known setting',
+      'apps.typed.commandVersion: must be 0 or 1 or 2',
+      'apps.typed.confirmAfter: must be a duration such as 500ms, 30s, 10m, 1h or 1d',
+      'apps.typed.connections: must be a whole number',
+      'apps.typed.credential.passphrase: is not a known setting',
+      'apps.typed.environment: must be production or sandbox',
+      'apps.typed.gateway.host: must not be empty',
+      'apps.typed.gateway.port: must be at most 65535',
+      'apps.typed.topic: is missing',
+    ].toSorted(),
+  );
+});
+
+test('what only does not fit together is found too', async () => {
+  const problems = await problemsOf(
+    load(`apps:
+  binary:${tokenApp.replace('http2', 'binary')}
+  http2:${tokenApp}
+    commandVersion: 1
+    feedback: {}
+  missing:${binaryApp.replaceAll('shop.p12', 'gone.p12').replace('passphraseFile: passphrase', 'passphraseEnv: GONE')}
+    gateway: { host: push.example.com, port: 2195, ca: gone.pem }
+`),
+  );
+  expect(problems).toEqual([
+    'apps.binary.credential.p8: is for http2 only: the binary protocol needs a certificate (p12, or cert and key)',
+    'apps.http2.commandVersion: is for the binary transport only',
+    'apps.http2.feedback: is for the binary transport only',
+    'apps.missing.credential.passphraseEnv: names the variable GONE, which is not set',
+    `apps.missing.gateway.ca: names a file that does not exist: ${join(folder, 'gone.pem')}`,
+    `apps.missing.credential.p12: names a file that does not exist: ${join(folder, 'gone.p12')}`,
+  ]);
+});
+
+test('a service that sends nothing does without the credentials’ files', async () => {
+  const file = `apps:\n  shop:${binaryApp.replace('shop.p12', 'gone.p12')}`;
+  const { apps } = await load(file, {}, { service: 'producer', credentials: false });
+  expect(apps).toHaveLength(1);
+});
+
+describe('a file that', () => {
+  test('is no YAML is refused with line and column', async () => {
+    const [problem] = await problemsOf(load('apps:\n  shop: { topic: [\n'));
+    expect(problem).toMatch(/pushfleet\.yaml: .*at line 3/s);
+  });
+  test('names an app twice is refused', async () => {
+    const [problem] = await problemsOf(load('apps:\n  a: {}\n  a: {}\n'));
+    expect(problem).toContain('Map keys must be unique at line 3, column 3');
+  });
+  test.each([
+    ['', 'the file: must be a mapping'],
+    ['[]', 'the file: must be a mapping'],
+    ['{}', 'apps: is missing'],
+    ['apps: {}', 'apps: must name at least one app'],
+  ])('says %j is refused', async (file, expected) => {
+    expect(await problemsOf(load(file))).toEqual([expected]);
+  });
+  test('does not exist is refused by its name', async () => {
+    const [problem] = await problemsOf(load('', { PUSHFLEET_CONFIG: join(folder, 'gone.yaml') }));
+    expect(problem).toContain(`PUSHFLEET_CONFIG: ${join(folder, 'gone.yaml')} cannot be read: ENOENT`);
+  });
+});
+
+describe('a secret', () => {
+  const file = `apps:\n  shop:${binaryApp}`;
+  test('comes from the file that its variable names', async () => {
+    await writeFile(join(folder, 'url'), 'redis://:secret@redis:6379\n');
+    const config = await load(file, { REDIS_URL: '', REDIS_URL_FILE: join(folder, 'url') });
+    expect(config.redisUrl).toBe('redis://:secret@redis:6379');
+  });
+  test('is asked for only where it is needed', async () => {
+    expect((await load(file)).databaseUrl).toBeUndefined();
+    expect(await problemsOf(load(file, {}, { database: true }))).toEqual([
+      'DATABASE_URL: is missing (or DATABASE_URL_FILE, which names a file)',
+    ]);
+  });
+  test('is never shown, and not taken from two places', async () => {
+    const problems = await problemsOf(
+      load(
+        file,
+        { REDIS_URL: 'http://:hunter2@redis', DATABASE_URL: 'x', DATABASE_URL_FILE: 'y' },
+        { database: true },
+      ),
+    );
+    expect(problems).toEqual([
+      'REDIS_URL: must be a URL that begins with redis:// or rediss://',
+      'DATABASE_URL: is set, and so is DATABASE_URL_FILE: only one of them may be',
+    ]);
+  });
+  test('in a file that is not there is a problem of the file’s variable', async () => {
+    const [problem] = await problemsOf(load(file, { REDIS_URL: undefined, REDIS_URL_FILE: '/nowhere/url' }));
+    expect(problem).toMatch(/^REDIS_URL_FILE: cannot be read: ENOENT/);
+  });
+});
+
+test('the environment’s defaults are the service’s own', async () => {
+  const config = await load(`apps:\n  shop:${binaryApp}`, { PUSHFLEET_DRAIN_TIMEOUT: '1.5s' });
+  expect(config).toMatchObject({
+    redisPrefix: 'pushfleet',
+    logLevel: 'info',
+    listen: { host: '127.0.0.1', port: 8080 },
+    admin: { host: '127.0.0.1', port: 9101 },
+    drainTimeoutMs: 1_500,
+  });
+});
