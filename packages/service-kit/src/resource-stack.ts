@@ -36,7 +36,10 @@ export function createResourceStack(): ResourceStack {
     add(name, release) {
       resources.push({ name, release });
       if (released === undefined) return;
-      released = released.finally(releaseAll);
+      released = released.then(releaseAll, async (error: unknown) => {
+        await releaseAll();
+        throw error;
+      });
       // Whoever waits for the release hears of it.
       released.catch(() => undefined);
       throw new ServiceError<ServiceKitErrorCode>(

@@ -21,7 +21,7 @@ async function load(
 ): Promise<ServiceConfig> {
   const path = join(folder, 'pushfleet.yaml');
   await writeFile(path, file);
-  return await loadConfig(
+  return loadConfig(
     { REDIS_URL: 'redis://localhost:6379', PUSHFLEET_CONFIG: path, ...env },
     { service: 'worker', ...options },
   );
