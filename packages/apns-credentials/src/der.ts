@@ -4,13 +4,15 @@ import { CredentialError } from './errors.ts';
 // read elsewhere.
 
 export const derTag = {
-  boolean: 0x01,
   integer: 0x02,
   bitString: 0x03,
   octetString: 0x04,
+  null: 0x05,
   oid: 0x06,
   utf8String: 0x0c,
+  bmpString: 0x1e,
   sequence: 0x30,
+  set: 0x31,
   /** [0] and [3], constructed. */
   context0: 0xa0,
   context3: 0xa3,
@@ -58,6 +60,44 @@ export function oidText(content: Buffer): string {
     arc = 0;
   }
   return arcs.join('.');
+}
+
+/** One value whose content is `parts`, one after the other. */
+export function encodeDer(tag: number, ...parts: readonly Buffer[]): Buffer {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  return Buffer.concat([Buffer.from([tag]), encodeLength(length), ...parts]);
+}
+
+/** The content of an object identifier given as dotted text. */
+export function encodeOid(dotted: string): Buffer {
+  const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number);
+  return Buffer.concat([first * 40 + second, ...rest].map(encodeArc));
+}
+
+/** The content of an INTEGER, 0 to 2^31 - 1. */
+export function encodeUnsigned(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32BE(value);
+  // The shortest form whose first bit is 0: it is the sign.
+  let start = 0;
+  while (start < 3 && bytes[start] === 0 && bytes[start + 1]! < 0x80) start++;
+  return bytes.subarray(start);
+}
+
+function encodeLength(length: number): Buffer {
+  if (length < 0x80) return Buffer.from([length]);
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(length);
+  const start = bytes.findIndex((byte) => byte !== 0);
+  return Buffer.concat([Buffer.from([0x80 | (4 - start)]), bytes.subarray(start)]);
+}
+
+/** Seven bits a byte, the most significant first, all but the last marked. */
+function encodeArc(arc: number): Buffer {
+  const bytes = [arc & 0x7f];
+  for (let rest = Math.floor(arc / 128); rest > 0; rest = Math.floor(rest / 128))
+    bytes.unshift(0x80 | (rest & 0x7f));
+  return Buffer.from(bytes);
 }
 
 function readHeader(bytes: Buffer, at: number): { tag: number; start: number; end: number } {

@@ -1,5 +1,5 @@
 import { createHash, createPublicKey, type KeyObject, type X509Certificate } from 'node:crypto';
-import { readCertificateFacts } from './certificate-facts.ts';
+import { type CertificateFacts, readCertificateFacts } from './certificate-facts.ts';
 import { CertificateCredential, type Credential, TokenCredential } from './credential.ts';
 import { readCredentialFile, readPassphrase } from './credential-files.ts';
 import type { CredentialLocation } from './credential-location.ts';
@@ -31,6 +31,23 @@ export async function loadCredential(
       : await readPassphrase(location.passphrase, options.environment ?? process.env);
   if ('p12' in location) return loadPkcs12(location.p12, passphrase);
   return loadPem(location.cert, location.key ?? location.cert, passphrase);
+}
+
+/** A certificate by itself, as Apple's `aps.cer`: the rest of the file is not looked at. */
+export interface LoadedCertificate {
+  /** PEM; all the certificates of the file, in its order. */
+  readonly certPem: string;
+  /** Of the first one. */
+  readonly certificate: CertificateFacts;
+}
+
+/** @throws CredentialError whose message names the file */
+export async function loadCertificate(path: string): Promise<LoadedCertificate> {
+  const bytes = await readCredentialFile(path);
+  return naming(path, () => {
+    const certificates = readCertificates(bytes);
+    return { certPem: toPem(certificates), certificate: readCertificateFacts(certificates[0]) };
+  });
 }
 
 async function loadPkcs12(path: string, passphrase: string | undefined): Promise<CertificateCredential> {
@@ -69,12 +86,7 @@ async function loadPem(
     readCredentialFile(certPath),
     readCredentialFile(keyPath),
   ]);
-  const certificates = naming(certPath, () => {
-    const parts = readFileParts(certBytes);
-    const found = parts.flatMap((part) => (part.kind === 'certificate' ? [part.certificate] : []));
-    if (found.length === 0) throw notWanted(parts, 'a certificate', 'certificate-missing');
-    return found;
-  });
+  const certificates = naming(certPath, () => readCertificates(certBytes));
   const keys = naming(keyPath, () => {
     const parts = readFileParts(keyBytes);
     const found = parts.flatMap((part) => (part.kind === 'private-key' ? [part.key] : []));
@@ -117,13 +129,24 @@ async function loadProviderKey(location: {
   });
 }
 
+function readCertificates(bytes: Buffer): [X509Certificate, ...X509Certificate[]] {
+  const parts = readFileParts(bytes);
+  const [first, ...rest] = parts.flatMap((part) => (part.kind === 'certificate' ? [part.certificate] : []));
+  if (first === undefined) throw notWanted(parts, 'a certificate', 'certificate-missing');
+  return [first, ...rest];
+}
+
+function toPem(certificates: readonly X509Certificate[]): string {
+  return certificates.map((certificate) => certificate.toString()).join('');
+}
+
 function toCredential(
   certificates: readonly X509Certificate[],
   keys: readonly KeyObject[],
 ): CertificateCredential {
   const { chain, key } = chooseIdentity(certificates, keys);
   return new CertificateCredential({
-    certPem: chain.map((certificate) => certificate.toString()).join(''),
+    certPem: toPem(chain),
     keyPem: privateKeyPem(key),
     certificate: readCertificateFacts(chain[0]),
   });

@@ -40,7 +40,7 @@ export function oidOf(node: forge.asn1.Asn1 | undefined): string {
 }
 
 /** More rounds of key derivation than anybody writes, and few enough to be done in seconds. */
-const mostIterations = 10_000_000;
+const mostIterations = 2_000_000;
 
 /** A count, such as that of rounds. @throws CredentialError `malformed` */
 export function integerOf(node: forge.asn1.Asn1 | undefined): number {

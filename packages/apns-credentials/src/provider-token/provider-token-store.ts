@@ -1,0 +1,53 @@
+/**
+ * Where a fleet keeps its one provider token. Many processes each signing their own is the field's top cause of 429
+ * (PROTOCOL section 4).
+ *
+ * Names are made of characters a to z, A to Z, 0 to 9 and the full stop. A stored token opens the gateway for an hour:
+ * whoever can read the store can send.
+ */
+export interface ProviderTokenStore {
+  /** The token of that name and how old it is, by the clock of the store alone, so that no two clocks need agree. */
+  get(name: string): Promise<StoredProviderToken | undefined>;
+  /** Keeps a token that is `ageMs` old now, until it is `expiresAtAgeMs` old. */
+  set(name: string, token: StoredProviderToken, expiresAtAgeMs: number): Promise<void>;
+  /** The right to sign, for `ttlMs` at most; nothing, where somebody else has it. */
+  lock(name: string, ttlMs: number): Promise<ProviderTokenLock | undefined>;
+}
+
+export interface StoredProviderToken {
+  readonly jwt: string;
+  readonly ageMs: number;
+}
+
+export interface ProviderTokenLock {
+  release(): Promise<void>;
+}
+
+/** For one process by itself: the command line, tests. */
+export function createMemoryTokenStore(now: () => number = Date.now): ProviderTokenStore {
+  const tokens = new Map<string, { jwt: string; bornMs: number; untilMs: number }>();
+  const locks = new Map<string, { untilMs: number }>();
+  return {
+    get: (name) => {
+      const token = tokens.get(name);
+      const isThere = token !== undefined && now() < token.untilMs;
+      return Promise.resolve(isThere ? { jwt: token.jwt, ageMs: now() - token.bornMs } : undefined);
+    },
+    set: (name, { jwt, ageMs }, expiresAtAgeMs) => {
+      const bornMs = now() - ageMs;
+      tokens.set(name, { jwt, bornMs, untilMs: bornMs + expiresAtAgeMs });
+      return Promise.resolve();
+    },
+    lock: (name, ttlMs) => {
+      const held = locks.get(name);
+      if (held !== undefined && now() < held.untilMs) return Promise.resolve(undefined);
+      const lock = { untilMs: now() + ttlMs };
+      locks.set(name, lock);
+      const release = (): Promise<void> => {
+        if (locks.get(name) === lock) locks.delete(name);
+        return Promise.resolve();
+      };
+      return Promise.resolve({ release });
+    },
+  };
+}
