@@ -4,7 +4,12 @@ import type { AddressInfo } from 'node:net';
 import { connect, createSecureContext, createServer, type TLSSocket } from 'node:tls';
 import forge from 'node-forge';
 import { beforeAll, expect, test } from 'vitest';
-import { createTestCertificates, type TestCertificates, type TestIdentity } from '../src/certificates.ts';
+import {
+  createTestCertificates,
+  TestAuthority,
+  type TestCertificates,
+  type TestIdentity,
+} from '../src/certificates.ts';
 
 let certificates: TestCertificates;
 beforeAll(async () => {
@@ -50,6 +55,12 @@ function extensionOf(identity: TestIdentity, id: string): Buffer | undefined {
   const extension = parsed.getExtension({ id } as never) as { value: string } | null;
   return extension === null ? undefined : Buffer.from(extension.value, 'binary');
 }
+
+test('an authority that was kept signs more that are trusted', async () => {
+  const { certificatePem, privateKeyPem } = certificates.authority;
+  const kept = TestAuthority.load(certificatePem, privateKeyPem);
+  expect(await handshake(await kept.issueApnsCertificate({ topic: 'com.example.news' }))).toBe('authorized');
+});
 
 test('client and server certificates make a trusted handshake', async () => {
   expect(await handshake(certificates.development)).toBe('authorized');

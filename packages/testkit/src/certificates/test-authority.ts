@@ -40,13 +40,21 @@ export interface ApnsCertificateOptions extends ValidityOptions {
  */
 export class TestAuthority {
   readonly certificatePem: string;
+  /** PKCS #8; with the certificate, `load` makes the same authority of it. */
+  readonly privateKeyPem: string;
   readonly #key: forge.pki.rsa.PrivateKey;
   readonly #subject: forge.pki.CertificateField[];
 
-  private constructor(certificate: forge.pki.Certificate, key: forge.pki.rsa.PrivateKey) {
+  private constructor(certificate: forge.pki.Certificate, privateKeyPem: string) {
     this.certificatePem = forge.pki.certificateToPem(certificate);
-    this.#key = key;
+    this.privateKeyPem = privateKeyPem;
+    this.#key = forge.pki.privateKeyFromPem(privateKeyPem);
     this.#subject = certificate.subject.attributes;
+  }
+
+  /** An authority that was made before, to sign more. */
+  static load(certificatePem: string, privateKeyPem: string): TestAuthority {
+    return new TestAuthority(forge.pki.certificateFromPem(certificatePem), privateKeyPem);
   }
 
   static async create(options: ValidityOptions & { commonName?: string } = {}): Promise<TestAuthority> {
@@ -62,9 +70,8 @@ export class TestAuthority {
       { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
       { name: 'subjectKeyIdentifier' },
     ]);
-    const key = forge.pki.privateKeyFromPem(keys.privateKeyPem);
-    certificate.sign(key, forge.md.sha256.create());
-    return new TestAuthority(certificate, key);
+    certificate.sign(forge.pki.privateKeyFromPem(keys.privateKeyPem), forge.md.sha256.create());
+    return new TestAuthority(certificate, keys.privateKeyPem);
   }
 
   /** A TLS server's certificate. */
