@@ -1,0 +1,226 @@
+import {
+  ApnsWireError,
+  Command,
+  defectStatus,
+  ErrorStatus,
+  encodeErrorResponse,
+  NotificationDecoder,
+} from '@pushfleet/apns-wire';
+import type { ActiveRule } from '../faults/active-rule.ts';
+import type { FaultBook } from '../faults/fault-book.ts';
+import type { BinaryRule } from '../faults/fault-schema.ts';
+import { ContentKey } from '../ledger/content-key.ts';
+import type { AppLedger, Ledger } from '../ledger/ledger.ts';
+import type { LoggedNotification, NotificationLog } from '../ledger/notification-log.ts';
+import type { GatewayLink } from '../tls/tls-port.ts';
+import { BinaryFaults } from './binary-faults.ts';
+import { Farewell, type FarewellOptions } from './farewell.ts';
+import { ReadBrake } from './read-brake.ts';
+
+export interface BinaryConnectionContext {
+  readonly ledger: Ledger;
+  readonly log: NotificationLog;
+  readonly faults: FaultBook;
+  /** How long a client that has been told to go may stay, milliseconds. */
+  readonly lingerMs: number;
+}
+
+interface PacketOptions extends FarewellOptions {
+  /** Named instead of the right one. */
+  readonly identifier?: number | undefined;
+}
+
+/**
+ * One connection of the binary gateway (PROTOCOL section 1): takes notifications in silence until one is bad, by
+ * itself or by rule; then answers with the error-response packet (command 0: with nothing), discards what follows and
+ * closes.
+ */
+export class BinaryConnection {
+  readonly #link: GatewayLink;
+  readonly #app: AppLedger;
+  readonly #log: NotificationLog;
+  readonly #lingerMs: number;
+  readonly #faults: BinaryFaults;
+  readonly #brake: ReadBrake;
+  readonly #decoder = new NotificationDecoder();
+  readonly #content = new ContentKey();
+  readonly #stopWatchingFaults: () => void;
+
+  /** Set: nothing is taken any more. */
+  #farewell: Farewell | undefined;
+  /** Notifications taken or rejected. */
+  #handled = 0;
+  /** Of the last notification taken; 0 before the first. */
+  #lastIdentifier = 0;
+  /** Nothing can be read any more: the stream makes no sense, or the connection is gone. */
+  #isOver = false;
+  #payloadText: { readonly low: number; readonly high: number; readonly text: string } | undefined;
+
+  constructor(link: GatewayLink, context: BinaryConnectionContext) {
+    const { socket } = link;
+    this.#link = link;
+    this.#app = context.ledger.app(link.app);
+    this.#log = context.log;
+    this.#lingerMs = context.lingerMs;
+    this.#faults = new BinaryFaults(context.faults, link.number, link.app);
+    this.#brake = new ReadBrake(socket, () => this.#readFrames());
+    this.#stopWatchingFaults = context.faults.onChange(() => this.#followFaults());
+    socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    socket.once('end', () => this.#clientEnded());
+    socket.once('close', () => this.#closed());
+    this.#disrupt();
+  }
+
+  #read(chunk: Buffer): void {
+    if (this.#isOver) return;
+    this.#decoder.push(chunk);
+    this.#readFrames();
+    this.#brake.chunkRead(chunk.length);
+  }
+
+  #readFrames(): void {
+    const decoder = this.#decoder;
+    try {
+      while (!this.#isOver && !this.#brake.isStopped && decoder.next()) {
+        if (this.#farewell === undefined) this.#handle();
+        else this.#discard(this.#farewell);
+      }
+    } catch (error) {
+      if (!(error instanceof ApnsWireError)) throw error;
+      this.#isOver = true;
+      this.#fail(ErrorStatus.protocolError, 0, {});
+    }
+  }
+
+  /** Takes or rejects the decoder's frame. The hot path: without rules nothing is allocated. */
+  #handle(): void {
+    const frame = this.#decoder;
+    const content = this.#content;
+    content.read(frame.bytes, frame.tokenStart, frame.tokenLength, frame.payloadStart, frame.payloadLength);
+    if (frame.defect !== null) {
+      this.#reject(defectStatus[frame.defect], {});
+      return;
+    }
+    const isScripted = !this.#faults.isQuiet;
+    if (isScripted) {
+      const rejection = this.#faults.rejection(this.#handled, frame, content);
+      if (rejection !== undefined) {
+        this.#reject(rejection.status, rejection);
+        return;
+      }
+    }
+    const duplicate = this.#app.take(content.low, content.high);
+    this.#handled += 1;
+    this.#lastIdentifier = frame.identifier;
+    if (this.#log.isOpen) this.#record({ outcome: 'received', duplicate });
+    if (isScripted) this.#disrupt(frame);
+  }
+
+  #reject(status: number, options: PacketOptions): void {
+    this.#handled += 1;
+    this.#app.counts.rejected += 1;
+    if (this.#log.isOpen) this.#record({ outcome: 'rejected', status });
+    if (this.#decoder.command === Command.simple) this.#leave(undefined, options);
+    else this.#fail(status, this.#decoder.identifier, options);
+  }
+
+  #discard(farewell: Farewell): void {
+    const { bytes, tokenStart, tokenLength, payloadStart, payloadLength } = this.#decoder;
+    this.#app.counts.discarded += 1;
+    if (this.#log.isOpen) {
+      this.#content.read(bytes, tokenStart, tokenLength, payloadStart, payloadLength);
+      this.#record({ outcome: 'discarded' });
+    }
+    farewell.frameDiscarded();
+  }
+
+  /** Lets the rules whose turn it is do their work, after a notification or because the rules have changed. */
+  #disrupt(notification?: NotificationDecoder): void {
+    for (const rule of this.#faults.disruptions(this.#handled, notification, this.#content))
+      this.#apply(rule);
+  }
+
+  #apply(active: ActiveRule<BinaryRule>): void {
+    const { action } = active.rule;
+    switch (action.kind) {
+      case 'shutdown':
+        this.#fail(ErrorStatus.shutdown, this.#lastIdentifier, action);
+        break;
+      case 'close':
+        this.#leave(undefined, {});
+        break;
+      case 'reset':
+        this.#isOver = true;
+        this.#link.reset();
+        break;
+      case 'stopReading':
+        this.#brake.stop(active);
+        break;
+      case 'slowReading':
+        this.#brake.slow(active, action.bytesPerSecond);
+        break;
+      case 'reject':
+      case 'refuse':
+      case 'closePort':
+        // Done elsewhere: with the notification, and at the port.
+        break;
+      default:
+        action satisfies never;
+    }
+  }
+
+  #fail(status: number, identifier: number, options: PacketOptions): void {
+    this.#leave(encodeErrorResponse({ status, identifier: options.identifier ?? identifier }), options);
+  }
+
+  #leave(packet: Buffer | undefined, options: FarewellOptions): void {
+    this.#farewell ??= new Farewell(this.#link.socket, packet, options, this.#lingerMs);
+  }
+
+  #followFaults(): void {
+    this.#faults.refresh();
+    this.#brake.releaseUnless((rule) => this.#faults.has(rule));
+    if (this.#farewell === undefined) this.#disrupt();
+  }
+
+  /** The client has closed its side: there is nothing more to come, and nothing to wait for. */
+  #clientEnded(): void {
+    this.#leave(undefined, {});
+    this.#farewell?.sayNow();
+  }
+
+  #closed(): void {
+    this.#isOver = true;
+    this.#stopWatchingFaults();
+    this.#farewell?.dispose();
+    this.#brake.dispose();
+  }
+
+  #record(result: Pick<LoggedNotification, 'outcome' | 'status' | 'duplicate'>): void {
+    const { bytes, tokenStart, tokenLength, command, identifier, expiration, priority } = this.#decoder;
+    this.#log.append({
+      at: Date.now(),
+      app: this.#link.app,
+      transport: 'binary',
+      connection: this.#link.number,
+      command,
+      token: Buffer.from(bytes.subarray(tokenStart, tokenStart + tokenLength)).toString('hex'),
+      payload: this.#textOfPayload(),
+      identifier,
+      expiration,
+      priority,
+      ...result,
+    });
+  }
+
+  /** One string for as long as the payload stays the same: a broadcast is logged without a copy of each. */
+  #textOfPayload(): string {
+    const { payloadLow: low, payloadHigh: high } = this.#content;
+    if (this.#payloadText?.low !== low || this.#payloadText.high !== high) {
+      const { bytes, payloadStart, payloadLength } = this.#decoder;
+      const text = Buffer.from(bytes.subarray(payloadStart, payloadStart + payloadLength)).toString('utf8');
+      this.#payloadText = { low, high, text };
+    }
+    return this.#payloadText.text;
+  }
+}

@@ -1,0 +1,128 @@
+import { z } from 'zod';
+
+// The faults that `POST /faults` takes: rules, each saying on which port, when, and what goes wrong. Explained with
+// examples in apps/gateway-simulator/README.md.
+
+const hex = z
+  .string()
+  .regex(/^([0-9a-f]{2})+$/i, 'must be hexadecimal, two digits a byte')
+  .transform((text) => text.toLowerCase());
+const milliseconds = z.int().min(0).max(3_600_000);
+const bytes = z.int().min(0).max(1_000_000_000);
+
+const connectionMatch = {
+  /** Topic of the client certificate (the UID of its subject). */
+  app: z.string().min(1).optional(),
+  /** Number of the connection at its port: the first one since the start or the last reset is 1. */
+  connection: z.int().min(1).optional(),
+};
+
+const notificationMatch = {
+  ...connectionMatch,
+  /** Device tokens. */
+  token: z.union([hex.transform((token) => [token]), z.array(hex).min(1).max(100_000)]).optional(),
+  /** Device tokens that begin with these bytes. */
+  tokenPrefix: hex.optional(),
+  /** Every nth of the notifications that match all else, over all connections. */
+  everyNth: z.int().min(1).optional(),
+  /** Once so many notifications of the connection have been handled. */
+  after: z.int().min(0).optional(),
+};
+
+const limits = {
+  /** How often the rule fires before it is used up; without end by default. */
+  times: z.int().min(1).optional(),
+  /** How long it is in force, milliseconds from its posting; without end by default. */
+  forMs: milliseconds.optional(),
+};
+
+/** How the error-response packet goes out. */
+const packet = {
+  /** Sent so much later; what comes in meanwhile is discarded. */
+  delayMs: milliseconds.optional(),
+  /** Sent once so many more frames have come in and been discarded; with `delayMs`: whichever is first. */
+  delayFrames: z.int().min(0).max(100_000_000).optional(),
+  /** Each of the six bytes in a write of its own, so many milliseconds apart. */
+  splitMs: milliseconds.optional(),
+  /** Named instead of the right frame's; 0: which one is unknown. */
+  identifier: z.int().min(0).max(0xffff_ffff).optional(),
+};
+
+// Faults of a connection, the same at every port.
+const close = z.strictObject({ kind: z.literal('close') });
+const reset = z.strictObject({ kind: z.literal('reset') });
+const stopReading = z.strictObject({ kind: z.literal('stopReading') });
+const slowReading = z.strictObject({ kind: z.literal('slowReading'), bytesPerSecond: bytes.min(1) });
+const refuse = z.strictObject({ kind: z.literal('refuse') });
+const closePort = z.strictObject({ kind: z.literal('closePort') });
+
+const binaryAction = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('reject'), status: z.int().min(0).max(255).default(8), ...packet }),
+  z.strictObject({ kind: z.literal('shutdown'), ...packet }),
+  close,
+  reset,
+  stopReading,
+  slowReading,
+  refuse,
+  closePort,
+]);
+
+const feedbackAction = z.discriminatedUnion('kind', [
+  /** Sends so many bytes and closes. */
+  z.strictObject({ kind: z.literal('cut'), afterBytes: bytes }),
+  /** Sends so many bytes and then nothing, without closing. */
+  z.strictObject({ kind: z.literal('hang'), afterBytes: bytes.default(0) }),
+  /** Sends so many bytes at a time. */
+  z.strictObject({ kind: z.literal('slice'), bytes: bytes.min(1), everyMs: milliseconds.default(0) }),
+  close,
+  /** Sends so many bytes and resets the connection. */
+  z.strictObject({ kind: z.literal('reset'), afterBytes: bytes.default(0) }),
+  refuse,
+  closePort,
+]);
+
+const binaryRule = z.strictObject({
+  on: z.literal('binary'),
+  match: z.strictObject(notificationMatch).default({}),
+  ...limits,
+  action: binaryAction,
+});
+
+const feedbackRule = z.strictObject({
+  on: z.literal('feedback'),
+  match: z.strictObject(connectionMatch).default({}),
+  ...limits,
+  action: feedbackAction,
+});
+
+export const faultRuleSchema = z
+  .discriminatedUnion('on', [binaryRule, feedbackRule])
+  .superRefine((rule, context) => {
+    const problem = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
+    const { kind } = rule.action;
+    if (kind !== 'refuse' && kind !== 'closePort') return;
+    for (const name of Object.keys(rule.match)) {
+      if (kind === 'refuse' && name === 'connection') continue;
+      problem(['match', name], `is not known when ${kind} happens, which is before the handshake`);
+    }
+    if (kind === 'closePort' && rule.forMs === undefined) {
+      problem(['forMs'], 'is required: how long the port stays closed');
+    }
+  });
+
+export const faultsBodySchema = z.strictObject({
+  rules: z.array(faultRuleSchema).max(1_000),
+  /** Adds to the rules in force instead of replacing them. */
+  add: z.boolean().default(false),
+});
+
+export type FaultRule = z.infer<typeof faultRuleSchema>;
+export type BinaryRule = z.infer<typeof binaryRule>;
+export type FeedbackRule = z.infer<typeof feedbackRule>;
+export type BinaryAction = BinaryRule['action'];
+export type FeedbackAction = FeedbackRule['action'];
+/** What a client of the control API sends. */
+export type FaultsBody = z.input<typeof faultsBodySchema>;
+
+/** The port that a rule is for. */
+export type PortName = 'binary' | 'feedback' | 'http2';
