@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect, type SecureVersion, type TLSSocket } from 'node:tls';
 import {
   type BinaryNotification,
+  Command,
   type ErrorResponse,
   ErrorResponseDecoder,
   encodeNotification,
@@ -78,9 +79,9 @@ export class GatewayClient {
 
   #end(): GatewayEnd {
     const bytes = this.received;
-    const packet = bytes.length === 0 ? undefined : new ErrorResponseDecoder().push(bytes);
+    const isPacket = bytes[0] === Command.errorResponse;
     return {
-      packet: bytes.length > 0 && bytes[0] !== 8 ? undefined : packet,
+      packet: isPacket ? new ErrorResponseDecoder().push(bytes) : undefined,
       bytes,
       chunks: this.#chunks.map((chunk) => chunk.length),
       error: this.#error?.code,

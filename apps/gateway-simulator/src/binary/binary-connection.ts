@@ -52,6 +52,7 @@ export class BinaryConnection {
   #handled = 0;
   /** Of the last notification taken; 0 before the first. */
   #lastIdentifier = 0;
+  #hasClientEnded = false;
   /** Nothing can be read any more: the stream makes no sense, or the connection is gone. */
   #isOver = false;
   #payloadText: { readonly low: number; readonly high: number; readonly text: string } | undefined;
@@ -63,7 +64,7 @@ export class BinaryConnection {
     this.#log = context.log;
     this.#lingerMs = context.lingerMs;
     this.#faults = new BinaryFaults(context.faults, link.number, link.app);
-    this.#brake = new ReadBrake(socket, () => this.#readFrames());
+    this.#brake = new ReadBrake(socket, () => this.#readingReleased());
     this.#stopWatchingFaults = context.faults.onChange(() => this.#followFaults());
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     socket.once('end', () => this.#clientEnded());
@@ -183,8 +184,16 @@ export class BinaryConnection {
     if (this.#farewell === undefined) this.#disrupt();
   }
 
+  #readingReleased(): void {
+    this.#readFrames();
+    if (this.#hasClientEnded) this.#clientEnded();
+  }
+
   /** The client has closed its side: there is nothing more to come, and nothing to wait for. */
   #clientEnded(): void {
+    this.#hasClientEnded = true;
+    // One that does not read does not notice either; frames of before may wait in the decoder.
+    if (this.#brake.isStopped) return;
     this.#leave(undefined, {});
     this.#farewell?.sayNow();
   }

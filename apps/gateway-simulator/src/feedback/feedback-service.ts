@@ -92,25 +92,22 @@ function changeScript(script: Script, action: FeedbackAction): boolean {
   }
 }
 
-/** Gives the number of bytes that were written before the connection broke, or all. */
+/** Gives the number of bytes that were handed over before the connection broke, or all. */
 async function send(socket: TLSSocket, bytes: Buffer, { sliceBytes, everyMs }: Script): Promise<number> {
   const gone = new AbortController();
   const onClose = () => gone.abort();
   socket.once('close', onClose);
   let sent = 0;
-  try {
-    while (sent < bytes.length && socket.writable) {
-      const slice = bytes.subarray(sent, sent + sliceBytes);
-      sent += slice.length;
-      if (!socket.write(slice)) await once(socket, 'drain', { signal: gone.signal });
-      if (everyMs > 0 && sent < bytes.length) await delay(everyMs, undefined, { signal: gone.signal });
-    }
-  } catch (error) {
-    // The reader has gone; what it does not get is put back.
-    if (!gone.signal.aborted && socket.errored !== error) throw error;
-  } finally {
-    socket.off('close', onClose);
+  while (sent < bytes.length && socket.writable) {
+    const slice = bytes.subarray(sent, sent + sliceBytes);
+    sent += slice.length;
+    // Slice by slice: Node would join writes that wait. A socket that is destroyed calls back too.
+    await new Promise((resolve) => socket.write(slice, resolve));
+    const isLast = sent >= bytes.length;
+    if (everyMs > 0 && !isLast)
+      await delay(everyMs, undefined, { signal: gone.signal }).catch(() => undefined);
   }
+  socket.off('close', onClose);
   return sent;
 }
 
