@@ -30,3 +30,33 @@ export function cancelledKey(prefix: string, app: string, batch: BatchId): strin
 export function idempotencyRecordKey(prefix: string, app: string, key: string): string {
   return `${appPrefix(prefix, app)}:idempotency:${key}`;
 }
+
+/**
+ * Stream of the outcome reports of an app, one JSON text in the field `report` each; the consumer group
+ * `outcomeReaders` reads it. In the slot of the app, so that a report, the totals and the end of its push job agree.
+ */
+export function outcomesKey(prefix: string, app: string): string {
+  return `${appPrefix(prefix, app)}:outcomes`;
+}
+
+/** Consumer group of the sweepers at the streams of outcome reports. */
+export const outcomeReaders = 'sweepers';
+
+/**
+ * Hash of the sums of an app since it first sent: `enqueued:<lane>` rises in the transaction that adds push jobs,
+ * `<outcome>:<lane>` (`accepted-proved` and `accepted-presumed` apart) with each outcome report, once.
+ */
+export function totalsKey(prefix: string, app: string): string {
+  return `${appPrefix(prefix, app)}:totals`;
+}
+
+/**
+ * JSON `{lane, size}`, for some hours: a push job of this batch has ended, and its report may not be in Postgres yet.
+ * Where no Postgres row and no push job of a batch is found, this tells that it exists.
+ */
+export function batchTraceKey(prefix: string, app: string, batch: BatchId): string {
+  return `${appPrefix(prefix, app)}:batch:${batch}`;
+}
+
+/** Name of the queue of an app in which its dead letters lie; no worker takes from it. */
+export const deadLetterQueue = 'dead-letters';
