@@ -1,14 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
-import { inject, onTestFinished } from 'vitest';
+import { expect, inject, onTestFinished } from 'vitest';
 import {
   createPushQueue,
   type Lane,
+  lanes,
   type PushJobData,
   type PushQueue,
   type PushQueueOptions,
   pushJobDataSchema,
+  totalsKey,
 } from '../src/index.ts';
 
 /** A push queue under a prefix of its own, and eyes on what it leaves in Redis. */
@@ -20,7 +22,7 @@ export interface QueueProbe {
   another(options?: Partial<PushQueueOptions>): PushQueue;
   /** Push jobs of an app in any state, checked against their schema, oldest first. */
   jobs(app: string, lane?: Lane): Promise<PushJobData[]>;
-  /** How many notifications of an app are in its queues. */
+  /** How many notifications of an app are in its queues; the sums that are kept beside them must say the same. */
   enqueued(app: string): Promise<number>;
 }
 
@@ -50,8 +52,14 @@ export function probeQueue(options: Partial<PushQueueOptions> = {}): QueueProbe 
     another,
     jobs,
     enqueued: async (app) => {
-      const all = [...(await jobs(app)), ...(await jobs(app, 'bulk'))];
-      return all.reduce((sum, job) => sum + job.count, 0);
+      const totals = await redis.hgetall(totalsKey(prefix, app));
+      let enqueued = 0;
+      for (const lane of lanes) {
+        const count = (await jobs(app, lane)).reduce((sum, job) => sum + job.count, 0);
+        expect(Number(totals[`enqueued:${lane}`] ?? 0), `sum of lane ${lane}`).toBe(count);
+        enqueued += count;
+      }
+      return enqueued;
     },
   };
 }

@@ -4,11 +4,11 @@ import type { Lane } from '../lane.ts';
 import type { PushJobData } from '../push-job.ts';
 import { pushJobId } from '../push-job-id.ts';
 import { PushQueueError } from '../push-queue-error.ts';
-import { appPrefix, doorbellChannel } from '../redis-keys.ts';
+import { appPrefix, doorbellChannel, totalsKey } from '../redis-keys.ts';
 import { asPushQueueError, neverSent, RedisLink } from './redis-link.ts';
 
 // Everything that one call stores lies in the slot of one app and is written in one MULTI: its jobs, its records of
-// idempotency, the ring of the doorbell. docs/decisions/0010-enqueueing-once.md argues why that holds.
+// idempotency, its share of the app's sums, the ring of the doorbell. docs/decisions/0010-enqueueing-once.md argues why that holds.
 
 export interface JobWriterOptions {
   readonly redis: ConstructorParameters<typeof RedisLink>[0];
@@ -41,15 +41,17 @@ const maxEvents = 100;
 const deadJobs = { age: 30 * 86_400, count: 10_000 };
 
 /**
- * KEYS: the jobs' keys, then the records' keys. ARGV: number of jobs, window in ms, the records.
- * Remembers only what is there: BullMQ's scripts ran before it in the same transaction, and may have failed.
+ * KEYS: the sums of the app, the jobs' keys, the records' keys. ARGV: field of the sum, number of notifications, number
+ * of jobs, window in ms, the records. Counts and remembers only what is there: BullMQ's scripts ran before it in the
+ * same transaction, and may have failed.
  */
-const rememberScript = `
-local jobs = tonumber(ARGV[1])
-for i = 1, jobs do if redis.call('EXISTS', KEYS[i]) == 0 then return 'not-remembered' end end
-for i = jobs + 1, #KEYS do redis.call('SET', KEYS[i], ARGV[2 + i - jobs], 'PX', ARGV[2]) end
-return 'remembered'`;
-const notRemembered = 'not-remembered';
+const accountScript = `
+local jobs = tonumber(ARGV[3])
+for i = 2, jobs + 1 do if redis.call('EXISTS', KEYS[i]) == 0 then return 'not-added' end end
+for i = jobs + 2, #KEYS do redis.call('SET', KEYS[i], ARGV[3 + i - jobs], 'PX', ARGV[4]) end
+redis.call('HINCRBY', KEYS[1], ARGV[1], ARGV[2])
+return 'added'`;
+const notAdded = 'not-added';
 
 export class JobWriter {
   readonly #options: JobWriterOptions;
@@ -143,8 +145,7 @@ export class JobWriter {
         return 'nothing-written';
       }
       if (error !== null) throw asPushQueueError(error);
-      if (result === notRemembered)
-        throw new PushQueueError('redis-unavailable', 'Redis did not add the jobs');
+      if (result === notAdded) throw new PushQueueError('redis-unavailable', 'Redis did not add the jobs');
     }
     this.#queuesWithMeta.add(`${write.app}/${write.lane}`);
     return 'written';
@@ -164,17 +165,18 @@ export class JobWriter {
         return backend.addJobToTransaction(transaction, jobJson(id, data, write.startMs), id, {}, keys);
       }),
     );
-    if (records.length > 0) {
-      multi.eval(
-        rememberScript,
-        ids.length + records.length,
-        ...ids.map((id) => keys[''] + id),
-        ...records.map(({ key }) => key),
-        ids.length,
-        write.recordWindowMs!,
-        ...records.map(({ value }) => value),
-      );
-    }
+    multi.eval(
+      accountScript,
+      1 + ids.length + records.length,
+      totalsKey(this.#options.prefix, app),
+      ...ids.map((id) => keys[''] + id),
+      ...records.map(({ key }) => key),
+      `enqueued:${lane}`,
+      jobs.reduce((sum, job) => sum + job.count, 0),
+      ids.length,
+      write.recordWindowMs ?? 0,
+      ...records.map(({ value }) => value),
+    );
     if (write.startMs === undefined) multi.publish(doorbellChannel(this.#options.prefix), `${app}/${lane}`);
   }
 
