@@ -63,6 +63,7 @@ export const tasks = {
   bench: { steps: program('benchmarks', 'benchmarks/src/main.ts') },
   soak: { steps: program('soak', 'benchmarks/src/soak.ts') },
   simulator: { steps: program('simulator', 'apps/gateway-simulator/src/main.ts') },
+  pushfleet: { steps: program('pushfleet', 'apps/cli/src/main.ts') },
   'start:producer': { steps: program('producer', 'apps/producer/src/main.ts') },
   'start:worker': { steps: program('worker', 'apps/worker/src/main.ts') },
   'start:sweeper': { steps: program('sweeper', 'apps/feedback-sweeper/src/main.ts') },

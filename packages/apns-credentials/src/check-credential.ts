@@ -1,5 +1,5 @@
 import type { ApnsEnvironment, CertificateFacts } from './certificate-facts.ts';
-import type { Credential } from './credential.ts';
+import type { TokenCredential } from './credential.ts';
 import { CredentialError } from './errors.ts';
 
 export interface CredentialUse {
@@ -9,11 +9,20 @@ export interface CredentialUse {
   readonly nowMs?: number;
 }
 
+/** A certificate can be judged without its key. */
+export interface CertificateAlone {
+  readonly kind: 'certificate';
+  readonly certificate: CertificateFacts;
+}
+
 /**
  * What speaks against using a credential for an app: every reason at once, and none where it fits. A provider key
  * fits every topic of its team in both environments, as far as can be known here.
  */
-export function checkCredential(credential: Credential, use: CredentialUse): CredentialError[] {
+export function checkCredential(
+  credential: Pick<TokenCredential, 'kind'> | CertificateAlone,
+  use: CredentialUse,
+): CredentialError[] {
   if (credential.kind === 'token') return [];
   const facts = credential.certificate;
   if (facts.purpose !== 'push') return [notAPushCertificate(facts)];

@@ -1,0 +1,11 @@
+import type { Command } from 'commander';
+import type { Terminal } from '../terminal.ts';
+import { addInspectCommand } from './inspect-command.ts';
+
+/** `pushfleet credentials …`: everything about certificates and keys, before and while they serve an app. */
+export function addCredentialsCommands(program: Command, terminal: Terminal): void {
+  const credentials = program
+    .command('credentials')
+    .description('look into, convert and try out push certificates and provider keys');
+  addInspectCommand(credentials, terminal);
+}

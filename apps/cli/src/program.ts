@@ -1,0 +1,71 @@
+import { CredentialError } from '@pushfleet/apns-credentials';
+import { ServiceError } from '@pushfleet/service-kit';
+import { Command, CommanderError } from 'commander';
+import { CliError } from './cli-error.ts';
+import { addCredentialsCommands } from './credentials/credentials-commands.ts';
+import { ExitCode, type ProgramEnvironment, Terminal } from './terminal.ts';
+
+/** Puts a group of commands into the program. One file per group; listed below. */
+type AddCommands = (program: Command, terminal: Terminal) => void;
+
+const commandGroups: readonly AddCommands[] = [addCredentialsCommands];
+
+/** Runs one command to its end. Gives the exit code; never rejects. */
+export async function runProgram(
+  args: readonly string[],
+  environment: ProgramEnvironment,
+): Promise<ExitCode> {
+  const program = createProgram(environment);
+  const terminal = new Terminal(environment, args.includes('--json'));
+  for (const addCommands of commandGroups) addCommands(program, terminal);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    report(error, terminal);
+  }
+  return terminal.exitCode;
+}
+
+function createProgram({ stdout, stderr }: ProgramEnvironment): Command {
+  return new Command('pushfleet')
+    .description("The operator's commands of Pushfleet, which sends Apple push notifications.")
+    .option('--json', 'print the result as one line of JSON')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+    })
+    .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError('Try --help.')
+    .addHelpText(
+      'after',
+      `
+Exit codes:
+  0  done, and what was looked at is in order
+  1  it could not be done, or what was looked at is not in order; standard error, or with --json the field "error",
+     says why
+  2  called in a wrong way
+
+Every command explains itself: pushfleet <command> --help`,
+    );
+}
+
+function report(error: unknown, terminal: Terminal): void {
+  if (error instanceof CommanderError) {
+    // It has told people everything itself, help included.
+    if (error.exitCode === 0) return;
+    if (terminal.isJson) terminal.fail({ code: 'usage', message: error.message }, ExitCode.usage);
+    terminal.exitCode = ExitCode.usage;
+    return;
+  }
+  if (error instanceof CliError) {
+    terminal.fail(error, error.code === 'usage' ? ExitCode.usage : ExitCode.failed);
+    return;
+  }
+  if (error instanceof CredentialError || error instanceof ServiceError) {
+    terminal.fail(error, ExitCode.failed);
+    return;
+  }
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  terminal.fail({ code: 'unexpected', message }, ExitCode.failed);
+}

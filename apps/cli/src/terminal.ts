@@ -1,0 +1,54 @@
+/** Where text goes. */
+export interface TextSink {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+}
+
+/** What a run of the program sees of the world. */
+export interface ProgramEnvironment {
+  readonly env: NodeJS.ProcessEnv;
+  readonly stdout: TextSink;
+  readonly stderr: TextSink;
+}
+
+/** Exit codes, as `pushfleet --help` explains them. */
+export const ExitCode = { done: 0, failed: 1, usage: 2 } as const;
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
+
+/**
+ * How commands talk: one result on standard output, as text or (`--json`) as one line of JSON; everything else on
+ * standard error, where it disturbs no pipe.
+ */
+export class Terminal {
+  readonly env: NodeJS.ProcessEnv;
+  readonly isJson: boolean;
+  readonly #stdout: TextSink;
+  readonly #stderr: TextSink;
+  /** What the program exits with, unless a command fails. */
+  exitCode: ExitCode = ExitCode.done;
+
+  constructor(environment: ProgramEnvironment, isJson: boolean) {
+    this.env = environment.env;
+    this.#stdout = environment.stdout;
+    this.#stderr = environment.stderr;
+    this.isJson = isJson;
+  }
+
+  /** The result of a command. @param toText Makes what people read; its last newline is added. */
+  print(result: unknown, toText: () => string): void {
+    this.#stdout.write(`${this.isJson ? JSON.stringify(result) : toText()}\n`);
+  }
+
+  /** Progress and hints, for people. */
+  note(text: string): void {
+    if (!this.isJson) this.#stderr.write(`${text}\n`);
+  }
+
+  /** Why a command could not do its work. */
+  fail(error: { readonly code: string; readonly message: string }, exitCode: ExitCode): void {
+    this.exitCode = exitCode;
+    const { code, message } = error;
+    if (this.isJson) this.#stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
+    else this.#stderr.write(`pushfleet: ${message}\n`);
+  }
+}
