@@ -28,7 +28,7 @@ export interface GatewayAnswer {
   readonly retryAfterMs?: number;
 }
 
-/** Receives what becomes of a run. Implementations must not throw. */
+/** Receives what becomes of a run, also before `submit` has returned. Implementations must not throw. */
 export interface OutcomeSink {
   /** Handed to the socket. Informational, may be repeated for a position that is replayed. */
   written(from: number, to: number): void;
@@ -66,6 +66,7 @@ export const connectionEnds = [
   'reset',
   'write-error',
   'write-stalled',
+  'proof-timeout',
   'connect-failed',
   'tls-failed',
   'credential-refused',
@@ -85,7 +86,7 @@ export type TransportState =
   | { readonly kind: 'open'; readonly connections: number }
   /** The last attempt failed; the next is at `untilMs`, epoch milliseconds. */
   | { readonly kind: 'backing-off'; readonly untilMs: number; readonly cause: string }
-  /** Credential or topic trouble: nothing is sent until a probe succeeds. */
+  /** Credential or topic trouble: nothing is sent until a probe succeeds or the credential is renewed. */
   | { readonly kind: 'paused'; readonly reason: string; readonly sinceMs: number }
   | { readonly kind: 'closed' };
 
@@ -95,6 +96,11 @@ export interface TransportObserver {
   connectionOpened?(connectionId: string): void;
   connectionClosed?(connectionId: string, end: ConnectionEnd, lifetimeMs: number): void;
   errorResponse?(connectionId: string, status: number): void;
+  /**
+   * An error response came for what silence had settled already: so many notifications that count as accepted,
+   * `presumed`, were refused or discarded by the gateway. A sign that silence is trusted too soon.
+   */
+  lateErrorResponse?(connectionId: string, status: number, wronglyPresumed: number): void;
   replayed?(notifications: number): void;
   uncertain?(notifications: number, cause: ConnectionEnd): void;
 }

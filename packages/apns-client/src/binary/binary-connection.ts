@@ -1,4 +1,5 @@
-import { connect, type TLSSocket } from 'node:tls';
+import { isIP } from 'node:net';
+import { checkServerIdentity, connect, type TLSSocket } from 'node:tls';
 import {
   type ErrorResponse,
   ErrorResponseDecoder,
@@ -108,7 +109,9 @@ export class BinaryConnection {
     this.#socket = connect({
       host: options.host,
       port: options.port,
-      servername: options.serverName,
+      // An address is no name for SNI (RFC 6066 section 3), and is verified all the same.
+      servername: isIP(options.serverName) === 0 ? options.serverName : '',
+      checkServerIdentity: (_, certificate) => checkServerIdentity(options.serverName, certificate),
       secureContext: options.secureContext,
       minVersion: 'TLSv1.2',
       rejectUnauthorized: true,
@@ -131,8 +134,8 @@ export class BinaryConnection {
     return this.#state.kind === 'open';
   }
 
-  get isClosed(): boolean {
-    return this.#state.kind === 'closed';
+  get isConnecting(): boolean {
+    return this.#state.kind === 'connecting';
   }
 
   /** Whether `write` would take anything now. */
@@ -215,7 +218,7 @@ export class BinaryConnection {
       knownBad,
       end,
       cancelTimer: clock.after(deadlineMs, () =>
-        this.#close('write-stalled', 'the known-bad frame was not answered'),
+        this.#close('proof-timeout', 'the known-bad frame was not answered'),
       ),
     };
   }

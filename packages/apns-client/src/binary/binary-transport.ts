@@ -1,5 +1,6 @@
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { ErrorResponse } from '@pushfleet/apns-wire';
+import { describeError } from '../node-error.ts';
 import type { NotificationRun, Transport, TransportState } from '../transport.ts';
 import {
   BinaryConnection,
@@ -23,7 +24,10 @@ import { gatewayAnswer, type StatusMeaning } from './status-policy.ts';
 // Everything handed over is in exactly one place: in the queue (not written), in the window of one connection
 // (written), or settled. Moves happen in one turn of the event loop, so no fault can find a notification in none.
 
-/** Builds a transport; opens nothing before the first run. Throws when the credential is not usable as TLS material. */
+/**
+ * Builds a transport; opens nothing before the first run. With a credential that is missing or cannot be used it is
+ * paused, says why, and goes on by itself once the credential is mended.
+ */
 export function createBinaryTransport(options: BinaryTransportOptions): Transport {
   return new BinaryTransport(resolveOptions(options));
 }
@@ -43,7 +47,8 @@ class BinaryTransport implements Transport {
   readonly #unsubscribe: () => void;
   readonly #capacity: number;
   readonly #events: BinaryConnectionEvents;
-  #secureContext: SecureContext;
+  /** Undefined while the credential cannot be used. */
+  #secureContext: SecureContext | undefined;
   #listener: () => void = () => {};
   #inFlight = 0;
   #full = false;
@@ -56,6 +61,7 @@ class BinaryTransport implements Transport {
   #lastRotationMs = 0;
   #drained: (() => void) | undefined;
   #drainUntilMs: number | undefined;
+  #destroying = false;
   #closed = false;
   #reportedState = 'idle';
 
@@ -63,7 +69,7 @@ class BinaryTransport implements Transport {
     this.#options = options;
     this.#capacity = options.window * options.connections;
     this.#gate = new ConnectGate(options);
-    this.#secureContext = this.#createSecureContext();
+    this.#loadCredential();
     this.#unsubscribe = options.credential.onChange(() => this.#credentialChanged());
     this.#events = {
       opened: (connection) => this.#opened(connection),
@@ -143,6 +149,7 @@ class BinaryTransport implements Transport {
   destroy(): void {
     if (this.#closed) return;
     this.#drainUntilMs ??= this.#options.clock.now();
+    this.#destroying = true;
     for (const connection of [...this.#connections]) connection.destroy('drained');
     this.#handBack();
     this.#finish();
@@ -150,7 +157,7 @@ class BinaryTransport implements Transport {
 
   /** Writes from the front of the queue to whichever connection has the least in flight, as long as one takes it. */
   #pump(): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#destroying) return;
     while (this.#queue.size > 0) {
       const connection = this.#leastLoaded();
       if (connection === undefined) break;
@@ -158,6 +165,7 @@ class BinaryTransport implements Transport {
     }
     if (this.#queue.size > 0) this.#connectIfUseful();
     this.#keepTicking();
+    this.#continueDrain();
   }
 
   /** The queue as a connection reads it: notifications whose time has passed are settled on the way. */
@@ -211,8 +219,7 @@ class BinaryTransport implements Transport {
     if (this.#closed || this.#queue.size === 0) return;
     const active = this.#connections.size - this.#retiring.size;
     if (active >= this.#options.connections) return;
-    if (this.#count((connection) => !connection.isOpen && !connection.isClosed) > 0 || this.#silent.size > 0)
-      return;
+    if (this.#count((connection) => connection.isConnecting) > 0 || this.#silent.size > 0) return;
     this.#connect();
   }
 
@@ -228,7 +235,7 @@ class BinaryTransport implements Transport {
       this.#reportState();
       return;
     }
-    if (this.#closed) return;
+    if (this.#closed || this.#secureContext === undefined) return;
     this.#gate.started(clock.now());
     const connection = new BinaryConnection(
       {
@@ -407,7 +414,7 @@ class BinaryTransport implements Transport {
   }
 
   #credentialChanged(): void {
-    this.#secureContext = this.#createSecureContext();
+    if (!this.#loadCredential()) return;
     this.#gate.retryNow();
     this.#cancelConnectTimer?.();
     this.#cancelConnectTimer = undefined;
@@ -419,7 +426,7 @@ class BinaryTransport implements Transport {
   }
 
   #continueDrain(): void {
-    if (this.#drainUntilMs === undefined || this.#closed) return;
+    if (this.#drainUntilMs === undefined || this.#closed || this.#destroying) return;
     // Nothing is on its way to a gateway that does not answer: no reason to wait for the deadline.
     if (this.#queue.size > 0 && this.#connections.size === 0) this.#handBack();
     if (this.#queue.size > 0) return;
@@ -482,10 +489,23 @@ class BinaryTransport implements Transport {
     return count;
   }
 
-  #createSecureContext(): SecureContext {
-    const { cert, key } = this.#options.credential.current();
-    const { ca } = this.#options;
-    return createSecureContext({ cert, key, minVersion: 'TLSv1.2', ...(ca === undefined ? {} : { ca }) });
+  /** Without a usable credential the transport is paused until its source says that there is another. */
+  #loadCredential(): boolean {
+    const { ca, clock, credential } = this.#options;
+    try {
+      const { cert, key } = credential.current();
+      this.#secureContext = createSecureContext({
+        cert,
+        key,
+        minVersion: 'TLSv1.2',
+        ...(ca === undefined ? {} : { ca }),
+      });
+      return true;
+    } catch (error) {
+      // Connections that live on the last good one go on.
+      if (this.#secureContext === undefined) this.#gate.refused(clock.now(), describeError(error), true);
+      return false;
+    }
   }
 }
 

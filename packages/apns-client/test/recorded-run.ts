@@ -1,0 +1,122 @@
+import type { NotificationColumns } from '@pushfleet/apns-wire';
+import { generateTokenBytes } from '@pushfleet/testkit';
+import type { Certainty, ConnectionEnd, GatewayAnswer, NotificationRun } from '../src/index.ts';
+
+/** What became of one position. */
+export type Settlement =
+  | { readonly kind: 'accepted'; readonly certainty: Certainty }
+  | { readonly kind: 'rejected' | 'retryable'; readonly answer: GatewayAnswer }
+  | { readonly kind: 'uncertain'; readonly cause: ConnectionEnd }
+  | { readonly kind: 'expired' | 'unprocessed' };
+
+export interface RunContent {
+  readonly count: number;
+  /** Runs of different seeds share no token. */
+  readonly seed?: number;
+  readonly payload?: string;
+  /** Epoch seconds by position; 0 where absent. */
+  readonly expirations?: Readonly<Record<number, number>>;
+}
+
+/** Columns of notifications with tokens of their own and one payload. */
+function createColumns({ count, seed = 1, payload, expirations }: RunContent): NotificationColumns {
+  const payloads = Buffer.from(payload ?? '{"aps":{"alert":"Hello"}}');
+  const columns = {
+    count,
+    tokens: generateTokenBytes({ count, seed }),
+    tokenOffsets: Uint32Array.from({ length: count + 1 }, (_, position) => position * 32),
+    payloads,
+    payloadOffsets: Uint32Array.of(0, payloads.length),
+    payloadOf: new Uint16Array(count),
+    expirations: new Uint32Array(count),
+    priorities: new Uint8Array(count).fill(10),
+  };
+  for (const [position, at] of Object.entries(expirations ?? {})) columns.expirations[Number(position)] = at;
+  return columns;
+}
+
+/** A run that writes down what becomes of it. A position that settles twice is noted, and thrown. */
+export class RecordedRun implements NotificationRun {
+  readonly columns: NotificationColumns;
+  readonly settlements: (Settlement | undefined)[];
+  /** Positions that settled more than once: none, ever. */
+  readonly twice: number[] = [];
+  /** How often each position was written. */
+  readonly writes: Uint32Array;
+  readonly #waiting: (() => void)[] = [];
+  #open: number;
+
+  constructor(content: RunContent | NotificationColumns) {
+    this.columns = 'tokens' in content ? content : createColumns(content);
+    this.settlements = new Array<Settlement | undefined>(this.columns.count).fill(undefined);
+    this.writes = new Uint32Array(this.columns.count);
+    this.#open = this.columns.count;
+  }
+
+  readonly sink = {
+    written: (from: number, to: number): void => {
+      for (let position = from; position < to; position++) this.writes[position]! += 1;
+    },
+    accepted: (from: number, to: number, certainty: Certainty): void =>
+      this.#settle(from, to, { kind: 'accepted', certainty }),
+    rejected: (position: number, answer: GatewayAnswer): void =>
+      this.#settle(position, position + 1, { kind: 'rejected', answer }),
+    retryable: (position: number, answer: GatewayAnswer): void =>
+      this.#settle(position, position + 1, { kind: 'retryable', answer }),
+    uncertain: (from: number, to: number, cause: ConnectionEnd): void =>
+      this.#settle(from, to, { kind: 'uncertain', cause }),
+    expired: (from: number, to: number): void => this.#settle(from, to, { kind: 'expired' }),
+    unprocessed: (from: number, to: number): void => this.#settle(from, to, { kind: 'unprocessed' }),
+  };
+
+  /** Notifications without an outcome. */
+  get open(): number {
+    return this.#open;
+  }
+
+  /** Positions by kind of settlement, `accepted` by certainty. */
+  get sums(): Readonly<Record<string, number>> {
+    const sums: Record<string, number> = {};
+    for (const settlement of this.settlements) {
+      const name =
+        settlement === undefined
+          ? 'open'
+          : settlement.kind === 'accepted'
+            ? settlement.certainty
+            : settlement.kind;
+      sums[name] = (sums[name] ?? 0) + 1;
+    }
+    return sums;
+  }
+
+  positions(kind: Settlement['kind']): number[] {
+    return this.settlements.flatMap((settlement, position) => (settlement?.kind === kind ? [position] : []));
+  }
+
+  token(position: number): string {
+    return Buffer.from(this.columns.tokens.subarray(position * 32, (position + 1) * 32)).toString('hex');
+  }
+
+  /** Waits until every position has an outcome. */
+  async settled(timeoutMs = 20_000): Promise<this> {
+    const signal = AbortSignal.timeout(timeoutMs);
+    while (this.#open > 0) {
+      await new Promise<void>((resolve, reject) => {
+        this.#waiting.push(resolve);
+        signal.addEventListener('abort', () =>
+          reject(new Error(`Not settled: ${JSON.stringify(this.sums)}`)),
+        );
+      });
+    }
+    return this;
+  }
+
+  #settle(from: number, to: number, settlement: Settlement): void {
+    for (let position = from; position < to; position++) {
+      if (this.settlements[position] !== undefined) this.twice.push(position);
+      this.settlements[position] = settlement;
+    }
+    this.#open -= to - from;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}
