@@ -1,0 +1,86 @@
+import type { DeviceToken } from '@pushfleet/apns-wire/device-token';
+import type { Database } from '../database.ts';
+import { type AudiencePage, type AudiencePageOptions, readAudiencePage, streamAudience } from './audience.ts';
+import type { Device, DeviceChange, DeviceRegistration, RegistrationResult } from './device.ts';
+import { type DeviceRow, deviceColumns, toDevice } from './device-row.ts';
+import { registerDevices } from './register-devices.ts';
+
+/** The device table of all apps. Every method throws TokenStoreError. */
+export interface Devices {
+  /** Registers a device, or refreshes its registration: after that it is active. */
+  register(app: string, registration: DeviceRegistration): Promise<RegistrationResult>;
+  /** The same for many, in one statement; of a token that comes twice the last one counts. */
+  registerMany(app: string, registrations: readonly DeviceRegistration[]): Promise<RegistrationResult[]>;
+  /** Removes a device at its app's wish; false: there was none. */
+  unregister(app: string, token: DeviceToken): Promise<boolean>;
+  /** Removes all devices of a user; gives how many. */
+  unregisterUser(app: string, userId: string): Promise<number>;
+  get(app: string, token: DeviceToken): Promise<Device | undefined>;
+  /** Active or not, the last registered first, 1,000 at most. */
+  findByUser(app: string, userId: string): Promise<Device[]>;
+  /** Active devices of several users. */
+  findTokensOfUsers(
+    app: string,
+    userIds: readonly string[],
+  ): Promise<{ userId: string; token: DeviceToken }[]>;
+  /** What happened to a token, the newest first, 1,000 at most. */
+  history(app: string, token: DeviceToken): Promise<DeviceChange[]>;
+  audiencePage(app: string, options?: AudiencePageOptions): Promise<AudiencePage>;
+  streamAudience(app: string, options?: AudiencePageOptions): AsyncGenerator<AudiencePage>;
+}
+
+const unregisterSql = (condition: string) => `
+with removed as (delete from devices where app = $1 and ${condition} returning token)
+insert into device_changes (app, token, kind) select $1, token, 'unregistered' from removed`;
+
+const bytes = (token: DeviceToken) => Buffer.from(token, 'hex');
+
+export function createDevices(database: Database): Devices {
+  return {
+    async register(app, registration) {
+      const [result] = await registerDevices(database, app, [registration]);
+      return result!;
+    },
+    registerMany: (app, registrations) => registerDevices(database, app, registrations),
+    async unregister(app, token) {
+      const { rowCount } = await database.query(unregisterSql('token = $2'), [app, bytes(token)]);
+      return rowCount === 1;
+    },
+    async unregisterUser(app, userId) {
+      const { rowCount } = await database.query(unregisterSql('user_id = $2'), [app, userId]);
+      return rowCount ?? 0;
+    },
+    async get(app, token) {
+      const { rows } = await database.query<DeviceRow>(
+        `select ${deviceColumns} from devices where app = $1 and token = $2`,
+        [app, bytes(token)],
+      );
+      return rows.map(toDevice)[0];
+    },
+    async findByUser(app, userId) {
+      const { rows } = await database.query<DeviceRow>(
+        `select ${deviceColumns} from devices where app = $1 and user_id = $2 order by registered_at desc limit 1000`,
+        [app, userId],
+      );
+      return rows.map(toDevice);
+    },
+    async findTokensOfUsers(app, userIds) {
+      const { rows } = await database.query<{ userId: string; token: DeviceToken }>(
+        `select user_id as "userId", encode(token, 'hex') as token from devices
+         where app = $1 and user_id = any($2::text[]) and active`,
+        [app, userIds],
+      );
+      return rows;
+    },
+    async history(app, token) {
+      const { rows } = await database.query<DeviceChange>(
+        `select id::text, at, kind, source, status, evidence_at as "evidenceAt", detail from device_changes
+         where app = $1 and token = $2 order by id desc limit 1000`,
+        [app, bytes(token)],
+      );
+      return rows;
+    },
+    audiencePage: (app, options) => readAudiencePage(database, app, options),
+    streamAudience: (app, options) => streamAudience(database, app, options),
+  };
+}

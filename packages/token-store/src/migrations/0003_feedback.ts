@@ -1,0 +1,40 @@
+import type { MigrationBuilder } from 'node-pg-migrate';
+
+// The feedback service, as it was read: raw tuples are stored before anything acts on them. How far a reading has been
+// applied is one number in its row, so that a million tuples are applied without a million updates here.
+
+export const down = false;
+
+export function up(pgm: MigrationBuilder): void {
+  pgm.sql(`
+    create table feedback_readings (
+      id bigint generated always as identity primary key,
+      app text not null,
+      started_at timestamptz not null default now(),
+      ended_at timestamptz,
+      result text,
+      detail text,
+      tuples integer not null default 0,
+      applied integer not null default 0,
+      deactivated integer not null default 0,
+      kept integer not null default 0,
+      inactive integer not null default 0,
+      unknown integer not null default 0,
+      absurd integer not null default 0,
+      remainder bytea
+    ) with (fillfactor = 70);
+
+    create index feedback_readings_by_app on feedback_readings (app, started_at);
+    create index feedback_readings_unapplied on feedback_readings (id) where applied < tuples;
+
+    create table feedback_tuples (
+      reading bigint not null,
+      position integer not null,
+      time bigint not null,
+      token bytea not null,
+      primary key (reading, position)
+    );
+
+    comment on column feedback_tuples.time is 'Epoch seconds, as the feedback service sent it';
+  `);
+}
