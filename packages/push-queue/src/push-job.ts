@@ -66,6 +66,8 @@ export const pushJobProgressSchema = z.strictObject({
   attempt: z.int().min(0),
   /** Index ranges still to settle, half-open, ascending. */
   remaining: z.array(z.tuple([index, z.int()])),
+  /** Of what remains, what has been tried already: from, to (half-open), tries. */
+  tries: z.array(z.tuple([index, z.int(), z.int().min(1)])).optional(),
   accepted: acceptedCountsSchema,
   exceptions: z.array(outcomeExceptionSchema),
   /** Notifications sent again although the gateway may have had them. */
