@@ -1,0 +1,33 @@
+import type { Figure } from './figure.ts';
+
+/** What a section of the benchmarks is given. */
+export interface SectionContext {
+  /** Tells people what is going on; goes to standard error. */
+  say(line: string): void;
+}
+
+/** One module per section, loaded when it is asked for. */
+interface SectionModule {
+  run(context: SectionContext): Promise<readonly Figure[]>;
+}
+
+export interface Section {
+  readonly name: string;
+  /** What it measures. */
+  readonly title: string;
+  readonly load: () => Promise<SectionModule>;
+}
+
+/** In the order in which they run. */
+export const sections: readonly Section[] = [
+  {
+    name: 'encode',
+    title: 'notifications encoded as binary frames, one core',
+    load: async () => import('./sections/encode.ts'),
+  },
+  {
+    name: 'stream',
+    title: 'the binary transport with full accounting, against a bare TLS socket and against apn 1.7.8',
+    load: async () => import('./sections/stream.ts'),
+  },
+];
