@@ -10,7 +10,14 @@ export type ApnsWireErrorCode =
   | 'device-token-too-short'
   | 'device-token-too-long'
   | 'payload-invalid'
-  | 'payload-too-large';
+  | 'payload-too-large'
+  // HTTP/2 (RFC 9113 section 7): the connection cannot go on.
+  | 'http2-protocol-error'
+  | 'http2-frame-size-error'
+  | 'http2-flow-control-error'
+  | 'http2-compression-error'
+  /** More than a peer in good faith sends: endless header blocks, frames that mean nothing. */
+  | 'http2-flood';
 
 /** Base of every error this package throws. The message names the field and the reason, never a whole token. */
 export class ApnsWireError extends Error {
