@@ -3,6 +3,7 @@ import './vitest/provided.ts';
 export { FaultProxy, type FaultProxyOptions, openFaultProxy } from './fault-proxy/fault-proxy.ts';
 export type { ProxyConnection } from './fault-proxy/proxy-connection.ts';
 export type { CutMode, Direction, Toxic } from './fault-proxy/toxics.ts';
+export * from './fleet/start-service.ts';
 export * from './generators.ts';
 export * from './processes/start-process.ts';
 export {
@@ -12,6 +13,7 @@ export {
   SupervisedProcess,
 } from './processes/supervised-process.ts';
 export * from './services/postgres.ts';
+export { createPrivateFolder, type PrivateFolder } from './services/private-folder.ts';
 export * from './services/redis.ts';
 export { findRedisProgram, openRedisProgram, type RedisProgramOptions } from './services/redis-program.ts';
 export type { RestartableServer } from './services/restartable-server.ts';
