@@ -8,6 +8,24 @@ export type {
 } from './devices/audience.ts';
 export * from './devices/device.ts';
 export type { Devices } from './devices/devices.ts';
+export {
+  type AppliedChunk,
+  type TupleCounts,
+  type TupleResult,
+  tupleResults,
+} from './feedback/apply-feedback.ts';
+export type { FeedbackTuple } from './feedback/copy-tuples.ts';
+export type { Feedback, LastReading } from './feedback/feedback.ts';
+export {
+  type FeedbackReading,
+  type ReadingEnd,
+  type ReadingResult,
+  readingResults,
+} from './feedback/feedback-reading.ts';
+export type { ReaderSessionOptions } from './feedback/reader-session.ts';
 export { type MigrateOptions, migrate } from './migrate.ts';
+export type { AppliedReports, ApplyOptions } from './reconcile/apply-reports.ts';
+export type { Reports, UnreadableReport } from './reconcile/reports.ts';
+export type { SettledException, SettledJob } from './reconcile/settled-job.ts';
 export { openTokenStore, type TokenStore } from './token-store.ts';
 export { TokenStoreError, type TokenStoreErrorCode } from './token-store-error.ts';

@@ -1,6 +1,8 @@
 import { type Batches, createBatches } from './batches.ts';
 import { Database, type DatabaseOptions } from './database.ts';
 import { createDevices, type Devices } from './devices/devices.ts';
+import { createFeedback, type Feedback } from './feedback/feedback.ts';
+import { createReports, type Reports } from './reconcile/reports.ts';
 
 /** Postgres behind named queries. */
 export interface TokenStore {
@@ -8,6 +10,8 @@ export interface TokenStore {
   readonly database: Database;
   readonly devices: Devices;
   readonly batches: Batches;
+  readonly reports: Reports;
+  readonly feedback: Feedback;
   /** Whether Postgres answers. @throws TokenStoreError */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -20,6 +24,8 @@ export function openTokenStore(options: DatabaseOptions): TokenStore {
     database,
     devices: createDevices(database),
     batches: createBatches(database),
+    reports: createReports(database),
+    feedback: createFeedback(database),
     async ping() {
       await database.query('select 1');
     },

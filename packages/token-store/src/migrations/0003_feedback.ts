@@ -21,11 +21,12 @@ export function up(pgm: MigrationBuilder): void {
       inactive integer not null default 0,
       unknown integer not null default 0,
       absurd integer not null default 0,
+      repeated integer not null default 0,
       remainder bytea
     ) with (fillfactor = 70);
 
     create index feedback_readings_by_app on feedback_readings (app, started_at);
-    create index feedback_readings_unapplied on feedback_readings (id) where applied < tuples;
+    create index feedback_readings_unfinished on feedback_readings (id) where ended_at is null or applied < tuples;
 
     create table feedback_tuples (
       reading bigint not null,

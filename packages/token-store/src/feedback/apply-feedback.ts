@@ -1,0 +1,111 @@
+import type { Database } from '../database.ts';
+import { deactivationEffectsSql } from '../reconcile/evidence.ts';
+
+// Readings are applied chunk by chunk, each in a transaction that also moves `applied` of the reading: a chunk takes
+// effect once, whoever dies in between. Devices are updated by their place in the table, which the one look-up by
+// primary key has found; the update checks again what it depends on.
+
+/** What became of tuples; a closed set, usable as a metric label. The sum is what was applied. */
+export const tupleResults = ['deactivated', 'kept', 'inactive', 'unknown', 'absurd', 'repeated'] as const;
+export type TupleResult = (typeof tupleResults)[number];
+export type TupleCounts = Readonly<Record<TupleResult, number>>;
+
+export interface AppliedChunk {
+  readonly reading: string;
+  readonly app: string;
+  readonly counts: TupleCounts;
+}
+
+/** APNs did not exist before; a time before it is no time. 2008-01-01T00:00:00Z, epoch seconds. */
+export const earliestTupleTime = 1_199_145_600;
+/** Clocks differ; beyond this a time in the future is no time. Seconds. */
+export const futureToleranceSeconds = 300;
+
+const chunkSql = `
+with chunk as materialized (
+  select time, token, time >= ${earliestTupleTime} and time <= extract(epoch from $5::timestamptz) + ${futureToleranceSeconds}
+    as plausible
+  from feedback_tuples where reading = $1 and position > $2 and position <= $3
+), tuple as materialized (
+  select token, to_timestamp(max(time)) as at from chunk where plausible group by token order by token
+), found as materialized (
+  select t.token, t.at, d.ctid as place, d.active, d.active and d.registered_at < t.at as is_older
+  from tuple t left join devices d on d.app = $4 and d.token = t.token
+), deactivated as (
+  update devices d set active = false, deactivated_at = now(), deactivated_source = 'feedback',
+    deactivated_status = null, evidence_at = f.at
+  from found f where f.is_older and d.ctid = f.place and d.active and d.registered_at < f.at
+  returning d.app, d.token, d.user_id, 'feedback' as source, null::integer as status, d.evidence_at
+), ${deactivationEffectsSql}
+select
+  (select count(*) from chunk)::integer as total,
+  (select count(*) from chunk where not plausible)::integer as absurd,
+  (select count(*) from found)::integer as different,
+  (select count(*) from found where active is null)::integer as unknown,
+  (select count(*) from found where not active)::integer as inactive,
+  (select count(*) from deactivated)::integer as deactivated`;
+
+interface ChunkRow {
+  readonly total: number;
+  readonly absurd: number;
+  readonly different: number;
+  readonly unknown: number;
+  readonly inactive: number;
+  readonly deactivated: number;
+}
+
+interface ReadingRow {
+  readonly id: string;
+  readonly app: string;
+  readonly started_at: Date;
+  readonly ended_at: Date;
+  readonly tuples: number;
+  readonly applied: number;
+}
+
+/**
+ * Applies the next chunk of an ended reading that nobody else applies now; undefined: there is none. Tuples are
+ * weighed by PROTOCOL section 2, rule 3: a device is deactivated if its last registration is older than the tuple.
+ * @throws TokenStoreError; then nothing of the chunk has been applied
+ */
+export async function applyNextChunk(
+  database: Database,
+  chunkSize: number,
+): Promise<AppliedChunk | undefined> {
+  return database.transaction(async (client) => {
+    const { rows: readings } = await client.query<ReadingRow>(
+      `select id, app, started_at, ended_at, tuples, applied from feedback_readings
+       where ended_at is not null and applied < tuples
+       order by id limit 1 for update skip locked`,
+    );
+    const [reading] = readings;
+    if (reading === undefined) return undefined;
+    const upTo = Math.min(reading.tuples, reading.applied + chunkSize);
+    const { rows } = await client.query<ChunkRow>(chunkSql, [
+      reading.id,
+      reading.applied,
+      upTo,
+      reading.app,
+      reading.ended_at,
+    ]);
+    const counts = countsOf(rows[0]!);
+    await client.query(
+      `update feedback_readings set applied = $2, deactivated = deactivated + $3, kept = kept + $4,
+         inactive = inactive + $5, unknown = unknown + $6, absurd = absurd + $7, repeated = repeated + $8
+       where id = $1`,
+      [reading.id, upTo, ...tupleResults.map((result) => counts[result])],
+    );
+    return { reading: reading.id, app: reading.app, counts };
+  });
+}
+
+function countsOf({ total, absurd, different, unknown, inactive, deactivated }: ChunkRow): TupleCounts {
+  return {
+    deactivated,
+    kept: different - unknown - inactive - deactivated,
+    inactive,
+    unknown,
+    absurd,
+    repeated: total - absurd - different,
+  };
+}

@@ -1,0 +1,38 @@
+import type { Database } from '../database.ts';
+import { type AppliedReports, type ApplyOptions, applyReports } from './apply-reports.ts';
+import type { SettledJob } from './settled-job.ts';
+
+/** A report that is none, or that Postgres does not take: kept, so that somebody can look at it. */
+export interface UnreadableReport {
+  readonly app: string;
+  /** Its id in the stream. */
+  readonly entry: string;
+  readonly report: string;
+  readonly error: string;
+}
+
+/** Outcome reports. Every method throws TokenStoreError. */
+export interface Reports {
+  /** Applies reports in one transaction; those that have been applied before change nothing. */
+  apply(jobs: readonly SettledJob[], options?: ApplyOptions): Promise<AppliedReports>;
+  setAside(reports: readonly UnreadableReport[]): Promise<void>;
+}
+
+export function createReports(database: Database): Reports {
+  return {
+    apply: (jobs, options) => applyReports(database, jobs, options),
+    async setAside(reports) {
+      const clean = (text: string) => text.replaceAll('\0', '�');
+      await database.query(
+        `insert into unreadable_reports (app, entry, report, error)
+         select * from unnest($1::text[], $2::text[], $3::text[], $4::text[]) on conflict do nothing`,
+        [
+          reports.map(({ app }) => app),
+          reports.map(({ entry }) => entry),
+          reports.map(({ report }) => clean(report)),
+          reports.map(({ error }) => clean(error)),
+        ],
+      );
+    },
+  };
+}
