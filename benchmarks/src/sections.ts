@@ -30,4 +30,19 @@ export const sections: readonly Section[] = [
     title: 'the binary transport with full accounting, against a bare TLS socket and against apn 1.7.8',
     load: async () => import('./sections/stream.ts'),
   },
+  {
+    name: 'queue',
+    title: 'Redis to gateway, one worker process, against a bare BullMQ worker that encodes and writes',
+    load: async () => import('./sections/queue.ts'),
+  },
+  {
+    name: 'singles',
+    title: "single sends by the library, to the gateway, against BullMQ's own rate",
+    load: async () => import('./sections/singles.ts'),
+  },
+  {
+    name: 'memory',
+    title: 'memory of a worker over five million notifications',
+    load: async () => import('./sections/memory.ts'),
+  },
 ];

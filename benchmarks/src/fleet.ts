@@ -1,0 +1,84 @@
+import { createPushQueue, type PushQueue } from '@pushfleet/push-queue';
+import {
+  createPrivateFolder,
+  provideRedis,
+  type RedisService,
+  type Simulator,
+  type StartedService,
+  simulatorApp,
+  startService,
+  startSimulator,
+  writeFleetFile,
+} from '@pushfleet/testkit';
+
+/** The app that the benchmarks send to. */
+export const benchApp = 'bench';
+
+export interface Fleet {
+  readonly redis: RedisService;
+  readonly simulator: Simulator;
+  /** Enqueues for the app, from this process. */
+  readonly queue: PushQueue;
+  readonly configPath: string;
+  startWorker(env?: Readonly<Record<string, string>>, execArgv?: readonly string[]): Promise<StartedService>;
+  stop(): Promise<void>;
+}
+
+export interface FleetOptions {
+  /** Settings of the app in pushfleet.yaml. */
+  readonly app?: Readonly<Record<string, unknown>>;
+  /** Of the simulator; by default it counts and keeps nothing. */
+  readonly simulatorArgs?: readonly string[];
+}
+
+/** A Redis with an append-only file, a simulator and the configuration of one app; workers as they are asked for. */
+export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
+  const folder = await createPrivateFolder('bench');
+  const redis = await provideRedis({ aof: true, say: () => undefined });
+  const simulator = await startSimulator({
+    args: options.simulatorArgs ?? ['--record-limit', '0', '--max-unique', '0'],
+  });
+  const configPath = await writeFleetFile(folder.path, { [benchApp]: simulatorApp(simulator, options.app) });
+  const queue = createPushQueue({ redis: redis.url, prefix: redis.prefix });
+  const workers: StartedService[] = [];
+  return {
+    redis,
+    simulator,
+    queue,
+    configPath,
+    async startWorker(env = {}, execArgv = []) {
+      const worker = await startService('worker', {
+        redisUrl: redis.url,
+        redisPrefix: redis.prefix,
+        configPath,
+        env: { PUSHFLEET_LOG_LEVEL: 'warn', ...env },
+        execArgv,
+      });
+      workers.push(worker);
+      return worker;
+    },
+    async stop() {
+      await queue.close();
+      for (const worker of workers) await worker.stop();
+      await simulator.stop();
+      await redis.stop();
+      await folder.remove();
+    },
+  };
+}
+
+/** Waits until the simulator has taken so many; gives the time at which it was seen, `performance.now()`. */
+export async function waitForLedger(
+  simulator: Simulator,
+  received: number,
+  timeoutMs: number,
+): Promise<number> {
+  const deadlineMs = performance.now() + timeoutMs;
+  let seen = 0;
+  while (performance.now() < deadlineMs) {
+    ({ received: seen } = await simulator.control.ledger());
+    if (seen >= received) return performance.now();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error(`The gateway has ${seen} of ${received} notifications after ${timeoutMs / 1000} s`);
+}
