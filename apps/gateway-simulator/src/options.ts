@@ -25,6 +25,12 @@ export interface SimulatorOptions {
   readonly recordLimit: number;
   /** Notifications told from duplicates, over all apps. */
   readonly maxUnique: number;
+  /** HTTP/2: streams that a connection may have open. */
+  readonly maxStreams: number;
+  /** HTTP/2: one stream until the first valid provider token, as Apple has it. */
+  readonly oneStreamUntilToken: boolean;
+  /** HTTP/2: a provider token must not change more often; 0: as often as it likes. Milliseconds. */
+  readonly tokenUpdateIntervalMs: number;
 }
 
 export const usage = `usage: npm run simulator -- [flags]
@@ -40,6 +46,11 @@ export const usage = `usage: npm run simulator -- [flags]
   --server-name N      one more DNS name of the server certificate; may be repeated
   --record-limit N     notifications kept for GET /ledger/notifications; default 100000, 0 keeps none
   --max-unique N       notifications told from duplicates; default 20000000, up to 39 bytes each
+  --max-streams N      HTTP/2: streams that a connection may have open; default 1000
+  --one-stream-until-token
+                       HTTP/2: one stream until the first valid provider token, as Apple has it
+  --token-update-interval S
+                       HTTP/2: seconds before a key's provider token may change again; default 1200, 0 does not care
   --help`;
 
 /** Gives `help`, or the options. @throws OptionsError */
@@ -62,6 +73,10 @@ export function parseOptions(args: readonly string[]): SimulatorOptions | 'help'
     environment,
     recordLimit: parseCount('record-limit', values['record-limit'], 10_000_000),
     maxUnique: parseCount('max-unique', values['max-unique'], 1_000_000_000),
+    maxStreams: parseCount('max-streams', values['max-streams'], 0x7fff_ffff),
+    oneStreamUntilToken: values['one-stream-until-token'],
+    tokenUpdateIntervalMs:
+      parseCount('token-update-interval', values['token-update-interval'], 86_400) * 1_000,
   };
 }
 
@@ -84,6 +99,9 @@ function readFlags(args: readonly string[]) {
         'server-name': { type: 'string', multiple: true, default: [] },
         'record-limit': { type: 'string', default: '100000' },
         'max-unique': { type: 'string', default: '20000000' },
+        'max-streams': { type: 'string', default: '1000' },
+        'one-stream-until-token': { type: 'boolean', default: false },
+        'token-update-interval': { type: 'string', default: '1200' },
         help: { type: 'boolean' },
       },
     }).values;

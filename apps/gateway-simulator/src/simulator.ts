@@ -8,9 +8,11 @@ import { FaultBook } from './faults/fault-book.ts';
 import { FeedbackService } from './feedback/feedback-service.ts';
 import { FeedbackStore } from './feedback/feedback-store.ts';
 import { openHttp2Gateway } from './http2/http2-gateway.ts';
+import { ProviderTokenVerifier } from './http2/provider-token-verifier.ts';
 import { Ledger } from './ledger/ledger.ts';
 import { NotificationLog } from './ledger/notification-log.ts';
 import type { SimulatorOptions } from './options.ts';
+import { ProviderKeys } from './tls/provider-keys.ts';
 import { TlsDirectory } from './tls/tls-directory.ts';
 import { openTlsPort } from './tls/tls-port.ts';
 
@@ -43,16 +45,23 @@ export async function openSimulator(
     const tlsDir = options.tlsDir ?? (await mkdtemp(join(tmpdir(), 'pushfleet-simulator-')));
     if (options.tlsDir === undefined) closers.push(async () => rm(tlsDir, { recursive: true, force: true }));
     const tlsDirectory = await TlsDirectory.open(tlsDir, options.serverNames, options.topic);
+    const providerKeys = await ProviderKeys.open(tlsDir);
 
     const ledger = new Ledger(options.maxUnique);
     const log = new NotificationLog(options.recordLimit);
     const faults = new FaultBook();
     const feedback = new FeedbackStore();
+    const { environment, tokenUpdateIntervalMs: updateIntervalMs } = options;
+    const verifier = new ProviderTokenVerifier({
+      keys: () => providerKeys.all,
+      environment,
+      updateIntervalMs,
+    });
     const feedbackService = new FeedbackService(feedback, faults, lingerMs);
     const shared = {
       host: options.host,
       identity: tlsDirectory.server,
-      environment: options.environment,
+      environment,
       faults,
     };
     const open = async <T extends { close(): Promise<unknown> }>(
@@ -84,10 +93,18 @@ export async function openSimulator(
     );
     const http2 = await open(
       'http2-port',
-      openHttp2Gateway({ ...shared, port: options.http2Port, ledger, log }),
+      openHttp2Gateway({
+        ...shared,
+        port: options.http2Port,
+        ...{ ledger, log, verifier, lingerMs },
+        maxStreams: options.maxStreams,
+        oneStreamUntilToken: options.oneStreamUntilToken,
+      }),
     );
     const ports = [binary, feedbackPort, http2];
-    const control = createControlApi({ ledger, log, faults, feedback, ports, tlsDirectory });
+    const control = createControlApi({
+      ...{ ledger, log, faults, feedback, ports, tlsDirectory, providerKeys, verifier },
+    });
     closers.push(async () => control.close());
     await withFlag('control-port', control.listen({ host: options.host, port: options.controlPort }));
     return {

@@ -8,6 +8,7 @@ import type { FaultsBody } from '../src/faults/fault-schema.ts';
 import { parseOptions } from '../src/options.ts';
 import { openSimulator, type Simulator } from '../src/simulator.ts';
 import { type ClientOptions, GatewayClient } from './gateway-client.ts';
+import { Http2Client, type Http2ClientOptions } from './http2-client.ts';
 
 export interface TestSimulator extends Simulator {
   readonly control: SimulatorControl;
@@ -18,6 +19,10 @@ export interface TestSimulator extends Simulator {
   connect(options?: Partial<ClientOptions>): Promise<GatewayClient>;
   /** The same without waiting for the handshake. */
   dial(options?: Partial<ClientOptions>): GatewayClient;
+  /** Connects to the HTTP/2 gateway, with the certificate unless told otherwise. */
+  connectHttp2(options?: Partial<Http2ClientOptions>): Promise<Http2Client>;
+  /** The provider key of the directory of certificates. */
+  readonly providerKey: TestProvider;
   setFaults(rules: FaultsBody['rules']): Promise<void>;
   /** Has a certificate signed for one more app. */
   issue(
@@ -27,6 +32,12 @@ export interface TestSimulator extends Simulator {
   ): Promise<{ readonly cert: string; readonly key: string }>;
   get(path: string): Promise<Record<string, unknown>>;
   post(path: string, body: unknown): Promise<{ status: number; body: Record<string, unknown> }>;
+}
+
+interface TestProvider {
+  readonly p8: string;
+  readonly keyId: string;
+  readonly teamId: string;
 }
 
 interface Fixtures {
@@ -46,7 +57,9 @@ async function openTestSimulator(flags: readonly string[], lingerMs: number) {
   const simulator = await openSimulator(options, lingerMs);
   const read = async (name: string) => readFile(join(simulator.tlsDir, name), 'utf8');
   const [ca, cert, key] = await Promise.all([read('ca.pem'), read('client.pem'), read('client-key.pem')]);
-  return { simulator, ca, identity: { cert, key } };
+  const p8 = await read('AuthKey.p8');
+  const ids = JSON.parse(await read('provider-key.json')) as Omit<TestProvider, 'p8'>;
+  return { simulator, ca, identity: { cert, key }, providerKey: { p8, ...ids } };
 }
 
 /** A test with a simulator of its own; a connection that it leaves open fails it. */
@@ -54,13 +67,19 @@ export const test = base.extend<Fixtures>({
   flags: [[], { injected: false }],
   lingerMs: [5_000, { injected: false }],
   simulator: async ({ flags, lingerMs }, use) => {
-    const { simulator, ca, identity } = await openTestSimulator(flags, lingerMs);
+    const { simulator, ca, identity, providerKey } = await openTestSimulator(flags, lingerMs);
     const url = `http://127.0.0.1:${simulator.controlPort}`;
     const clients: GatewayClient[] = [];
     const dial = (options: Partial<ClientOptions> = {}): GatewayClient => {
       const client = new GatewayClient({ port: simulator.binaryPort, ca, identity, ...options });
       clients.push(client);
       return client;
+    };
+    const http2Clients: Http2Client[] = [];
+    const connectHttp2: TestSimulator['connectHttp2'] = async (options = {}) => {
+      const client = new Http2Client({ port: simulator.http2Port, ca, identity, ...options });
+      http2Clients.push(client);
+      return client.connected();
     };
     const get = async (path: string) => (await (await fetch(url + path)).json()) as Record<string, unknown>;
     const post = async (path: string, body: unknown) => {
@@ -89,19 +108,23 @@ export const test = base.extend<Fixtures>({
         identity,
         connect: async (options) => dial(options).connected(),
         dial,
+        connectHttp2,
+        providerKey,
         setFaults: async (rules) => void (await control.faults({ rules } satisfies FaultsBody)),
         issue,
         get,
         post,
       });
-      const leaked = clients.filter(({ socket }) => !socket.closed);
-      expect(leaked.length, 'connections that the test left open').toBe(0);
+      const leaked = clients.filter(({ socket }) => !socket.closed).length;
+      const leakedHttp2 = http2Clients.filter(({ session }) => !session.destroyed).length;
+      expect(leaked + leakedHttp2, 'connections that the test left open').toBe(0);
       await vi.waitFor(async () => {
         const open = Object.values(await get('/connections')).map((port) => (port as { open: number }).open);
         expect(open, 'connections that the simulator left open').toEqual([0, 0, 0]);
       });
     } finally {
       for (const { socket } of clients) socket.destroy();
+      for (const { session } of http2Clients) session.destroy();
       await simulator.close();
     }
   },

@@ -4,9 +4,11 @@ import { z } from 'zod';
 import type { FaultBook } from '../faults/fault-book.ts';
 import { faultsBodySchema } from '../faults/fault-schema.ts';
 import { type FeedbackStore, FeedbackStoreFullError } from '../feedback/feedback-store.ts';
+import type { ProviderTokenVerifier } from '../http2/provider-token-verifier.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { NotificationLog } from '../ledger/notification-log.ts';
 import type { GatewayPort } from '../tls/gateway-port.ts';
+import { type ProviderKeys, providerKeyIdsSchema } from '../tls/provider-keys.ts';
 import { type TlsDirectory, TlsDirectoryError } from '../tls/tls-directory.ts';
 import { answerProblems, Problem, parseBody } from './problem.ts';
 
@@ -17,6 +19,8 @@ export interface ControlContext {
   readonly feedback: FeedbackStore;
   readonly ports: readonly GatewayPort[];
   readonly tlsDirectory: TlsDirectory;
+  readonly providerKeys: ProviderKeys;
+  readonly verifier: ProviderTokenVerifier;
 }
 
 const tupleSchema = z.strictObject({
@@ -33,9 +37,15 @@ const feedbackBodySchema = z.preprocess(
 
 const recordingBodySchema = z.strictObject({ limit: z.int().min(0).max(10_000_000) });
 
+/** Of the files in `apps/`. */
+const fileName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1 to 63 characters of a-z, 0-9 and -');
+
+const providerKeyBodySchema = providerKeyIdsSchema.extend({ name: fileName });
+
 const certificateBodySchema = z.strictObject({
-  /** Of the files: `apps/<name>.pem`. */
-  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1 to 63 characters of a-z, 0-9 and -'),
+  name: fileName,
   topic: z.string().min(1).max(255),
   environments: z.array(z.enum(['development', 'production'])).default(['development', 'production']),
 });
@@ -45,7 +55,7 @@ const bodyLimit = 32 * 1_024 * 1_024;
 
 /** The control API (DESIGN "Commands and contracts"; apps/gateway-simulator/README.md). Not listening yet. */
 export function createControlApi(context: ControlContext): FastifyInstance {
-  const { ledger, log, faults, feedback, ports, tlsDirectory } = context;
+  const { ledger, log, faults, feedback, ports, tlsDirectory, providerKeys, verifier } = context;
   const app = fastify({ bodyLimit, forceCloseConnections: true });
   answerProblems(app);
 
@@ -94,12 +104,12 @@ export function createControlApi(context: ControlContext): FastifyInstance {
 
   app.post('/certificates', async (request) => {
     const { name, topic, environments } = parseBody(certificateBodySchema, request.body);
-    try {
-      return await tlsDirectory.issueClientCertificate(name, topic, environments);
-    } catch (error) {
-      if (error instanceof TlsDirectoryError) throw new Problem(409, error.message);
-      throw error;
-    }
+    return withConflicts(async () => tlsDirectory.issueClientCertificate(name, topic, environments));
+  });
+
+  app.post('/provider-keys', async (request) => {
+    const { name, ...ids } = parseBody(providerKeyBodySchema, request.body);
+    return withConflicts(async () => providerKeys.add(name, ids));
   });
 
   app.post('/reset', async () => {
@@ -107,10 +117,21 @@ export function createControlApi(context: ControlContext): FastifyInstance {
     ledger.reset();
     log.reset();
     feedback.reset();
+    verifier.reset();
     for (const port of ports) port.restartNumbering();
     return { reset: true };
   });
   return app;
+}
+
+/** What the directory of certificates cannot do is answered as 409. */
+async function withConflicts<T>(make: () => Promise<T>): Promise<T> {
+  try {
+    return await make();
+  } catch (error) {
+    if (error instanceof TlsDirectoryError) throw new Problem(409, error.message);
+    throw error;
+  }
 }
 
 /** JSON lines, joined to chunks that are worth a write. */

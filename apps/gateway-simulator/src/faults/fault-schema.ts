@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { statusOf } from '../http2/reasons.ts';
 
 // The faults that `POST /faults` takes: rules, each saying on which port, when, and what goes wrong. Explained with
 // examples in apps/gateway-simulator/README.md.
@@ -11,7 +12,7 @@ const milliseconds = z.int().min(0).max(3_600_000);
 const bytes = z.int().min(0).max(1_000_000_000);
 
 const connectionMatch = {
-  /** Topic of the client certificate (the UID of its subject). */
+  /** Topic of the client certificate (the UID of its subject); on http2 the bundle id of the notification's topic. */
   app: z.string().min(1).optional(),
   /** Number of the connection at its port: the first one since the start or the last reset is 1. */
   connection: z.int().min(1).optional(),
@@ -81,6 +82,58 @@ const feedbackAction = z.discriminatedUnion('kind', [
   closePort,
 ]);
 
+/** Whether the notification is taken (and the ledger counts it) though nobody hears of it. */
+const taken = z.boolean().default(false);
+
+const http2Action = z.discriminatedUnion('kind', [
+  /** Answers with a status and a reason; without a reason, or with `body`, with that body. */
+  z.strictObject({
+    kind: z.literal('respond'),
+    reason: z.string().min(1).max(200).optional(),
+    /** By default that of the reason. */
+    status: z.int().min(200).max(599).optional(),
+    /** Epoch milliseconds; in the body. */
+    timestamp: z.int().min(0).optional(),
+    /** The header `retry-after`: seconds, or an HTTP date. */
+    retryAfter: z.union([z.int().min(0), z.string().min(1).max(100)]).optional(),
+    /** Instead of the JSON with reason and timestamp. */
+    body: z.string().max(100_000).optional(),
+    delayMs: milliseconds.optional(),
+  }),
+  /** Answers as it would, so much later. */
+  z.strictObject({ kind: z.literal('delay'), ms: milliseconds }),
+  /** Never answers. */
+  z.strictObject({ kind: z.literal('hang'), taken }),
+  /** Ends the stream with RST_STREAM. REFUSED_STREAM, 7, promises that it was not taken. */
+  z.strictObject({
+    kind: z.literal('resetStream'),
+    code: z.int().min(0).max(0xffff_ffff).default(2),
+    taken,
+  }),
+  z.strictObject({
+    kind: z.literal('goaway'),
+    /** By default that of the last stream that has come. */
+    lastStreamId: z.int().min(0).max(0x7fff_ffff).optional(),
+    /** So many streams before it. */
+    streamsBack: z.int().min(0).max(1_000_000).optional(),
+    reason: z.string().min(1).max(200).optional(),
+    /** Of the frame; 0: no error. */
+    code: z.int().min(0).max(0xffff_ffff).default(0),
+    /** Whether streams up to the last one are still answered. */
+    answers: z.boolean().default(true),
+    /** Whether the connection is closed once they are, or after a while. */
+    closes: z.boolean().default(true),
+  }),
+  /** On connections that were opened after the rule was posted. */
+  z.strictObject({ kind: z.literal('dropPings') }),
+  /** SETTINGS with another MAX_CONCURRENT_STREAMS. */
+  z.strictObject({ kind: z.literal('streamLimit'), limit: z.int().min(0).max(0x7fff_ffff) }),
+  close,
+  reset,
+  refuse,
+  closePort,
+]);
+
 const binaryRule = z.strictObject({
   on: z.literal('binary'),
   match: z.strictObject(notificationMatch).default({}),
@@ -95,11 +148,31 @@ const feedbackRule = z.strictObject({
   action: feedbackAction,
 });
 
-export const faultRuleSchema = z
-  .discriminatedUnion('on', [binaryRule, feedbackRule])
+const http2Rule = z.strictObject({
+  on: z.literal('http2'),
+  match: z.strictObject(notificationMatch).default({}),
+  ...limits,
+  action: http2Action,
+});
+
+const faultRuleSchema = z
+  .discriminatedUnion('on', [binaryRule, feedbackRule, http2Rule])
   .superRefine((rule, context) => {
     const problem = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
-    const { kind } = rule.action;
+    const { action } = rule;
+    const { kind } = action;
+    if (kind === 'respond' && action.status === undefined && statusOf(action.reason ?? '') === undefined) {
+      problem(['action', 'status'], 'is required, since there is no reason that tells it');
+    }
+    if (kind === 'goaway' && action.lastStreamId !== undefined && action.streamsBack !== undefined) {
+      problem(['action', 'streamsBack'], 'does not go with lastStreamId');
+    }
+    if (
+      kind === 'dropPings' &&
+      Object.keys(rule.match).some((name) => name !== 'connection' && name !== 'after')
+    ) {
+      problem(['match'], 'may only name connection and after: a ping belongs to no app and no notification');
+    }
     if (kind !== 'refuse' && kind !== 'closePort') return;
     for (const name of Object.keys(rule.match)) {
       if (kind === 'refuse' && name === 'connection') continue;
@@ -118,8 +191,10 @@ export const faultsBodySchema = z.strictObject({
 
 export type FaultRule = z.infer<typeof faultRuleSchema>;
 export type BinaryRule = z.infer<typeof binaryRule>;
-export type FeedbackRule = z.infer<typeof feedbackRule>;
+type FeedbackRule = z.infer<typeof feedbackRule>;
+export type Http2Rule = z.infer<typeof http2Rule>;
 export type BinaryAction = BinaryRule['action'];
+export type Http2Action = Http2Rule['action'];
 export type FeedbackAction = FeedbackRule['action'];
 /** What a client of the control API sends. */
 export type FaultsBody = z.input<typeof faultsBodySchema>;

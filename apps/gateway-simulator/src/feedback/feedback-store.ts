@@ -8,7 +8,7 @@ export interface WaitingTuple {
 }
 
 /** Tuples that may wait, over all apps; each takes some 150 bytes. */
-export const maxWaitingTuples = 5_000_000;
+const maxWaitingTuples = 5_000_000;
 
 /** More tuples are posted than may wait. */
 export class FeedbackStoreFullError extends Error {

@@ -1,13 +1,17 @@
-import { randomUUID } from 'node:crypto';
-import { createSecureServer, type ServerHttp2Stream } from 'node:http2';
-import type { TLSSocket } from 'node:tls';
+import { performServerHandshake } from 'node:http2';
+import { createServer, type TLSSocket } from 'node:tls';
 import type { FaultBook } from '../faults/fault-book.ts';
-import { ContentKey } from '../ledger/content-key.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { NotificationLog } from '../ledger/notification-log.ts';
-import { type GatewayEnvironment, readClientCertificate } from '../tls/client-certificate.ts';
+import type { GatewayEnvironment } from '../tls/client-certificate.ts';
 import { GatewayPort } from '../tls/gateway-port.ts';
 import type { ServerIdentity } from '../tls/tls-directory.ts';
+import { ClientAuthorization } from './client-authorization.ts';
+import { readClientIdentity } from './client-identity.ts';
+import { Http2Connection } from './http2-connection.ts';
+import { Http2Faults } from './http2-faults.ts';
+import { PingFilter } from './ping-filter.ts';
+import type { ProviderTokenVerifier } from './provider-token-verifier.ts';
 
 export interface Http2GatewayOptions {
   readonly host: string;
@@ -17,18 +21,26 @@ export interface Http2GatewayOptions {
   readonly faults: FaultBook;
   readonly ledger: Ledger;
   readonly log: NotificationLog;
+  readonly verifier: ProviderTokenVerifier;
+  /** SETTINGS_MAX_CONCURRENT_STREAMS. */
+  readonly maxStreams: number;
+  /** Whether a client without a certificate gets one stream until its first valid token (PROTOCOL section 4). */
+  readonly oneStreamUntilToken: boolean;
+  readonly lingerMs: number;
 }
 
-/** Opens the HTTP/2 gateway (PROTOCOL section 4): takes what is sent to it. */
+/** Opens the HTTP/2 gateway (PROTOCOL section 4). A client certificate is taken where there is one. */
 export async function openHttp2Gateway(options: Http2GatewayOptions): Promise<GatewayPort> {
-  const { identity, ledger } = options;
-  const server = createSecureServer({
+  const { identity } = options;
+  const server = createServer({
     key: identity.privateKeyPem,
     cert: identity.certificatePem,
     ca: identity.caPem,
     requestCert: true,
+    // One that is not taken is told so in the answers.
     rejectUnauthorized: false,
     minVersion: 'TLSv1.2',
+    ALPNProtocols: ['h2'],
   });
   const port = await GatewayPort.open({
     name: 'http2',
@@ -37,20 +49,41 @@ export async function openHttp2Gateway(options: Http2GatewayOptions): Promise<Ga
     faults: options.faults,
     onSocket: (socket) => server.emit('connection', socket),
   });
-  const content = new ContentKey();
-  server.on('sessionError', () => undefined);
-  server.on('stream', (stream: ServerHttp2Stream, headers) => {
-    stream.on('error', () => undefined);
-    const app = readClientCertificate(stream.session?.socket as TLSSocket)?.topic ?? '';
-    const chunks: Buffer[] = [];
-    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-    stream.on('end', () => {
-      const [, token = ''] = /^\/3\/device\/([0-9a-f]+)$/i.exec(headers[':path'] ?? '') ?? [];
-      const bytes = Buffer.concat([Buffer.from(token, 'hex'), ...chunks]);
-      content.read(bytes, 0, token.length / 2, token.length / 2, bytes.length - token.length / 2);
-      ledger.app(app).take(content.low, content.high);
-      stream.respond({ ':status': 200, 'apns-id': headers['apns-id'] ?? randomUUID() }, { endStream: true });
-    });
+  server.on('tlsClientError', () => {
+    port.counts.handshakeFailed += 1;
+  });
+  server.on('secureConnection', (socket: TLSSocket) => {
+    socket.on('error', () => undefined);
+    if (socket.alpnProtocol !== 'h2') {
+      port.counts.handshakeFailed += 1;
+      socket.destroy();
+      return;
+    }
+    serve(socket, port.connectionOf(socket), options);
   });
   return port;
+}
+
+function serve(
+  socket: TLSSocket,
+  connection: { readonly number: number; reset(): void },
+  options: Http2GatewayOptions,
+): void {
+  const { environment, verifier, maxStreams, ledger, log, lingerMs } = options;
+  const identity = readClientIdentity(socket, environment);
+  const authorization = new ClientAuthorization(identity, verifier);
+  const faults = new Http2Faults(options.faults, connection.number);
+  const isRestricted = options.oneStreamUntilToken && identity.kind === 'token';
+  let served: Http2Connection | undefined;
+  const stream = faults.mayDropPings
+    ? new PingFilter(socket, () => faults.dropsPing(served?.handled ?? 0))
+    : socket;
+  const session = performServerHandshake(stream, {
+    settings: { maxConcurrentStreams: isRestricted ? 1 : maxStreams },
+  });
+  const streamsWithToken = isRestricted ? maxStreams : undefined;
+  served = new Http2Connection(
+    { ...connection, socket, session },
+    { ledger, log, book: options.faults, faults, authorization, streamsWithToken, lingerMs },
+  );
 }

@@ -16,8 +16,8 @@ export interface LoggedNotification {
   /** Binary: 0 when the frame carries none. */
   readonly identifier?: number;
   readonly apnsId?: string;
-  /** Epoch seconds; 0: not to be stored. */
-  readonly expiration: number;
+  /** Epoch seconds; 0: not to be stored. Absent: an HTTP/2 request did not say. */
+  readonly expiration?: number;
   readonly priority: number;
   readonly outcome: 'received' | 'rejected' | 'discarded';
   /** Only when received: with a key that was received before. */

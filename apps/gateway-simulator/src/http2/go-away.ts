@@ -1,0 +1,81 @@
+import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import type { TLSSocket } from 'node:tls';
+import type { Http2Action } from '../faults/fault-schema.ts';
+
+type GoAwayAction = Extract<Http2Action, { kind: 'goaway' }>;
+
+/** GOAWAY, RFC 9113 section 6.8. */
+const goAwayType = 7;
+
+/** Says GOAWAY on a connection, and sees it through: which streams are answered still, and when it closes. */
+export class GoAway {
+  readonly #session: ServerHttp2Session;
+  readonly #socket: TLSSocket;
+  readonly #lingerMs: number;
+  /** Streams that are open. */
+  #open = 0;
+  #lastStreamId = 0;
+  /** Set: streams above it are ignored. */
+  #limit = Number.POSITIVE_INFINITY;
+  #answersOthers = true;
+  #isClosing = false;
+  #linger: NodeJS.Timeout | undefined;
+
+  constructor(session: ServerHttp2Session, socket: TLSSocket, lingerMs: number) {
+    this.#session = session;
+    this.#socket = socket;
+    this.#lingerMs = lingerMs;
+  }
+
+  /** To be called with every stream. */
+  opened(stream: ServerHttp2Stream): void {
+    this.#open += 1;
+    this.#lastStreamId = stream.id ?? this.#lastStreamId;
+    stream.once('close', () => {
+      this.#open -= 1;
+      this.#closeIfDone();
+    });
+  }
+
+  /** Whether a stream is answered that is open still. */
+  answers(stream: ServerHttp2Stream): boolean {
+    return this.#answersOthers && (stream.id ?? 0) <= this.#limit;
+  }
+
+  say(action: GoAwayAction): void {
+    const { reason, code, streamsBack = 0 } = action;
+    const last = action.lastStreamId ?? Math.max(0, this.#lastStreamId - 2 * streamsBack);
+    const data = Buffer.from(reason === undefined ? '' : JSON.stringify({ reason, timestamp: Date.now() }));
+    this.#limit = Math.min(this.#limit, last);
+    if (!action.answers) this.#answersOthers = false;
+    // Node.js takes 0 for "the last one that came", so that 0 has to be written past it.
+    if (last === 0) this.#socket.write(encodeGoAway(0, code, data));
+    else this.#session.goaway(code, last, data);
+    if (!action.closes) return;
+    this.#isClosing = true;
+    this.#linger ??= setTimeout(() => this.#socket.destroy(), this.#lingerMs);
+    this.#closeIfDone();
+  }
+
+  /** To be called when the connection is gone. */
+  dispose(): void {
+    clearTimeout(this.#linger);
+  }
+
+  #closeIfDone(): void {
+    if (!this.#isClosing || this.#open > 0) return;
+    this.#isClosing = false;
+    // What the session has to say goes out at the end of this turn.
+    setImmediate(() => this.#socket.end());
+  }
+}
+
+function encodeGoAway(lastStreamId: number, code: number, data: Buffer): Buffer {
+  const frame = Buffer.alloc(17 + data.length);
+  frame.writeUIntBE(8 + data.length, 0, 3);
+  frame[3] = goAwayType;
+  frame.writeUInt32BE(lastStreamId, 9);
+  frame.writeUInt32BE(code, 13);
+  data.copy(frame, 17);
+  return frame;
+}

@@ -1,0 +1,313 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import type { TLSSocket } from 'node:tls';
+import type { FaultBook } from '../faults/fault-book.ts';
+import { ContentKey } from '../ledger/content-key.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { LoggedNotification, NotificationLog } from '../ledger/notification-log.ts';
+import type { ClientAuthorization } from './client-authorization.ts';
+import { GoAway } from './go-away.ts';
+import type { AnswerAction, DisruptAction, Http2Faults } from './http2-faults.ts';
+import {
+  checkContent,
+  checkHeaders,
+  checkRoute,
+  headerOf,
+  longestBody,
+  type PushRequest,
+  readPushRequest,
+} from './push-request.ts';
+import { bundleIdOf } from './push-types.ts';
+import { type Reason, reasonStatus, statusOf } from './reasons.ts';
+
+/** A connection whose handshake is done. */
+export interface Http2Link {
+  /** Of its port, from 1. */
+  readonly number: number;
+  readonly socket: TLSSocket;
+  readonly session: ServerHttp2Session;
+  /** Resets the TCP connection: what is in buffers on either side is lost. */
+  reset(): void;
+}
+
+export interface Http2ConnectionContext {
+  readonly ledger: Ledger;
+  readonly log: NotificationLog;
+  readonly book: FaultBook;
+  readonly faults: Http2Faults;
+  readonly authorization: ClientAuthorization;
+  /** Streams that a client may have open once its first token was valid; undefined: as many from the start. */
+  readonly streamsWithToken: number | undefined;
+  /** How long a client that has been told to go may stay, milliseconds. */
+  readonly lingerMs: number;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly reason?: string | undefined;
+  readonly timestamp?: number | undefined;
+  readonly retryAfter?: number | string | undefined;
+  readonly body?: string | undefined;
+}
+
+/** A notification on its stream. */
+interface Push {
+  readonly stream: ServerHttp2Stream;
+  readonly request: PushRequest;
+  readonly app: string;
+}
+
+/** One connection of the HTTP/2 gateway (PROTOCOL section 4): answers every push, by its content or by rule. */
+export class Http2Connection {
+  readonly #link: Http2Link;
+  readonly #context: Http2ConnectionContext;
+  readonly #content = new ContentKey();
+  readonly #goAway: GoAway;
+  /** What is to be answered later. */
+  readonly #delayed = new Set<() => void>();
+  readonly #stopWatchingFaults: () => void;
+  /** Notifications that have come. */
+  #handled = 0;
+  #isRestricted: boolean;
+  #isOver = false;
+
+  constructor(link: Http2Link, context: Http2ConnectionContext) {
+    const { session, socket } = link;
+    this.#link = link;
+    this.#context = context;
+    this.#goAway = new GoAway(session, socket, context.lingerMs);
+    this.#isRestricted = context.streamsWithToken !== undefined;
+    this.#stopWatchingFaults = context.book.onChange(() => {
+      context.faults.refresh();
+      this.#disrupt();
+    });
+    // Every error ends in `close`, which is all that matters here.
+    session.on('error', () => undefined);
+    session.on('stream', (stream, headers, _flags, rawHeaders) => this.#open(stream, headers, rawHeaders));
+    session.once('close', () => this.#closed());
+    this.#disrupt();
+  }
+
+  /** Notifications that have come so far. */
+  get handled(): number {
+    return this.#handled;
+  }
+
+  #open(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: readonly string[]): void {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    stream.on('error', () => undefined);
+    this.#goAway.opened(stream);
+    stream.on('data', (chunk: Buffer) => {
+      // The rest of a body that is too long anyway is read and dropped.
+      if (length < longestBody) chunks.push(chunk);
+      length += chunk.length;
+    });
+    stream.on('end', () => {
+      if (!this.#isOver && !stream.destroyed)
+        this.#handle(stream, readPushRequest(headers, rawHeaders, chunks));
+    });
+  }
+
+  #handle(stream: ServerHttp2Stream, request: PushRequest): void {
+    const { authorization, faults } = this.#context;
+    this.#handled += 1;
+    const checked = this.#check(request);
+    if (this.#isRestricted && authorization.hasToken) this.#openForMore();
+    const topic = typeof checked === 'string' ? (request.topic ?? authorization.defaultTopic) : checked.topic;
+    const push = { stream, request, app: bundleIdOf(topic) };
+    const { bytes, tokenLength, payloadLength } = request;
+    const notification = { bytes, tokenStart: 0, tokenLength };
+    this.#content.read(bytes, 0, tokenLength, tokenLength, payloadLength);
+    if (typeof checked === 'string') {
+      this.#reject(push, { status: reasonStatus[checked], reason: checked });
+    } else {
+      const action = faults.isQuiet
+        ? undefined
+        : faults.answer(this.#handled - 1, push.app, notification, this.#content);
+      if (action === undefined) this.#take(push);
+      else this.#act(push, action);
+    }
+    if (!faults.isQuiet) this.#disrupt(push.app, notification);
+  }
+
+  #check(request: PushRequest): { readonly topic: string } | Reason {
+    const { authorization } = this.#context;
+    const refusal = checkRoute(request) ?? authorization.checkSender(request) ?? checkHeaders(request);
+    if (refusal !== undefined) return refusal;
+    const topic = authorization.topicOf(request);
+    return typeof topic === 'string' ? topic : (checkContent(request) ?? topic);
+  }
+
+  /** The first valid token opens the connection for more than one stream. */
+  #openForMore(): void {
+    this.#isRestricted = false;
+    const { streamsWithToken } = this.#context;
+    if (streamsWithToken !== undefined) {
+      this.#link.session.settings({ maxConcurrentStreams: streamsWithToken });
+    }
+  }
+
+  #act(push: Push, action: AnswerAction): void {
+    switch (action.kind) {
+      case 'respond': {
+        const { reason, delayMs } = action;
+        const status = action.status ?? statusOf(reason ?? '') ?? 500;
+        this.#later(push, delayMs, () => this.#reject(push, { ...action, status }));
+        break;
+      }
+      case 'delay':
+        this.#later(push, action.ms, () => this.#take(push));
+        break;
+      case 'hang':
+        this.#settleUnheard(push, action.taken);
+        break;
+      case 'resetStream':
+        this.#settleUnheard(push, action.taken);
+        push.stream.close(action.code);
+        break;
+      default:
+        action satisfies never;
+    }
+  }
+
+  /** Meanwhile the stream may have gone, by itself or with a GOAWAY. */
+  #later(push: Push, delayMs: number | undefined, answer: () => void): void {
+    if (delayMs === undefined) {
+      answer();
+      return;
+    }
+    const settle = (): void => {
+      clearTimeout(timer);
+      this.#delayed.delete(settle);
+      const { stream } = push;
+      if (this.#isOver || stream.destroyed || !this.#goAway.answers(stream)) this.#settleUnheard(push, false);
+      else answer();
+    };
+    const timer = setTimeout(settle, delayMs);
+    this.#delayed.add(settle);
+  }
+
+  #take(push: Push): void {
+    const { request, app, stream } = push;
+    this.#readContent(request);
+    const duplicate = this.#context.ledger.app(app).take(this.#content.low, this.#content.high);
+    if (this.#context.log.isOpen) this.#record(push, { outcome: 'received', duplicate });
+    stream.respond({ ':status': 200, 'apns-id': this.#apnsIdOf(request) }, { endStream: true });
+  }
+
+  #reject(push: Push, { status, reason, timestamp, retryAfter, body }: Answer): void {
+    const { stream, request, app } = push;
+    if (status === 200) {
+      this.#take(push);
+      return;
+    }
+    this.#context.ledger.app(app).counts.rejected += 1;
+    if (this.#context.log.isOpen) {
+      this.#record(push, { outcome: 'rejected', status, ...(reason === undefined ? {} : { reason }) });
+    }
+    stream.respond({
+      ':status': status,
+      'apns-id': this.#apnsIdOf(request),
+      ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }),
+    });
+    stream.end(body ?? (reason === undefined ? '' : JSON.stringify({ reason, timestamp })));
+  }
+
+  /** Of what the client hears nothing of, or only that its stream is gone. */
+  #settleUnheard(push: Push, taken: boolean): void {
+    this.#readContent(push.request);
+    const app = this.#context.ledger.app(push.app);
+    if (taken) {
+      const duplicate = app.take(this.#content.low, this.#content.high);
+      if (this.#context.log.isOpen) this.#record(push, { outcome: 'received', duplicate });
+      return;
+    }
+    app.counts.discarded += 1;
+    if (this.#context.log.isOpen) this.#record(push, { outcome: 'discarded' });
+  }
+
+  /** Lets the rules whose turn it is do their work, after a notification or because the rules have changed. */
+  #disrupt(app?: string, notification?: { bytes: Buffer; tokenStart: number; tokenLength: number }): void {
+    if (this.#isOver) return;
+    const { faults } = this.#context;
+    for (const action of faults.disruptions(this.#handled, app, notification, this.#content)) {
+      this.#disruptBy(action);
+    }
+  }
+
+  #disruptBy(action: DisruptAction): void {
+    const { session, socket } = this.#link;
+    switch (action.kind) {
+      case 'goaway':
+        this.#goAway.say(action);
+        break;
+      case 'streamLimit':
+        session.settings({ maxConcurrentStreams: action.limit });
+        break;
+      case 'close':
+        this.#isOver = true;
+        socket.destroySoon();
+        break;
+      case 'reset':
+        this.#isOver = true;
+        this.#link.reset();
+        break;
+      case 'dropPings':
+      case 'refuse':
+      case 'closePort':
+        // Done elsewhere: on the way in, and at the port.
+        break;
+      default:
+        action satisfies never;
+    }
+  }
+
+  #closed(): void {
+    this.#isOver = true;
+    this.#stopWatchingFaults();
+    this.#goAway.dispose();
+    for (const settle of this.#delayed) settle();
+  }
+
+  #readContent({ bytes, tokenLength, payloadLength }: PushRequest): void {
+    this.#content.read(bytes, 0, tokenLength, tokenLength, payloadLength);
+  }
+
+  #apnsIdOf({ headers }: PushRequest): string {
+    return headerOf(headers, 'apns-id') ?? randomUUID();
+  }
+
+  #record(
+    { request, app }: Push,
+    result: Pick<LoggedNotification, 'outcome' | 'status' | 'duplicate' | 'reason'>,
+  ): void {
+    const { headers, bytes, tokenLength, tokenText } = request;
+    const apnsId = headerOf(headers, 'apns-id');
+    const expiration = headerOf(headers, 'apns-expiration');
+    this.#context.log.append({
+      at: Date.now(),
+      app,
+      transport: 'http2',
+      connection: this.#link.number,
+      token: tokenText.toLowerCase().slice(0, 400),
+      payload: bytes.toString('utf8', tokenLength),
+      ...(apnsId === undefined ? {} : { apnsId }),
+      ...(expiration === undefined ? {} : { expiration: Number(expiration) }),
+      priority: Number(headerOf(headers, 'apns-priority') ?? 10),
+      headers: apnsHeadersOf(headers),
+      ...result,
+    });
+  }
+}
+
+/** Those that tell how a notification is to be delivered and have no field of their own. */
+function apnsHeadersOf(headers: IncomingHttpHeaders): Record<string, string> {
+  const names = ['apns-topic', 'apns-push-type', 'apns-collapse-id'];
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = headerOf(headers, name);
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}

@@ -1,0 +1,119 @@
+import type { IncomingHttpHeaders } from 'node:http2';
+import { fitsTopic, isPushType } from './push-types.ts';
+import type { Reason } from './reasons.ts';
+
+/** One request to the gateway, complete; fields hold what could be read, right or wrong. */
+export interface PushRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  /** Names and values by turns, as they came. */
+  readonly rawHeaders: readonly string[];
+  /** As it stands in the path. */
+  readonly tokenText: string;
+  /** Token, then payload. */
+  readonly bytes: Buffer;
+  readonly tokenLength: number;
+  readonly payloadLength: number;
+  /** `undefined` where the header is absent. */
+  readonly topic: string | undefined;
+}
+
+const devicePath = '/3/device/';
+
+export function readPushRequest(
+  headers: IncomingHttpHeaders,
+  rawHeaders: readonly string[],
+  body: readonly Buffer[],
+): PushRequest {
+  const path = headers[':path'] ?? '';
+  const tokenText = path.startsWith(devicePath) ? path.slice(devicePath.length) : '';
+  // Stops at what is no hexadecimal digit: a bad token is refused further below, for its length.
+  const token = Buffer.from(tokenText, 'hex');
+  const bytes = Buffer.concat([token, ...body]);
+  return {
+    method: headers[':method'] ?? '',
+    path,
+    headers,
+    rawHeaders,
+    tokenText,
+    bytes,
+    tokenLength: token.length,
+    payloadLength: bytes.length - token.length,
+    topic: headerOf(headers, 'apns-topic'),
+  };
+}
+
+export function headerOf(headers: IncomingHttpHeaders, name: string): string | undefined {
+  const value = headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}
+
+/** Whether it is a push at all. */
+export function checkRoute({ method, path }: PushRequest): Reason | undefined {
+  if (!path.startsWith(devicePath)) return path === '/3/device' ? 'MissingDeviceToken' : 'BadPath';
+  return method === 'POST' ? undefined : 'MethodNotAllowed';
+}
+
+/** What is wrong with the headers of a push. */
+export function checkHeaders(request: PushRequest): Reason | undefined {
+  const { headers, topic } = request;
+  if (hasDuplicates(request.rawHeaders)) return 'DuplicateHeaders';
+  const apnsId = headerOf(headers, 'apns-id');
+  if (apnsId !== undefined && !uuid.test(apnsId)) return 'BadMessageId';
+  const pushType = headerOf(headers, 'apns-push-type');
+  if (pushType !== undefined && !isPushType(pushType)) return 'InvalidPushType';
+  const priority = headerOf(headers, 'apns-priority');
+  if (priority !== undefined && !isPriority(priority, pushType)) return 'BadPriority';
+  const expiration = headerOf(headers, 'apns-expiration');
+  if (expiration !== undefined && !/^\d{1,10}$/.test(expiration)) return 'BadExpirationDate';
+  const collapseId = headerOf(headers, 'apns-collapse-id');
+  if (collapseId !== undefined && !isCollapseId(collapseId)) return 'BadCollapseId';
+  if (topic === undefined) return undefined;
+  if (!topicForm.test(topic)) return 'BadTopic';
+  return pushType === undefined || fitsTopic(pushType, topic) ? undefined : 'BadTopic';
+}
+
+/** What is wrong with the device token and the payload. */
+export function checkContent(request: PushRequest): Reason | undefined {
+  const { tokenText, tokenLength, payloadLength, headers } = request;
+  if (tokenText === '') return 'MissingDeviceToken';
+  if (tokenLength > longestToken || 2 * tokenLength !== tokenText.length) return 'BadDeviceToken';
+  if (payloadLength === 0) return 'PayloadEmpty';
+  const limit = headerOf(headers, 'apns-push-type') === 'voip' ? voipPayloadLimit : payloadLimit;
+  return payloadLength > limit ? 'PayloadTooLarge' : undefined;
+}
+
+/** Bytes (PROTOCOL sections 1 and 4). */
+const longestToken = 100;
+const payloadLimit = 4_096;
+const voipPayloadLimit = 5_120;
+const longestCollapseId = 64;
+
+/** The most that is kept of a body; it is too large for every push type then. */
+export const longestBody = voipPayloadLimit + 1;
+
+const uuid = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+/** A bundle id and perhaps a suffix; or, for mdm, what Apple put into the certificate. */
+const topicForm = /^[A-Za-z0-9._-]{1,255}$/;
+
+function isPriority(text: string, pushType: string | undefined): boolean {
+  if (pushType === 'background') return text === '5';
+  return text === '10' || text === '5' || text === '1';
+}
+
+function isCollapseId(text: string): boolean {
+  return text !== '' && Buffer.byteLength(text) <= longestCollapseId;
+}
+
+/** Of those that the gateway reads. Node.js joins or drops repeated headers before anybody sees them. */
+function hasDuplicates(rawHeaders: readonly string[]): boolean {
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]!;
+    if (!name.startsWith('apns-') && name !== 'authorization') continue;
+    for (let other = at + 2; other < rawHeaders.length; other += 2) {
+      if (rawHeaders[other] === name) return true;
+    }
+  }
+  return false;
+}
