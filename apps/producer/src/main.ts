@@ -1,1 +1,11 @@
-export {};
+import { runService } from '@pushfleet/service-kit';
+import { startProducer } from './producer.ts';
+
+await runService({
+  name: 'producer',
+  env: process.env,
+  database: true,
+  // Credentials are the workers'.
+  credentials: false,
+  start: startProducer,
+});

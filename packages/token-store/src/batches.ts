@@ -44,6 +44,10 @@ export interface NotificationState {
 export interface Batches {
   /** Undefined: no outcome report of it has been applied, or it is too old. */
   get(app: string, batch: string): Promise<Batch | undefined>;
+  /** The same where the app is not known. */
+  find(batch: string): Promise<Batch | undefined>;
+  /** Indexes of the first notifications of the push jobs that have been reported, in order. */
+  reportedJobs(batch: string): Promise<number[]>;
   /** Those that were not simply accepted, in order. `after`: the index after which to begin. */
   exceptions(batch: string, options?: { after?: number; limit?: number }): Promise<BatchException[]>;
   /** One notification of a batch; undefined: no outcome report of the batch has been applied. */
@@ -52,17 +56,28 @@ export interface Batches {
 
 const exceptionColumns = `index::float8, encode(token, 'hex') as token, outcome, reason, status, at`;
 
+const batchSql = `
+  select id, app, lane, size, enqueued_at as "enqueuedAt", accepted_proved as "acceptedProved",
+    accepted_presumed as "acceptedPresumed", rejected, expired, cancelled, dead,
+    resent_uncertain as "resentUncertain", last_settled_at as "lastSettledAt", finished_at as "finishedAt"
+  from batches where id = $1`;
+
 export function createBatches(database: Database): Batches {
   return {
     async get(app, batch) {
-      const { rows } = await database.query<Batch>(
-        `select id, app, lane, size, enqueued_at as "enqueuedAt", accepted_proved as "acceptedProved",
-           accepted_presumed as "acceptedPresumed", rejected, expired, cancelled, dead,
-           resent_uncertain as "resentUncertain", last_settled_at as "lastSettledAt", finished_at as "finishedAt"
-         from batches where id = $2 and app = $1`,
-        [app, batch],
-      );
+      const { rows } = await database.query<Batch>(`${batchSql} and app = $2`, [batch, app]);
       return rows[0];
+    },
+    async find(batch) {
+      const { rows } = await database.query<Batch>(batchSql, [batch]);
+      return rows[0];
+    },
+    async reportedJobs(batch) {
+      const { rows } = await database.query<{ first: number }>(
+        'select first_index::float8 as first from batch_jobs where batch = $1 order by first_index',
+        [batch],
+      );
+      return rows.map(({ first }) => first);
     },
     async exceptions(batch, options = {}) {
       const { rows } = await database.query<BatchException>(

@@ -1,0 +1,87 @@
+/** What a request may be told, by a stable code. `title` does not change with the occurrence. */
+export const problemKinds = {
+  'invalid-json': { status: 400, title: 'The body is not valid JSON' },
+  'invalid-request': { status: 400, title: 'The request is not as the API wants it' },
+  'invalid-notification': { status: 400, title: 'A notification cannot be sent as it is' },
+  'no-route': { status: 404, title: 'There is no such route' },
+  'unknown-app': { status: 404, title: 'There is no such app' },
+  'unknown-batch': { status: 404, title: 'There is no such batch' },
+  'unknown-notification': { status: 404, title: 'There is no such notification' },
+  'unknown-device': { status: 404, title: 'There is no such device' },
+  'idempotency-conflict': { status: 409, title: 'The idempotency key was used for another request' },
+  'body-too-large': { status: 413, title: 'The body is too large' },
+  'unsupported-media-type': { status: 415, title: 'The body is of a type that is not understood here' },
+  internal: { status: 500, title: 'The service has failed' },
+  backpressure: { status: 503, title: 'Too much waits to be written' },
+  'redis-unavailable': { status: 503, title: 'The queue cannot be reached' },
+  'redis-timeout': { status: 503, title: 'The queue has not answered in time' },
+  'database-unavailable': { status: 503, title: 'The database cannot be reached' },
+  stopping: { status: 503, title: 'The service is being stopped' },
+} as const satisfies Readonly<Record<string, { status: number; title: string }>>;
+
+export type ProblemCode = keyof typeof problemKinds;
+
+export interface FieldError {
+  /** Path of the field, such as `notifications[3].token`; a header by its name. */
+  readonly field: string;
+  readonly message: string;
+}
+
+export interface ProblemOptions extends ErrorOptions {
+  readonly errors?: readonly FieldError[];
+  /** Seconds after which to try again; of 429 and 503. */
+  readonly retryAfterSeconds?: number;
+  /** It may have been stored nevertheless. */
+  readonly maybeStored?: boolean;
+}
+
+/** Seconds; how long a client should wait when we cannot know better. */
+const usualRetryAfterSeconds = 1;
+
+/** A request cannot be served. Answered as problem+json (RFC 9457). */
+export class Problem extends Error {
+  override readonly name = 'Problem';
+  readonly code: ProblemCode;
+  readonly status: number;
+  readonly errors: readonly FieldError[];
+  readonly retryAfterSeconds: number | undefined;
+  readonly maybeStored: boolean;
+
+  constructor(code: ProblemCode, detail: string, options: ProblemOptions = {}) {
+    super(detail, options);
+    this.code = code;
+    this.status = problemKinds[code].status;
+    this.errors = options.errors ?? [];
+    this.retryAfterSeconds =
+      options.retryAfterSeconds ?? (this.status === 503 ? usualRetryAfterSeconds : undefined);
+    this.maybeStored = options.maybeStored ?? false;
+  }
+
+  toBody(requestId: string): ProblemBody {
+    return {
+      type: `urn:pushfleet:problem:${this.code}`,
+      title: problemKinds[this.code].title,
+      status: this.status,
+      code: this.code,
+      detail: this.message,
+      requestId,
+      ...(this.errors.length === 0 ? {} : { errors: [...this.errors] }),
+      ...(this.maybeStored ? { maybeStored: true } : {}),
+    };
+  }
+}
+
+export interface ProblemBody {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly code: ProblemCode;
+  readonly detail: string;
+  readonly requestId: string;
+  readonly errors?: FieldError[];
+  readonly maybeStored?: boolean;
+}
+
+export function invalidRequest(field: string, message: string): Problem {
+  return new Problem('invalid-request', `${field}: ${message}`, { errors: [{ field, message }] });
+}

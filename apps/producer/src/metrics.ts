@@ -1,0 +1,74 @@
+import { type Lane, lanes, type PushQueueObserver } from '@pushfleet/push-queue';
+import { Counter, Histogram, type Registry } from 'prom-client';
+import type { ProblemCode } from './http/problem.ts';
+
+export const enqueueSources = ['single', 'batch', 'broadcast'] as const;
+
+/** What the producer counts. Closed label sets, all at zero from the start. */
+export interface ProducerMetrics {
+  readonly observer: PushQueueObserver;
+  requestFinished(method: string, route: string, status: number, seconds: number): void;
+  enqueueRefused(code: ProblemCode): void;
+}
+
+const refusals = [
+  'invalid-notification',
+  'unknown-app',
+  'idempotency-conflict',
+  'backpressure',
+  'redis-unavailable',
+  'redis-timeout',
+  'stopping',
+] as const satisfies readonly ProblemCode[];
+
+export function createProducerMetrics(register: Registry, apps: readonly string[]): ProducerMetrics {
+  const registers = [register];
+  const enqueued = new Counter({
+    name: 'pushfleet_enqueued_notifications_total',
+    help: 'Notifications that this process has written to Redis',
+    labelNames: ['app', 'lane', 'source'],
+    registers,
+  });
+  const groups = new Histogram({
+    name: 'pushfleet_group_commit_notifications',
+    help: 'Single sends that one push job was made of',
+    labelNames: ['app', 'lane'],
+    buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
+    registers,
+  });
+  const requests = new Histogram({
+    name: 'pushfleet_http_request_duration_seconds',
+    help: 'From the head of a request to the end of its answer',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  });
+  const refused = new Counter({
+    name: 'pushfleet_enqueue_refused_total',
+    help: 'Requests to send that were refused',
+    labelNames: ['code'],
+    registers,
+  });
+  for (const app of apps) {
+    for (const lane of lanes) {
+      groups.zero({ app, lane });
+      for (const source of enqueueSources) enqueued.inc({ app, lane, source }, 0);
+    }
+  }
+  for (const code of refusals) refused.inc({ code }, 0);
+
+  return {
+    observer: {
+      committed(app: string, lane: Lane, notifications: number, source) {
+        enqueued.inc({ app, lane, source }, notifications);
+        if (source === 'single') groups.observe({ app, lane }, notifications);
+      },
+    },
+    requestFinished(method, route, status, seconds) {
+      requests.observe({ method, route, status }, seconds);
+    },
+    enqueueRefused(code) {
+      if ((refusals as readonly string[]).includes(code)) refused.inc({ code });
+    },
+  };
+}

@@ -1,0 +1,64 @@
+import { createPushQueue } from '@pushfleet/push-queue';
+import { listenAt, openAdminServer, type ServiceContext } from '@pushfleet/service-kit';
+import { Redis } from 'ioredis';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { DatabaseLink } from './database-link.ts';
+import { createProducerMetrics } from './metrics.ts';
+import { createServer } from './server.ts';
+
+/** Opens the producer. Neither Redis nor Postgres has to be there: what they are needed for waits or is refused. */
+export async function startProducer(service: ServiceContext): Promise<Readonly<Record<string, number>>> {
+  const { config, logger, resources } = service;
+  const apps = new Map(config.apps.map((app) => [app.id, app]));
+  const register = new Registry();
+  collectDefaultMetrics({ register });
+  const metrics = createProducerMetrics(register, [...apps.keys()]);
+
+  const database = new DatabaseLink({ connectionString: config.databaseUrl!, logger });
+  resources.add('database', () => database.close());
+  const redis = openStatusClient(config.redisUrl);
+  resources.add('redis', () => redis.disconnect());
+  const queue = createPushQueue({
+    redis: config.redisUrl,
+    prefix: config.redisPrefix,
+    apps: Object.fromEntries(apps),
+    observer: metrics.observer,
+  });
+  resources.add('push queue', () => queue.close());
+
+  const server = await createServer({
+    logger,
+    apps,
+    queue,
+    redis: { redis, prefix: config.redisPrefix },
+    database,
+    metrics,
+  });
+  resources.add('server', () => server.close());
+  const admin = await openAdminServer({
+    ...config.admin,
+    register,
+    // Postgres is no reason: sends go out without it.
+    readiness: () => (redis.status === 'ready' ? [] : ['Redis cannot be reached']),
+    details: () => ({ database: database.state }),
+  });
+  resources.add('admin server', () => admin.close());
+  const port = await listenAt(server, config.listen, 'PUSHFLEET_PORT');
+  return { port, adminPort: admin.port };
+}
+
+/** A client that fails at once while Redis is away, and never waits long. */
+function openStatusClient(url: string): Redis {
+  const client = new Redis(url, {
+    connectionName: 'pushfleet:producer',
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    connectTimeout: 5_000,
+    commandTimeout: 5_000,
+    keepAlive: 30_000,
+    retryStrategy: (attempt) => 50 + Math.random() * Math.min(2_000, 100 * 2 ** Math.min(attempt, 10)),
+  });
+  // The state is told by `status`, and each refused command by its own error.
+  client.on('error', () => undefined);
+  return client;
+}

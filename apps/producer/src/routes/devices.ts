@@ -1,0 +1,134 @@
+import { parseDeviceToken } from '@pushfleet/apns-wire/device-token';
+import type { Device, DeviceRegistration } from '@pushfleet/token-store';
+import { z } from 'zod';
+import type { ProducerContext } from '../context.ts';
+import { Problem } from '../http/problem.ts';
+import {
+  type DeviceAnswer,
+  deviceSchema,
+  registrationAnswerSchema,
+  registrationSchema,
+} from '../schemas/device-schemas.ts';
+import { appId, deviceToken } from '../schemas/notification-schemas.ts';
+import { problems } from '../schemas/problem-schemas.ts';
+import type { ProducerServer } from '../server.ts';
+import { checkApp } from './check-app.ts';
+
+const params = z.object({ token: deviceToken });
+const querystring = z.strictObject({ app: appId });
+const refusals = ['invalid-request', 'unknown-app', 'internal', 'database-unavailable'] as const;
+
+export function addDeviceRoutes(server: ProducerServer, context: ProducerContext): void {
+  const { apps, database } = context;
+
+  server.put(
+    '/v1/devices/:token',
+    {
+      schema: {
+        tags: ['Devices'],
+        summary: 'Register a device, or refresh its registration',
+        description:
+          'To be called whenever the app starts: feedback that is older than the last registration does not count ' +
+          'against a device. A field left out stays as it is, `null` clears it.',
+        params,
+        body: registrationSchema,
+        response: {
+          200: registrationAnswerSchema,
+          201: registrationAnswerSchema,
+          ...problems(...refusals, 'invalid-json', 'body-too-large', 'unsupported-media-type'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { app, previousToken, ...fields } = request.body;
+      checkApp(apps, app);
+      const registration = withoutUndefined({
+        ...fields,
+        token: parseDeviceToken(request.params.token),
+        previousToken: previousToken === undefined ? undefined : parseDeviceToken(previousToken),
+      }) as unknown as DeviceRegistration;
+      const { token, created, reactivated, moved, replaced } = await database.store.devices.register(
+        app,
+        registration,
+      );
+      void reply.code(created ? 201 : 200);
+      return { token, created, reactivated, moved, replaced };
+    },
+  );
+
+  server.get(
+    '/v1/devices/:token',
+    {
+      schema: {
+        tags: ['Devices'],
+        summary: 'What is known of a device',
+        params,
+        querystring,
+        response: { 200: deviceSchema, ...problems(...refusals, 'unknown-device') },
+      },
+    },
+    async (request) => {
+      const { app } = request.query;
+      checkApp(apps, app);
+      const device = await database.store.devices.get(app, parseDeviceToken(request.params.token));
+      if (device === undefined) throw unknownDevice(app);
+      return answerOf(device);
+    },
+  );
+
+  server.delete(
+    '/v1/devices/:token',
+    {
+      schema: {
+        tags: ['Devices'],
+        summary: 'Remove a device',
+        params,
+        querystring,
+        response: {
+          204: z.undefined().meta({ description: 'It is gone.' }),
+          ...problems(...refusals, 'unknown-device'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { app } = request.query;
+      checkApp(apps, app);
+      const removed = await database.store.devices.unregister(app, parseDeviceToken(request.params.token));
+      if (!removed) throw unknownDevice(app);
+      return reply.code(204).send();
+    },
+  );
+}
+
+export function answerOf(device: Device): DeviceAnswer {
+  const { deactivation } = device;
+  return {
+    app: device.app,
+    token: device.token,
+    userId: device.userId,
+    tags: [...device.tags],
+    locale: device.locale,
+    timeZone: device.timeZone,
+    registeredAt: device.registeredAt.toISOString(),
+    createdAt: device.createdAt.toISOString(),
+    active: device.active,
+    deactivation:
+      deactivation === null
+        ? null
+        : {
+            at: deactivation.at.toISOString(),
+            source: deactivation.source,
+            status: deactivation.status,
+            evidenceAt: deactivation.evidenceAt.toISOString(),
+          },
+  };
+}
+
+/** Never with the token: problems are shown and kept. */
+function unknownDevice(app: string): Problem {
+  return new Problem('unknown-device', `app ${app} has no such device`);
+}
+
+function withoutUndefined(fields: object): object {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}

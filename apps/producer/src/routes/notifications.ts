@@ -1,0 +1,111 @@
+import type { BatchInput, SendInput } from '@pushfleet/push-queue';
+import { PushQueueError } from '@pushfleet/push-queue';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { ProducerContext } from '../context.ts';
+import { fieldErrors, summarize } from '../http/field-errors.ts';
+import { Problem } from '../http/problem.ts';
+import { problemOf } from '../http/problem-of.ts';
+import { readIdempotencyKey } from '../notifications/idempotency-key.ts';
+import {
+  type SendAnswer,
+  sendAnswerSchema,
+  sendManySchema,
+  sendOneSchema,
+  sendRequestSchema,
+} from '../schemas/notification-schemas.ts';
+import { problems } from '../schemas/problem-schemas.ts';
+import type { ProducerServer } from '../server.ts';
+
+/** 5,000 notifications, each with a payload of its own at the limit, in JSON. */
+const bodyLimit = 40 * 1024 * 1024;
+
+export function addNotificationRoutes(server: ProducerServer, context: ProducerContext): void {
+  server.route({
+    method: 'POST',
+    url: '/v1/notifications',
+    bodyLimit,
+    schema: {
+      tags: ['Sending'],
+      summary: 'Send one notification, or many',
+      description: '`202` means that Redis has it, and that it will end in exactly one outcome.',
+      headers: z.object({ 'idempotency-key': z.string().optional() }),
+      body: sendRequestSchema,
+      response: {
+        202: sendAnswerSchema,
+        ...problems(
+          'invalid-json',
+          'invalid-notification',
+          'unknown-app',
+          'idempotency-conflict',
+          'body-too-large',
+          'unsupported-media-type',
+          'internal',
+          'backpressure',
+          'redis-unavailable',
+          'redis-timeout',
+          'stopping',
+        ),
+      },
+    },
+    // The push queue checks what it is given, by hand: once is enough where it has to be fast.
+    validatorCompiler: () => (value) => ({ value }),
+    handler: async (request, reply) => {
+      try {
+        return await enqueue(request, reply, context);
+      } catch (error) {
+        const problem = explain(error, request.body);
+        context.metrics.enqueueRefused(problem.code);
+        throw problem;
+      }
+    },
+  });
+}
+
+async function enqueue(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { queue }: ProducerContext,
+): Promise<SendAnswer> {
+  const body = withIdempotencyKey(request.body, request.headers['idempotency-key']);
+  const result =
+    'notifications' in body
+      ? await queue.enqueueBatch(body as unknown as BatchInput)
+      : asBatch(await queue.enqueue(body as unknown as SendInput));
+  void reply.code(202);
+  const { batchId, notificationIds } = result;
+  if (!result.replayed) return { batchId, notificationIds: notificationIds as string[] };
+  void reply.header('idempotency-replayed', 'true');
+  return { batchId, notificationIds: notificationIds as string[], replayed: true };
+}
+
+function asBatch(sent: { batchId: string; notificationId: string; replayed: boolean }) {
+  return { batchId: sent.batchId, notificationIds: [sent.notificationId], replayed: sent.replayed };
+}
+
+function withIdempotencyKey(body: unknown, header: string | string[] | undefined): object {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw new Problem('invalid-notification', 'the body must be an object');
+  }
+  if (header === undefined) return body;
+  const idempotencyKey = readIdempotencyKey(header);
+  const { idempotencyKey: inBody } = body as { idempotencyKey?: unknown };
+  if (inBody !== undefined && inBody !== idempotencyKey) {
+    const message = 'is another than the one in the body';
+    throw new Problem('invalid-notification', `Idempotency-Key: ${message}`, {
+      errors: [{ field: 'Idempotency-Key', message }],
+    });
+  }
+  return { ...body, idempotencyKey };
+}
+
+/** The push queue names the first fault that it finds; the schema finds the others. */
+function explain(error: unknown, body: unknown): Problem {
+  const problem = problemOf(error);
+  if (!(error instanceof PushQueueError) || error.code !== 'invalid-notification') return problem;
+  const isMany = typeof body === 'object' && body !== null && 'notifications' in body;
+  const parsed = (isMany ? sendManySchema : sendOneSchema).safeParse(body, { reportInput: true });
+  if (parsed.success) return problem;
+  const errors = fieldErrors(parsed.error, 'body');
+  return new Problem('invalid-notification', summarize(errors), { errors, cause: error });
+}

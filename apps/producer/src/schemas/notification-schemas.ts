@@ -1,0 +1,173 @@
+import { DeviceTokenError, parseDeviceToken } from '@pushfleet/apns-wire/device-token';
+import { activityEvents, interruptionLevels } from '@pushfleet/apns-wire/payload';
+import { lanes, maxBatchNotifications, maxIdempotencyKeyLength, pushTypes } from '@pushfleet/push-queue';
+import { z } from 'zod';
+
+// The requests that enqueue. The push queue checks each notification itself, by hand and fast; these schemas describe
+// the same to people and programs, and say all that is wrong with a request that the queue has refused.
+
+export const appId = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be the id of an app')
+  .meta({ description: 'Id of the app, as in pushfleet.yaml.', examples: ['shop-prod'] });
+
+export const time = z.union([z.number().min(0), z.iso.datetime({ offset: true })]).meta({
+  description: 'Epoch seconds, or ISO 8601 text with a zone.',
+  examples: ['2030-01-31T12:00:00Z'],
+});
+
+export const deviceToken = z
+  .string()
+  .superRefine((text, context) => {
+    try {
+      parseDeviceToken(text);
+    } catch (error) {
+      if (!(error instanceof DeviceTokenError)) throw error;
+      context.addIssue({ code: 'custom', message: error.message.replace(/^device token: /, '') });
+    }
+  })
+  .meta({
+    description: 'Device token: hex or base64 of 32 to 100 bytes.',
+    examples: ['a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90'],
+  });
+
+export const userId = z
+  .string()
+  .min(1)
+  .max(255)
+  .meta({ description: 'The business’ own id of a user.', examples: ['user-1'] });
+
+const text = z.string();
+const texts = z.array(text);
+const jsonObject = z.record(z.string(), z.unknown());
+
+const alertParts = z
+  .strictObject({
+    title: text,
+    subtitle: text,
+    body: text,
+    launchImage: text,
+    titleLocKey: text,
+    titleLocArgs: texts,
+    subtitleLocKey: text,
+    subtitleLocArgs: texts,
+    locKey: text,
+    locArgs: texts,
+    actionLocKey: text.nullable(),
+  })
+  .partial();
+
+const soundParts = z.strictObject({
+  name: text,
+  critical: z.boolean().optional(),
+  volume: z.number().min(0).max(1).optional(),
+});
+
+/** What a push says. */
+const contentFields = {
+  alert: z.union([text, alertParts]).optional(),
+  badge: z.int().min(0).optional().meta({ description: '0 removes the badge.' }),
+  sound: z.union([text, soundParts]).optional(),
+  threadId: text.optional(),
+  category: text.optional(),
+  contentAvailable: z.boolean().optional(),
+  mutableContent: z.boolean().optional(),
+  targetContentId: text.optional(),
+  interruptionLevel: z.enum(interruptionLevels).optional(),
+  relevanceScore: z.number().optional(),
+  filterCriteria: text.optional(),
+  urlArgs: texts.optional(),
+  contentChanged: z.boolean().optional(),
+  event: z.enum(activityEvents).optional().meta({ description: 'Of a Live Activity.' }),
+  timestamp: z.int().min(0).optional(),
+  contentState: jsonObject.optional(),
+  staleDate: z.int().min(0).optional(),
+  dismissalDate: z.int().min(0).optional(),
+  attributesType: text.optional(),
+  attributes: jsonObject.optional(),
+  inputPushToken: z.boolean().optional(),
+  inputPushChannel: text.optional(),
+  custom: jsonObject.optional().meta({ description: 'The app’s own keys, which lie beside `aps`.' }),
+};
+
+/** How it is sent. */
+const deliveryFields = {
+  payload: jsonObject.optional().meta({
+    description: 'The whole payload in Apple’s names, instead of the content fields.',
+  }),
+  truncate: z.boolean().optional().meta({
+    description: 'Shorten the alert’s body when the payload is over the limit. Otherwise it is refused.',
+  }),
+  ttl: z.int().min(0).optional().meta({
+    description: 'Seconds that APNs may store it for; 0: try once. A day by default.',
+  }),
+  expiresAt: time.optional().meta({ description: 'Instead of `ttl`.' }),
+  priority: z
+    .literal([10, 5, 1])
+    .optional()
+    .meta({ description: '10 at once, 5 as the battery allows, 1 least (HTTP/2 only).' }),
+  pushType: z.enum(pushTypes).optional(),
+  collapseId: z
+    .string()
+    .regex(/^[\x20-\x7e]{1,64}$/, 'must be 1 to 64 characters of ASCII')
+    .optional()
+    .meta({ description: 'Later notifications of the same id replace it on the device. HTTP/2 only.' }),
+};
+
+export const notificationFields = { ...contentFields, ...deliveryFields };
+
+const target = {
+  token: deviceToken.optional(),
+  userId: userId.optional().meta({ description: 'Instead of `token`: all devices of this user.' }),
+};
+
+const callFields = {
+  app: appId,
+  lane: z.enum(lanes).optional().meta({ description: '`transactional` by default.' }),
+  sendAt: time.optional().meta({ description: 'Not before this time; at most 30 days ahead.' }),
+  idempotencyKey: z
+    .string()
+    .max(maxIdempotencyKeyLength)
+    .regex(/^[\x21-\x7e]+$/, 'must be 1 to 255 visible characters of ASCII without spaces')
+    .optional()
+    .meta({ description: 'Instead of the header `Idempotency-Key`.' }),
+};
+
+export const defaultsSchema = z
+  .strictObject(notificationFields)
+  .meta({ description: 'What a notification leaves open.' });
+
+export const sendOneSchema = z
+  .strictObject({ ...callFields, ...target, ...notificationFields })
+  .meta({ id: 'SendOne', description: 'One notification, to one device or to all devices of one user.' });
+
+export const sendManySchema = z
+  .strictObject({
+    ...callFields,
+    defaults: defaultsSchema.optional(),
+    notifications: z
+      .array(z.strictObject({ ...target, ...notificationFields }))
+      .min(1)
+      .max(maxBatchNotifications),
+  })
+  .meta({
+    id: 'SendMany',
+    description: 'Many notifications. What one has itself goes before the defaults, field by field.',
+  });
+
+export const sendRequestSchema = z.union([sendOneSchema, sendManySchema]);
+
+export const sendAnswerSchema = z
+  .strictObject({
+    batchId: z.uuid().meta({ description: 'For one device it is the notification’s own id.' }),
+    notificationIds: z.array(z.uuid()).meta({
+      description: 'In the order of the request; of a user, one for each device.',
+    }),
+    replayed: z.literal(true).optional().meta({
+      description:
+        'An earlier request with this idempotency key was answered with this; nothing is sent again.',
+    }),
+    usersWithoutDevices: z.array(z.string()).optional(),
+  })
+  .meta({ id: 'SendAnswer' });
+export type SendAnswer = z.infer<typeof sendAnswerSchema>;

@@ -1,0 +1,37 @@
+import { z } from 'zod';
+import { type ProblemCode, problemKinds } from '../http/problem.ts';
+
+export const problemSchema = z
+  .strictObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    code: z.enum(Object.keys(problemKinds) as [ProblemCode, ...ProblemCode[]]),
+    detail: z.string(),
+    requestId: z.string(),
+    errors: z.array(z.strictObject({ field: z.string(), message: z.string() })).optional(),
+    maybeStored: z.boolean().optional().meta({
+      description:
+        'It may have been stored nevertheless: repeat the request only with the same idempotency key.',
+    }),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457; `code` is stable.' });
+
+/** The answers of a route that are not what was asked for, by status. */
+export function problems(...codes: readonly ProblemCode[]): Record<string, ProblemAnswer> {
+  const byStatus = Map.groupBy(new Set(codes), (code) => problemKinds[code].status);
+  return Object.fromEntries(
+    [...byStatus].map(([status, kinds]) => [
+      status,
+      {
+        description: kinds.map((code) => `\`${code}\`: ${problemKinds[code].title}`).join('. '),
+        content: { 'application/problem+json': { schema: problemSchema } },
+      },
+    ]),
+  );
+}
+
+interface ProblemAnswer {
+  readonly description: string;
+  readonly content: { readonly 'application/problem+json': { readonly schema: typeof problemSchema } };
+}

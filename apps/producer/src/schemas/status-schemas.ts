@@ -1,0 +1,57 @@
+import { lanes } from '@pushfleet/push-queue';
+import { z } from 'zod';
+import { appId } from './notification-schemas.ts';
+
+const count = z.int().min(0);
+const instant = z.iso.datetime();
+
+/** `size = accepted + rejected + expired + cancelled + dead + queued`, at any time. */
+export const batchSchema = z
+  .strictObject({
+    batchId: z.uuid(),
+    app: appId,
+    lane: z.enum(lanes),
+    size: z.int().min(1).meta({ description: 'Notifications in it: the sum of all counts below.' }),
+    state: z.enum(['queued', 'finished']),
+    enqueuedAt: instant.optional(),
+    queued: count.meta({ description: 'Without an outcome so far.' }),
+    accepted: count,
+    certainty: z
+      .strictObject({ proved: count, presumed: count })
+      .meta({ description: 'Of `accepted`: proved by the gateway’s word, or presumed from its silence.' }),
+    rejected: count,
+    expired: count,
+    cancelled: count,
+    dead: count,
+  })
+  .meta({ id: 'Batch' });
+export type BatchAnswer = z.infer<typeof batchSchema>;
+
+export const notificationStates = [
+  'queued',
+  'settling',
+  'accepted',
+  'rejected',
+  'expired',
+  'cancelled',
+  'dead',
+] as const;
+
+export const notificationSchema = z
+  .strictObject({
+    notificationId: z.uuid(),
+    app: appId,
+    lane: z.enum(lanes),
+    state: z.enum(notificationStates).meta({
+      description:
+        'An outcome, or `queued`, or `settling`: a worker has finished with it, and the outcome is on its way.',
+    }),
+    certainty: z.enum(['proved', 'presumed']).optional().meta({ description: 'Of `accepted`.' }),
+    reason: z.string().optional().meta({ description: 'Of an outcome that is not `accepted`.' }),
+    gatewayStatus: z.int().optional(),
+    enqueuedAt: instant.optional(),
+    sendAt: instant.optional(),
+    settledAt: instant.optional(),
+  })
+  .meta({ id: 'Notification' });
+export type NotificationAnswer = z.infer<typeof notificationSchema>;

@@ -1,0 +1,71 @@
+import { randomUUID } from 'node:crypto';
+import fastify, { type FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { ProducerContext } from './context.ts';
+import { answerProblems } from './http/answer-problems.ts';
+import { compileValidator } from './http/compile-validator.ts';
+import { addDeviceRoutes } from './routes/devices.ts';
+import { addNotificationRoutes } from './routes/notifications.ts';
+import { addStatusRoutes } from './routes/status.ts';
+
+/** Longest body where no route says otherwise, bytes. */
+const bodyLimit = 1024 * 1024;
+
+/** A server whose routes are typed by their schemas. */
+export type ProducerServer = ReturnType<typeof typed>;
+
+/** The HTTP API. Not listening yet. */
+export async function createServer(context: ProducerContext): Promise<ProducerServer> {
+  const app = fastify({
+    bodyLimit,
+    // Waiting requests may have a body of megabytes on a slow line; a connection that says nothing may not wait on.
+    requestTimeout: 60_000,
+    connectionTimeout: 120_000,
+    keepAliveTimeout: 72_000,
+    // Idle connections must not hold the stop up; those that are being served are waited for.
+    forceCloseConnections: 'idle',
+    genReqId: createRequestIds(),
+    routerOptions: { maxParamLength: 512 },
+    exposeHeadRoutes: false,
+  });
+  app.removeContentTypeParser('text/plain');
+  app.setValidatorCompiler(compileValidator);
+  // Answers are checked against their schemas by tests, not on every request.
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value));
+  answerProblems(app, context.logger);
+  observeRequests(app, context);
+  const server = typed(app);
+  addNotificationRoutes(server, context);
+  addDeviceRoutes(server, context);
+  addStatusRoutes(server, context);
+  await app.ready();
+  return server;
+}
+
+function typed(app: FastifyInstance) {
+  return app.withTypeProvider<ZodTypeProvider>();
+}
+
+/** A caller's own id where it has one that is fit for logs, else one of ours: a random part per process, and a number. */
+function createRequestIds(): (request: { headers: NodeJS.Dict<string | string[]> }) => string {
+  const base = randomUUID().slice(0, 13);
+  let count = 0;
+  return (request) => {
+    const given = request.headers['x-request-id'];
+    if (typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given)) return given;
+    count += 1;
+    return `${base}-${count.toString(36)}`;
+  };
+}
+
+function observeRequests(app: FastifyInstance, { metrics }: ProducerContext): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id);
+    done();
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    const route = request.routeOptions.url ?? 'none';
+    metrics.requestFinished(request.method, route, reply.statusCode, reply.elapsedTime / 1000);
+    done();
+  });
+}

@@ -1,0 +1,135 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  createTestDatabase,
+  generateTokens,
+  openFaultProxy,
+  runProcess,
+  type StartedProcess,
+  startProcess,
+} from '@pushfleet/testkit';
+import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
+
+const entry = new URL('../src/main.ts', import.meta.url);
+const [token = ''] = generateTokens({ count: 1, seed: 14 });
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'producer-'));
+  await writeFile(
+    join(folder, 'pushfleet.yaml'),
+    'apps: { shop: { topic: t, environment: sandbox, transport: http2, credential: { p12: none.p12 } } }',
+  );
+});
+afterAll(async () => rm(folder, { recursive: true }));
+
+async function start(
+  env: Record<string, string> = {},
+): Promise<StartedProcess & { url: string; adminUrl: string }> {
+  const started = await startProcess({ entry, env: environment(env) });
+  onTestFinished(async () => void (await started.kill()));
+  const { port, adminPort } = started.ready as { port: number; adminPort: number };
+  return { ...started, url: `http://127.0.0.1:${port}`, adminUrl: `http://127.0.0.1:${adminPort}` };
+}
+
+function environment(env: Record<string, string>): Record<string, string> {
+  return {
+    REDIS_URL: inject('redisUrl'),
+    DATABASE_URL: inject('databaseUrl'),
+    PUSHFLEET_CONFIG: join(folder, 'pushfleet.yaml'),
+    PUSHFLEET_REDIS_PREFIX: `${inject('redisPrefix')}-process`,
+    PUSHFLEET_PORT: '0',
+    PUSHFLEET_ADMIN_PORT: '0',
+    ...env,
+  };
+}
+
+async function send(url: string): Promise<Response> {
+  return fetch(`${url}/v1/notifications`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ app: 'shop', token, alert: 'x' }),
+  });
+}
+
+async function proxied(url: string) {
+  const target = new URL(url);
+  const proxy = await openFaultProxy({ target: { port: Number(target.port) } });
+  onTestFinished(() => proxy.close());
+  target.hostname = proxy.host;
+  target.port = String(proxy.port);
+  return { proxy, url: target.href };
+}
+
+test('it starts, serves, says how it is and stops in order', async () => {
+  const { url, adminUrl, stop } = await start();
+  expect((await send(url)).status).toBe(202);
+  await expect.poll(async () => (await fetch(`${adminUrl}/readyz`)).status).toBe(200);
+  expect(await (await fetch(`${adminUrl}/metrics`)).text()).toContain(
+    'pushfleet_enqueued_notifications_total',
+  );
+  expect(await stop()).toMatchObject({ code: 0 });
+});
+
+test('with Postgres away sends go out, and what needs Postgres is answered 503 until it is back', async () => {
+  const database = await createTestDatabase(inject('databaseUrl'));
+  onTestFinished(() => database.drop());
+  const { proxy, url: databaseUrl } = await proxied(database.url);
+  await proxy.disable();
+  const { url, adminUrl } = await start({ DATABASE_URL: databaseUrl });
+  expect((await send(url)).status).toBe(202);
+  const device = () => fetch(`${url}/v1/devices/${token}?app=shop`);
+  const away = await device();
+  expect(away.status).toBe(503);
+  expect(Number(away.headers.get('retry-after'))).toBeGreaterThan(0);
+  expect(await away.json()).toMatchObject({ code: 'database-unavailable' });
+  const ready = await fetch(`${adminUrl}/readyz`);
+  expect({ status: ready.status, body: await ready.json() }).toMatchObject({
+    status: 200,
+    body: { database: 'connecting' },
+  });
+  await proxy.enable();
+  await expect.poll(async () => (await device()).status, { timeout: 20_000 }).toBe(404);
+  await proxy.disable();
+  proxy.cut('reset');
+  expect((await device()).status).toBe(503);
+  expect((await send(url)).status).toBe(202);
+});
+
+test('with Redis away sends are answered 503 with retry-after, and 202 again when it is back', async () => {
+  const { proxy, url: redisUrl } = await proxied(inject('redisUrl'));
+  await proxy.disable();
+  const { url, adminUrl } = await start({ REDIS_URL: redisUrl });
+  const away = await send(url);
+  expect(away.status).toBe(503);
+  expect(Number(away.headers.get('retry-after'))).toBeGreaterThan(0);
+  expect(await away.json()).toMatchObject({ code: 'redis-unavailable' });
+  expect((await fetch(`${adminUrl}/readyz`)).status).toBe(503);
+  await proxy.enable();
+  await expect.poll(async () => (await send(url)).status, { timeout: 20_000 }).toBe(202);
+}, 60_000);
+
+test.each<[name: string, env: Record<string, string>, message: RegExp]>([
+  ['a Redis that is no URL', { REDIS_URL: 'localhost' }, /REDIS_URL: must be a URL/],
+  [
+    'a configuration that is not there',
+    { PUSHFLEET_CONFIG: '/none.yaml' },
+    /PUSHFLEET_CONFIG: .*cannot be read/,
+  ],
+  ['a port that is no number', { PUSHFLEET_PORT: 'http' }, /PUSHFLEET_PORT/],
+])('%s stops the start with one clear message', async (_name, env, message) => {
+  const { code, stderr } = await runProcess({ entry, env: environment(env) });
+  expect(code).toBe(1);
+  expect(stderr).toMatch(message);
+});
+
+test('a port that is taken stops the start with one clear message', async () => {
+  const { url } = await start();
+  const { code, stderr } = await runProcess({
+    entry,
+    env: environment({ PUSHFLEET_PORT: new URL(url).port }),
+  });
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/PUSHFLEET_PORT/);
+});

@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto';
+import {
+  createPushQueue,
+  type Lane,
+  lanes,
+  type PushJobData,
+  pushJobDataSchema,
+} from '@pushfleet/push-queue';
+import { createLogger, type FleetApp } from '@pushfleet/service-kit';
+import { createTestDatabase } from '@pushfleet/testkit';
+import { Redis } from 'ioredis';
+import { Registry } from 'prom-client';
+import { inject } from 'vitest';
+import { DatabaseLink } from '../src/database-link.ts';
+import { createProducerMetrics } from '../src/metrics.ts';
+import { createServer, type ProducerServer } from '../src/server.ts';
+
+/** A producer's API in this process, on a real Redis and a Postgres database of its own. */
+export interface ProducerProbe {
+  readonly server: ProducerServer;
+  readonly redis: Redis;
+  readonly prefix: string;
+  readonly database: DatabaseLink;
+  readonly register: Registry;
+  /** Everything that was logged. */
+  readonly log: string[];
+  /** Push jobs that wait or are scheduled. */
+  jobs(app: string, lane?: Lane): Promise<PushJobData[]>;
+  /** How many notifications are in the queues of an app. */
+  enqueued(app: string): Promise<number>;
+  close(): Promise<void>;
+}
+
+export interface ProbeOptions {
+  readonly redisUrl?: string;
+  readonly databaseUrl?: string;
+  readonly prefix?: string;
+  readonly writeTimeoutMs?: number;
+}
+
+const appIds = ['shop', 'news'];
+
+export async function openProducer(options: ProbeOptions = {}): Promise<ProducerProbe> {
+  const redisUrl = options.redisUrl ?? inject('redisUrl');
+  const prefix = options.prefix ?? `${inject('redisPrefix')}-${randomUUID()}`;
+  const log: string[] = [];
+  const logger = createLogger({
+    service: 'producer',
+    level: 'debug',
+    destination: { write: (line: string) => void log.push(line) },
+  });
+  const testDatabase =
+    options.databaseUrl === undefined ? await createTestDatabase(inject('databaseUrl')) : undefined;
+  const database = new DatabaseLink({
+    connectionString: options.databaseUrl ?? testDatabase!.url,
+    logger,
+  });
+  if (testDatabase !== undefined) await database.migrated;
+  const apps = new Map(appIds.map((id) => [id, { id, transport: 'http2' } as unknown as FleetApp]));
+  const register = new Registry();
+  const metrics = createProducerMetrics(register, appIds);
+  const redis = new Redis(redisUrl, {
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: 2_000,
+  });
+  redis.on('error', () => undefined);
+  const queue = createPushQueue({
+    redis: redisUrl,
+    prefix,
+    apps: Object.fromEntries(apps),
+    observer: metrics.observer,
+    writeTimeoutMs: options.writeTimeoutMs ?? 5_000,
+  });
+  const server = await createServer({ logger, apps, queue, redis: { redis, prefix }, database, metrics });
+  const reader = new Redis(inject('redisUrl'));
+  const jobs: ProducerProbe['jobs'] = async (app, lane = 'transactional') => {
+    const key = `${prefix}:{${app}}:${lane}`;
+    const waiting = await reader.lrange(`${key}:wait`, 0, -1);
+    const delayed = await reader.zrange(`${key}:delayed`, '0', '-1');
+    const ids = [...waiting.toReversed(), ...delayed];
+    const datas = await Promise.all(ids.map((id) => reader.hget(`${key}:${id}`, 'data')));
+    return datas.flatMap((data) => (data === null ? [] : [pushJobDataSchema.parse(JSON.parse(data))]));
+  };
+  return {
+    server,
+    redis: reader,
+    prefix,
+    database,
+    register,
+    log,
+    jobs,
+    async enqueued(app) {
+      const all = await Promise.all(lanes.map((lane) => jobs(app, lane)));
+      return all.flat().reduce((sum, job) => sum + job.count, 0);
+    },
+    async close() {
+      await server.close();
+      await queue.close();
+      redis.disconnect();
+      reader.disconnect();
+      await database.close();
+      await testDatabase?.drop();
+    },
+  };
+}

@@ -1,0 +1,3 @@
+export * from './queue-depth.ts';
+export * from './queued-batch.ts';
+export type { StatusOptions } from './status-options.ts';

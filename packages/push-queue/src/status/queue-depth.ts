@@ -1,0 +1,33 @@
+import { type Lane, lanes } from '../lane.ts';
+import { appPrefix, deadLetterQueue } from '../redis-keys.ts';
+import type { StatusOptions } from './status-options.ts';
+
+/** Push jobs of a lane by where they stand. */
+export interface LaneDepth {
+  readonly wait: number;
+  readonly active: number;
+  readonly delayed: number;
+}
+
+export interface QueueDepth {
+  readonly lanes: Readonly<Record<Lane, LaneDepth>>;
+  readonly deadLetters: number;
+}
+
+/** How many push jobs and dead letters an app has. */
+export async function readQueueDepth({ redis, prefix }: StatusOptions, app: string): Promise<QueueDepth> {
+  const key = (queue: string, list: string) => `${appPrefix(prefix, app)}:${queue}:${list}`;
+  const [deadLetters, ...depths] = await Promise.all([
+    redis.llen(key(deadLetterQueue, 'wait')),
+    ...lanes.map(async (lane): Promise<[Lane, LaneDepth]> => {
+      const [wait, paused, active, delayed] = await Promise.all([
+        redis.llen(key(lane, 'wait')),
+        redis.llen(key(lane, 'paused')),
+        redis.llen(key(lane, 'active')),
+        redis.zcard(key(lane, 'delayed')),
+      ]);
+      return [lane, { wait: wait + paused, active, delayed }];
+    }),
+  ]);
+  return { lanes: Object.fromEntries(depths) as Record<Lane, LaneDepth>, deadLetters };
+}

@@ -1,0 +1,110 @@
+import { z } from 'zod';
+import { type Lane, lanes } from '../lane.ts';
+import type { BatchId } from '../notification-id.ts';
+import { maxJobNotifications, type PushJobProgress, pushJobProgressSchema } from '../push-job.ts';
+import { pushJobId } from '../push-job-id.ts';
+import { appPrefix, batchTraceKey } from '../redis-keys.ts';
+import type { StatusOptions } from './status-options.ts';
+
+// What Redis knows of a batch: the push jobs that are still in the queue, and for some hours the trace of those that
+// have ended. The rest is in Postgres.
+
+/** A batch whose outcome reports may not be in Postgres yet. */
+export interface LocatedBatch {
+  readonly app: string;
+  readonly lane: Lane;
+  readonly batch: BatchId;
+  /** Notifications in all its jobs. */
+  readonly size: number;
+}
+
+/** A push job that has not ended. */
+export interface QueuedJob {
+  /** Index in the batch of its first notification, and how many it was enqueued with. */
+  readonly firstIndex: number;
+  readonly count: number;
+  readonly enqueuedAtMs: number;
+  /** Not before this time. */
+  readonly startMs: number;
+  /** What has settled so far; undefined: no worker has said anything. */
+  readonly progress: PushJobProgress | undefined;
+}
+
+const traceSchema = z.object({ lane: z.enum(lanes), size: z.int().min(1) });
+const headSchema = z.object({ batchSize: z.int().min(1) });
+
+/** Looks for a batch at these apps; undefined: none of them has it in Redis. */
+export async function locateBatch(
+  options: StatusOptions,
+  apps: readonly string[],
+  batch: BatchId,
+): Promise<LocatedBatch | undefined> {
+  const found = await Promise.all(apps.map((app) => locateInApp(options, app, batch)));
+  return found.find((located) => located !== undefined);
+}
+
+async function locateInApp(
+  { redis, prefix }: StatusOptions,
+  app: string,
+  batch: BatchId,
+): Promise<LocatedBatch | undefined> {
+  const [trace, ...jobs] = await Promise.all([
+    redis.get(batchTraceKey(prefix, app, batch)),
+    ...lanes.map((lane) => redis.hget(jobKey(prefix, app, lane, batch, 1), 'data')),
+  ]);
+  if (trace !== null) return { app, batch, ...traceSchema.parse(JSON.parse(trace)) };
+  for (const [place, data] of jobs.entries()) {
+    if (data !== null)
+      return { app, batch, lane: lanes[place]!, size: headSchema.parse(JSON.parse(data)).batchSize };
+  }
+  return undefined;
+}
+
+/** The push jobs of a batch that have not ended, in order. @param only The one that holds this index. */
+export async function readQueuedJobs(
+  { redis, prefix }: StatusOptions,
+  located: LocatedBatch,
+  only?: number,
+): Promise<QueuedJob[]> {
+  const { app, lane, batch, size } = located;
+  const firsts = only === undefined ? firstIndexes(size) : [firstIndexOf(only)];
+  const jobs = await Promise.all(
+    firsts.map(async (firstIndex): Promise<QueuedJob | undefined> => {
+      const key = jobKey(prefix, app, lane, batch, firstIndex);
+      const [timestamp, delay, progress] = await redis.hmget(key, 'timestamp', 'delay', 'progress');
+      if (typeof timestamp !== 'string') return undefined;
+      const enqueuedAtMs = Number(timestamp);
+      return {
+        firstIndex,
+        count: Math.min(maxJobNotifications, size - firstIndex + 1),
+        enqueuedAtMs,
+        startMs: enqueuedAtMs + Number(delay ?? 0),
+        progress: parseProgress(progress),
+      };
+    }),
+  );
+  return jobs.filter((job) => job !== undefined);
+}
+
+function firstIndexes(size: number): number[] {
+  return Array.from(
+    { length: Math.ceil(size / maxJobNotifications) },
+    (_, place) => place * maxJobNotifications + 1,
+  );
+}
+
+/** Index of the first notification of the job that this one was enqueued in. */
+export function firstIndexOf(index: number): number {
+  return Math.floor((index - 1) / maxJobNotifications) * maxJobNotifications + 1;
+}
+
+/** BullMQ writes 0 until somebody reports progress. */
+function parseProgress(text: string | null | undefined): PushJobProgress | undefined {
+  if (typeof text !== 'string') return undefined;
+  const value: unknown = JSON.parse(text);
+  return typeof value === 'object' ? pushJobProgressSchema.parse(value) : undefined;
+}
+
+function jobKey(prefix: string, app: string, lane: Lane, batch: BatchId, firstIndex: number): string {
+  return `${appPrefix(prefix, app)}:${lane}:${pushJobId(batch, firstIndex)}`;
+}
