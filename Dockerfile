@@ -18,12 +18,17 @@ COPY packages/service-kit/package.json packages/service-kit/
 COPY packages/testkit/package.json packages/testkit/
 COPY packages/token-store/package.json packages/token-store/
 COPY benchmarks/package.json benchmarks/
+COPY ops/package.json ops/
 RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
 
 FROM node:24-bookworm-slim
+ARG VERSION=dev
+ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Pushfleet" \
       org.opencontainers.image.description="A queue-backed, distributed sender of Apple push notifications" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
 ENV NODE_ENV=production \
     NODE_OPTIONS=--disable-warning=ExperimentalWarning \
     PUSHFLEET_HOST=0.0.0.0 \
@@ -34,6 +39,8 @@ COPY --from=dependencies /srv/pushfleet/ ./
 COPY package.json ./
 COPY apps/ apps/
 COPY packages/ packages/
+# A volume that is mounted here begins with this owner: the simulator writes its certificates into it, as node.
+RUN install -d -o node -g node /var/lib/gateway-tls /etc/pushfleet
 USER node
 # Probes the admin port of whichever service runs; the port is the service's own default unless the variable says.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \

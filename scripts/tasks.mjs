@@ -56,6 +56,7 @@ export const tasks = {
       { name: 'promises', command: ['oxlint', '--type-aware'] },
       { name: 'unused and unlisted', command: ['knip'] },
       { name: 'layout', command: ['vitest', 'run', 'test/layout.test.ts'] },
+      { name: 'operations', command: ['node', 'ops/src/check.ts'] },
     ],
     runsAll: true,
   },
@@ -64,6 +65,16 @@ export const tasks = {
   soak: { steps: program('soak', 'benchmarks/src/soak.ts') },
   simulator: { steps: program('simulator', 'apps/gateway-simulator/src/main.ts') },
   pushfleet: { steps: program('pushfleet', 'apps/cli/src/main.ts') },
+  dashboards: { steps: program('dashboards', 'ops/src/generate-dashboards.ts') },
+  sbom: {
+    steps: [
+      {
+        name: 'software bill of materials',
+        command: ['npm', 'sbom', '--sbom-format=cyclonedx', '--omit=dev'],
+        takesArguments: true,
+      },
+    ],
+  },
   'start:producer': { steps: program('producer', 'apps/producer/src/main.ts') },
   'start:worker': { steps: program('worker', 'apps/worker/src/main.ts') },
   'start:sweeper': { steps: program('sweeper', 'apps/feedback-sweeper/src/main.ts') },

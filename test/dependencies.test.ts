@@ -11,9 +11,12 @@ interface Manifest {
   readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
-const declared = globSync(['package.json', '{apps,packages}/*/package.json', 'benchmarks/package.json'], {
-  cwd: root,
-})
+const declared = globSync(
+  ['package.json', '{apps,packages}/*/package.json', '{benchmarks,ops}/package.json'],
+  {
+    cwd: root,
+  },
+)
   .map((file) => JSON.parse(readFileSync(`${root}/${file}`, 'utf8')) as Manifest)
   .flatMap((manifest) =>
     Object.entries({

@@ -45,6 +45,7 @@ const allowedImports: Readonly<Record<string, readonly string[]>> = {
     'service-kit',
   ],
   benchmarks: [...packages, 'testkit'],
+  ops: [],
   scripts: [...packages, 'testkit'],
   test: ['testkit'],
   examples: ['client', 'push-queue'],
@@ -71,9 +72,12 @@ interface Import {
   readonly inTest: boolean;
 }
 
-const workspaces = globSync(['apps/*/package.json', 'packages/*/package.json', 'benchmarks/package.json'], {
-  cwd: root,
-})
+const workspaces = globSync(
+  ['apps/*/package.json', 'packages/*/package.json', '{benchmarks,ops}/package.json'],
+  {
+    cwd: root,
+  },
+)
   .map((file) => dirname(file))
   .sort();
 

@@ -1,0 +1,173 @@
+import { chosenApps, type DashboardPlan } from './dashboard.ts';
+
+/** What happens between workers and gateways. */
+export const connections: DashboardPlan = {
+  id: 'connections',
+  title: 'connections and errors',
+  description: 'What happens between the workers and the gateways.',
+  rows: [
+    {
+      title: 'Connections',
+      panels: [
+        {
+          kind: 'curve',
+          title: 'Connections, by state',
+          description: 'A few, open for hours, is how it should be.',
+          unit: 'short',
+          span: 12,
+          queries: [
+            {
+              expr: `sum by (app, state) (pushfleet_connections{${chosenApps}})`,
+              legend: '{{app}} {{state}}',
+            },
+          ],
+        },
+        {
+          kind: 'curve',
+          title: 'Connections that ended, by how',
+          description: 'On the binary transport each bad token ends one.',
+          unit: 'cps',
+          span: 12,
+          queries: [
+            {
+              expr: `sum by (app, end) (rate(pushfleet_connections_closed_total{${chosenApps}}[$__rate_interval]))`,
+              legend: '{{app}} {{end}}',
+            },
+          ],
+        },
+        {
+          kind: 'curve',
+          title: 'How long connections lived, median',
+          description: 'Of those that ended.',
+          unit: 's',
+          span: 12,
+          queries: [
+            {
+              expr: `histogram_quantile(0.5, sum by (app, le) (rate(pushfleet_connection_lifetime_seconds_bucket{${chosenApps}}[$__rate_interval])))`,
+              legend: '{{app}}',
+            },
+          ],
+        },
+        {
+          kind: 'curve',
+          title: 'In flight, and how full the windows are',
+          description:
+            'Written and not yet settled. At 1 no more jobs are taken: the gateway is what limits.',
+          unit: 'short',
+          span: 12,
+          queries: [
+            {
+              expr: `sum by (app) (pushfleet_in_flight_notifications{${chosenApps}})`,
+              legend: '{{app}} in flight',
+            },
+            {
+              expr: `max by (app) (pushfleet_window_occupancy_ratio{${chosenApps}})`,
+              legend: '{{app}} occupancy',
+            },
+          ],
+        },
+      ],
+    },
+    {
+      title: 'Errors',
+      panels: [
+        {
+          kind: 'curve',
+          title: 'Error responses, by status',
+          description: 'Packets of the binary gateway, and answers of the HTTP/2 gateway that are not 200.',
+          unit: 'cps',
+          span: 12,
+          queries: [
+            {
+              expr: `sum by (app, status) (rate(pushfleet_error_responses_total{${chosenApps}}[$__rate_interval]))`,
+              legend: '{{app}} {{status}}',
+            },
+          ],
+        },
+        {
+          kind: 'curve',
+          title: 'Errors that came too late',
+          description:
+            'About notifications that silence had already settled: confirmAfter is too short for this gateway.',
+          unit: 'cps',
+          span: 12,
+          bad: 0.01,
+          queries: [
+            {
+              expr: `sum by (app) (rate(pushfleet_late_error_responses_total{${chosenApps}}[$__rate_interval]))`,
+              legend: '{{app}}',
+            },
+          ],
+        },
+        {
+          kind: 'curve',
+          title: 'Written again',
+          description: 'Discarded by the gateway after an error, without doubt: sent again.',
+          unit: 'cps',
+          span: 8,
+          queries: [
+            {
+              expr: `sum by (app) (rate(pushfleet_replayed_notifications_total{${chosenApps}}[$__rate_interval]))`,
+              legend: '{{app}}',
+            },
+          ],
+        },
+        {
+          kind: 'curve',
+          title: 'In doubt',
+          description: 'The connection died under them: sent again or dropped, as onUncertain says.',
+          unit: 'cps',
+          span: 8,
+          queries: [
+            {
+              expr: `sum by (app, cause) (rate(pushfleet_uncertain_notifications_total{${chosenApps}}[$__rate_interval]))`,
+              legend: '{{app}} {{cause}}',
+            },
+          ],
+        },
+        {
+          kind: 'curve',
+          title: 'Tried again later',
+          description: 'The gateway had trouble with them: another attempt after a pause.',
+          unit: 'cps',
+          span: 8,
+          queries: [
+            {
+              expr: `sum by (app) (rate(pushfleet_retried_notifications_total{${chosenApps}}[$__rate_interval]))`,
+              legend: '{{app}}',
+            },
+          ],
+        },
+      ],
+    },
+    {
+      title: 'Credentials',
+      panels: [
+        {
+          kind: 'curve',
+          title: 'Until credentials expire',
+          description: 'Renew them before; workers take a new file up by themselves.',
+          unit: 's',
+          span: 12,
+          queries: [
+            {
+              expr: `min by (app) (pushfleet_credential_expiry_timestamp_seconds{${chosenApps}} > 0) - time()`,
+              legend: '{{app}}',
+            },
+          ],
+        },
+        {
+          kind: 'curve',
+          title: 'Apps at rest, by cause',
+          description: '1: at rest.',
+          unit: 'short',
+          span: 12,
+          bad: 1,
+          queries: [
+            { expr: `app_cause:pushfleet_app_paused:max{${chosenApps}}`, legend: '{{app}} {{cause}}' },
+          ],
+        },
+      ],
+    },
+  ],
+};
