@@ -51,9 +51,14 @@ export async function liftPauses(
 /** Why an app rests; empty: it runs. */
 export async function readPauses(options: AppControlOptions, app: string): Promise<AppPause[]> {
   const stored = await options.redis.hgetall(pausesKey(options.prefix, app));
+  return parsePauses(Object.entries(stored).flat());
+}
+
+/** Reads the pauses of an app from the flat list of fields and values that HGETALL gives in a script. */
+export function parsePauses(fields: readonly string[]): AppPause[] {
   return pauseCauses.flatMap((cause) => {
-    const text = stored[cause];
-    return text === undefined ? [] : [{ cause, ...pauseSchema.parse(JSON.parse(text)) }];
+    const at = fields.indexOf(cause);
+    return at < 0 || at % 2 !== 0 ? [] : [{ cause, ...pauseSchema.parse(JSON.parse(fields[at + 1]!)) }];
   });
 }
 

@@ -1,0 +1,152 @@
+import type {
+  Certainty,
+  ConnectionEnd,
+  GatewayAnswer,
+  Http2Columns,
+  NotificationRun,
+  OutcomeSink,
+} from '@pushfleet/apns-client';
+import { notificationId } from '@pushfleet/push-queue';
+import {
+  type DecodedPushJob,
+  type Settlement,
+  selectColumns,
+  selectValues,
+  type TakenJob,
+} from '@pushfleet/push-queue/worker';
+import type { LaneMetrics } from './app-metrics.ts';
+
+/** What a push job tells the app that it belongs to. */
+export interface ActiveJobEvents {
+  /** Handed to the socket for the first time, or settled without: these do not wait in the transport any more. */
+  leftQueue(notifications: number): void;
+  /** Every notification that was handed over has its verdict. */
+  tryEnded(job: ActiveJob): void;
+  /** The gateway accepted or rejected something. */
+  decided(accepted: number, answer?: GatewayAnswer): void;
+}
+
+/**
+ * A push job in the hands of this worker, and what becomes of its notifications. On the good path a call of the
+ * transport costs a pass over some bytes: there is no object, promise or log line for each notification.
+ */
+export class ActiveJob implements OutcomeSink {
+  readonly taken: TakenJob;
+  readonly firstIndex: number;
+  readonly settlement: Settlement;
+  readonly metrics: LaneMetrics;
+  readonly takenAtMs: number;
+  /** Another worker has it now: nothing may be said of it any more. */
+  isLost = false;
+  /** When its batch was last asked for cancellations, and at which ring of the app's control doorbell. */
+  cancellationReadAtMs = 0;
+  controlRings = -1;
+  /** What the last checkpoint held, and when it was made. */
+  checkpointedChanges = 0;
+  checkpointedAtMs: number;
+  readonly #events: ActiveJobEvents;
+  /** Positions of the run below it have left the transport's queue. */
+  #high = 0;
+  #runCount = 0;
+
+  constructor(options: {
+    readonly taken: TakenJob;
+    readonly firstIndex: number;
+    readonly settlement: Settlement;
+    readonly metrics: LaneMetrics;
+    readonly events: ActiveJobEvents;
+    readonly nowMs: number;
+  }) {
+    this.taken = options.taken;
+    this.firstIndex = options.firstIndex;
+    this.settlement = options.settlement;
+    this.metrics = options.metrics;
+    this.takenAtMs = options.nowMs;
+    this.checkpointedAtMs = options.nowMs;
+    this.checkpointedChanges = options.settlement.changes;
+    this.#events = options.events;
+  }
+
+  get decoded(): DecodedPushJob {
+    return this.settlement.job;
+  }
+
+  /** Marks what is left as handed over, and gives it as a run for the transport. */
+  beginTry(isHttp2: boolean): NotificationRun {
+    const { decoded, settlement } = this;
+    const places = settlement.placesLeft();
+    settlement.handOver(places);
+    const columns = places === undefined ? decoded.columns : selectColumns(decoded, places);
+    this.#high = 0;
+    this.#runCount = columns.count;
+    return isHttp2 ? { columns, sink: this, http2: this.#http2Columns(places) } : { columns, sink: this };
+  }
+
+  written(from: number, to: number): void {
+    this.metrics.written.inc(to - from);
+    if (this.settlement.firstWrittenAtMs === undefined) {
+      const nowMs = Date.now();
+      this.settlement.written(nowMs);
+      this.metrics.enqueueToWritten(Math.max(0, nowMs - this.taken.availableAtMs) / 1_000);
+    }
+    this.#leaveQueue(to);
+  }
+
+  accepted(from: number, to: number, certainty: Certainty): void {
+    const settled = this.settlement.accept(from, to, certainty);
+    this.metrics.settled[certainty === 'proved' ? 'accepted-proved' : 'accepted-presumed'].inc(settled);
+    this.#events.decided(settled);
+    this.#verdict();
+  }
+
+  rejected(position: number, answer: GatewayAnswer): void {
+    this.settlement.reject(position, answer, Date.now());
+    this.metrics.settled.rejected.inc();
+    this.#events.decided(0, answer);
+    this.#verdict();
+  }
+
+  retryable(position: number, answer: GatewayAnswer): void {
+    this.settlement.retry(position, answer);
+    this.#verdict();
+  }
+
+  uncertain(from: number, to: number, _cause: ConnectionEnd): void {
+    this.settlement.uncertain(from, to);
+    this.#verdict();
+  }
+
+  expired(from: number, to: number): void {
+    this.settlement.expire(from, to, Date.now());
+    this.metrics.settled.expired.inc(to - from);
+    this.#leaveQueue(to);
+    this.#verdict();
+  }
+
+  unprocessed(from: number, to: number): void {
+    this.settlement.unprocessed(from, to);
+    this.#verdict();
+  }
+
+  #verdict(): void {
+    if (this.settlement.outstanding > 0) return;
+    this.#leaveQueue(this.#runCount);
+    this.#events.tryEnded(this);
+  }
+
+  #leaveQueue(to: number): void {
+    if (to <= this.#high) return;
+    this.#events.leftQueue(to - this.#high);
+    this.#high = to;
+  }
+
+  #http2Columns(places: Uint16Array | undefined): Http2Columns {
+    const { decoded, settlement } = this;
+    return {
+      pushType: places === undefined ? decoded.pushType : selectValues<string>(decoded.pushType, places),
+      collapseId:
+        places === undefined ? decoded.collapseId : selectValues<string | null>(decoded.collapseId, places),
+      apnsId: (position) => notificationId(decoded.batch, decoded.indexes[settlement.placeOf(position)]!),
+    };
+  }
+}

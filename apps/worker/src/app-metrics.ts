@@ -1,0 +1,157 @@
+import {
+  type ConnectionEnd,
+  connectionEnds,
+  type Transport,
+  type TransportState,
+} from '@pushfleet/apns-client';
+import { type Lane, lanes, type PauseCause, pauseCauses } from '@pushfleet/push-queue';
+import type { FleetApp } from '@pushfleet/service-kit';
+import type { WorkerMetrics } from './worker-metrics.ts';
+
+/** How a notification settled, as metrics tell it. */
+export const settledOutcomes = [
+  'accepted-proved',
+  'accepted-presumed',
+  'rejected',
+  'expired',
+  'cancelled',
+  'dead',
+] as const;
+export type SettledOutcome = (typeof settledOutcomes)[number];
+
+const transportStates = [
+  'idle',
+  'connecting',
+  'open',
+  'backing-off',
+  'paused',
+  'closed',
+] as const satisfies readonly TransportState['kind'][];
+
+interface Rising {
+  inc(by?: number): void;
+}
+
+/** The metrics of one app and lane, looked up once. */
+export interface LaneMetrics {
+  readonly written: Rising;
+  readonly settled: Readonly<Record<SettledOutcome, Rising>>;
+  readonly jobsTaken: Rising;
+  enqueueToWritten(seconds: number): void;
+  enqueueToSettled(seconds: number): void;
+  jobWait(seconds: number): void;
+}
+
+/**
+ * The metrics of one app. Series begin, at zero, when the app first has work here: hundreds of idle apps must not
+ * make a scrape of a hundred thousand lines.
+ */
+export class AppMetrics {
+  readonly #families: WorkerMetrics;
+  readonly #app: string;
+  readonly #transport: string;
+  #lanes: Readonly<Record<Lane, LaneMetrics>> | undefined;
+
+  constructor(families: WorkerMetrics, app: Pick<FleetApp, 'id' | 'transport'>) {
+    this.#families = families;
+    this.#app = app.id;
+    this.#transport = app.transport;
+  }
+
+  lane(lane: Lane): LaneMetrics {
+    this.#lanes ??= this.#begin();
+    return this.#lanes[lane];
+  }
+
+  rejected(reason: string): void {
+    this.#families.rejections.inc({ app: this.#app, reason });
+  }
+
+  retried(notifications: number): void {
+    if (notifications > 0) this.#families.retried.inc({ app: this.#app }, notifications);
+  }
+
+  replayed(notifications: number): void {
+    this.#families.replayed.inc({ app: this.#app }, notifications);
+  }
+
+  uncertain(notifications: number, cause: ConnectionEnd): void {
+    this.#families.uncertain.inc({ app: this.#app, cause }, notifications);
+  }
+
+  errorResponse(status: number): void {
+    this.#families.errorResponses.inc({ app: this.#app, status: String(status) });
+  }
+
+  lateErrorResponse(): void {
+    this.#families.lateErrorResponses.inc({ app: this.#app });
+  }
+
+  connectionClosed(end: ConnectionEnd, lifetimeMs: number): void {
+    this.#families.closed.inc({ app: this.#app, end });
+    this.#families.lifetime.observe({ app: this.#app, end }, lifetimeMs / 1_000);
+  }
+
+  paused(causes: ReadonlySet<PauseCause>): void {
+    for (const cause of pauseCauses) {
+      this.#families.paused.set({ app: this.#app, cause }, causes.has(cause) ? 1 : 0);
+    }
+  }
+
+  credentialExpiry(epochSeconds: number): void {
+    this.#families.credentialExpiry.set({ app: this.#app }, epochSeconds);
+  }
+
+  /** What is true at the moment of a scrape. */
+  collect(transport: Transport, jobsActive: Readonly<Record<Lane, number>>): void {
+    const { inFlight, room, state } = transport;
+    const app = this.#app;
+    this.#families.inFlight.set({ app }, inFlight);
+    const capacity = inFlight + Math.max(0, room);
+    this.#families.occupancy.set({ app }, capacity === 0 ? 0 : inFlight / capacity);
+    for (const kind of transportStates) {
+      const count = kind !== state.kind ? 0 : state.kind === 'open' ? state.connections : 1;
+      this.#families.connections.set({ app, state: kind }, count);
+    }
+    for (const lane of lanes) this.#families.jobsActive.set({ app, lane }, jobsActive[lane]);
+  }
+
+  #begin(): Readonly<Record<Lane, LaneMetrics>> {
+    const families = this.#families;
+    const app = this.#app;
+    families.replayed.inc({ app }, 0);
+    families.retried.inc({ app }, 0);
+    families.lateErrorResponses.inc({ app }, 0);
+    for (const end of connectionEnds) {
+      families.uncertain.inc({ app, cause: end }, 0);
+      families.closed.inc({ app, end }, 0);
+    }
+    const entries = lanes.map((lane) => [lane, this.#beginLane(lane)] as const);
+    return Object.fromEntries(entries) as Record<Lane, LaneMetrics>;
+  }
+
+  #beginLane(lane: Lane): LaneMetrics {
+    const families = this.#families;
+    const labels = { app: this.#app, lane };
+    const settled = settledOutcomes.map((outcome) => {
+      const child = families.settled.labels({ ...labels, transport: this.#transport, outcome });
+      child.inc(0);
+      return [outcome, child] as const;
+    });
+    const written = families.written.labels({ ...labels, transport: this.#transport });
+    const jobsTaken = families.jobsTaken.labels(labels);
+    written.inc(0);
+    jobsTaken.inc(0);
+    const toWritten = families.enqueueToWritten.labels(labels);
+    const toSettled = families.enqueueToSettled.labels(labels);
+    const wait = families.jobWait.labels(labels);
+    return {
+      written,
+      settled: Object.fromEntries(settled) as Record<SettledOutcome, Rising>,
+      jobsTaken,
+      enqueueToWritten: (seconds) => toWritten.observe(seconds),
+      enqueueToSettled: (seconds) => toSettled.observe(seconds),
+      jobWait: (seconds) => wait.observe(seconds),
+    };
+  }
+}

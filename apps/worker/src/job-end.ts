@@ -1,0 +1,124 @@
+import {
+  type DeadLetters,
+  type LaneQueue,
+  type LockKeeper,
+  type PoisonedJobError,
+  reportPoisoned,
+  type TakenJob,
+  type WorkerLink,
+} from '@pushfleet/push-queue/worker';
+import type { FleetApp, Logger } from '@pushfleet/service-kit';
+import type { ActiveJob } from './active-job.ts';
+import type { AppMetrics } from './app-metrics.ts';
+import { type RetryBackoff, retryDelayMs } from './retry-delay.ts';
+
+export interface JobEndOptions {
+  readonly app: FleetApp;
+  readonly link: WorkerLink;
+  readonly letters: DeadLetters;
+  readonly locks: LockKeeper;
+  readonly metrics: AppMetrics;
+  readonly backoff: RetryBackoff;
+  readonly logger: Logger;
+  /** Whether what the gateway says against tokens is not to be held against devices now. */
+  readonly withholdsEvidence: () => boolean;
+}
+
+/**
+ * What happens to a push job in Redis when a try of it has ended. Goes on until Redis has it, or until the job is
+ * another worker's: an outcome that is known is never lost while this process lives.
+ */
+export class JobEnd {
+  readonly #options: JobEndOptions;
+
+  constructor(options: JobEndOptions) {
+    this.#options = options;
+  }
+
+  /** Never rejects. */
+  async end(queue: LaneQueue, job: ActiveJob): Promise<void> {
+    const { app, locks, metrics, backoff } = this.#options;
+    if (!job.isLost) {
+      const deadBefore = countDead(job);
+      const { left, tries, retryAfterMs, retried } = job.settlement.endTry(app, Date.now());
+      metrics.retried(retried);
+      job.metrics.settled.dead.inc(countDead(job) - deadBefore);
+      if (left === 0) await this.#finish(queue, job);
+      else if (tries === 0) await this.giveBack(queue, job);
+      else await this.#putOff(queue, job, retryDelayMs(backoff, tries, retryAfterMs));
+    }
+    locks.release(queue, job.taken);
+  }
+
+  /** Gives a job back untouched, or with what has settled of it. Never rejects. */
+  async giveBack(queue: LaneQueue, job: ActiveJob): Promise<void> {
+    const { settlement } = job;
+    const progress = settlement.changes === 0 ? undefined : settlement.progress();
+    await this.#persist(job, () => queue.putBack(job.taken, progress));
+  }
+
+  /** Writes the progress of a job that goes on. Never rejects: the next one comes anyway. */
+  async checkpoint(queue: LaneQueue, job: ActiveJob, nowMs: number): Promise<void> {
+    job.checkpointedAtMs = nowMs;
+    job.checkpointedChanges = job.settlement.changes;
+    try {
+      const held = await queue.checkpoint(job.taken, job.settlement.progress());
+      if (held === 'lost') job.isLost = true;
+    } catch (err) {
+      this.#options.logger.debug({ err, jobId: job.taken.id }, 'a checkpoint failed');
+    }
+  }
+
+  /** Puts a job whose data cannot be read into the dead letters, and ends it. Never rejects. */
+  async bury(queue: LaneQueue, taken: TakenJob, defect: PoisonedJobError): Promise<void> {
+    const { letters, link, locks, logger, app } = this.#options;
+    let isLost = false;
+    locks.hold(queue, taken, () => {
+      isLost = true;
+    });
+    const nowMs = Date.now();
+    logger.error({ jobId: taken.id, reason: defect.message }, 'a push job is poisoned');
+    const persist = async (attempt: () => Promise<unknown>) => {
+      if ((await link.persist(() => isLost, attempt)) === 'lost') isLost = true;
+    };
+    await persist(() => letters.keepPoisoned(taken, defect.message, nowMs));
+    const report = reportPoisoned(taken, { app: app.id, lane: queue.lane }, nowMs);
+    if (report !== undefined) await persist(() => queue.report(taken, report));
+    if (!isLost) await persist(() => queue.finish(taken));
+    locks.release(queue, taken);
+  }
+
+  async #finish(queue: LaneQueue, job: ActiveJob): Promise<void> {
+    const { letters, withholdsEvidence } = this.#options;
+    const nowMs = Date.now();
+    if (countDead(job) > 0) {
+      // Before the letter, so that a crash in between ends with the same notifications dead.
+      await this.#persist(job, () => queue.checkpoint(job.taken, job.settlement.progress()));
+      await this.#persist(job, () => letters.keepDead(job.taken, job.settlement, nowMs));
+    }
+    const report = job.settlement.report(
+      { id: job.taken.id, firstIndex: job.firstIndex },
+      nowMs,
+      withholdsEvidence(),
+    );
+    await this.#persist(job, () => queue.report(job.taken, report));
+    if (job.isLost) return;
+    job.metrics.enqueueToSettled(Math.max(0, nowMs - job.taken.availableAtMs) / 1_000);
+    await this.#persist(job, () => queue.finish(job.taken));
+  }
+
+  async #putOff(queue: LaneQueue, job: ActiveJob, delayMs: number): Promise<void> {
+    await this.#persist(job, () => queue.delay(job.taken, delayMs, job.settlement.progress()));
+  }
+
+  async #persist(job: ActiveJob, attempt: () => Promise<unknown>): Promise<void> {
+    const result = await this.#options.link.persist(() => job.isLost, attempt);
+    if (result === 'lost') job.isLost = true;
+  }
+}
+
+function countDead(job: ActiveJob): number {
+  let dead = 0;
+  for (const { outcome } of job.settlement.exceptions) if (outcome === 'dead') dead++;
+  return dead;
+}

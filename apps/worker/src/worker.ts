@@ -1,0 +1,124 @@
+import { randomUUID } from 'node:crypto';
+import type { WatchedCredential } from '@pushfleet/apns-credentials';
+import { Doorbell, LockKeeper, QueueWatch, WorkerLink } from '@pushfleet/push-queue/worker';
+import type { FleetApp, Logger } from '@pushfleet/service-kit';
+import type { Registry } from 'prom-client';
+import { AppMetrics } from './app-metrics.ts';
+import { AppSender } from './app-sender.ts';
+import { type CreateTransport, createTransport } from './create-transport.ts';
+import { MemoryBudget } from './memory-budget.ts';
+import { defaultRetryBackoff, type RetryBackoff } from './retry-delay.ts';
+import { createWorkerMetrics } from './worker-metrics.ts';
+
+export interface WorkerOptions {
+  readonly apps: readonly { readonly app: FleetApp; readonly credential: WatchedCredential }[];
+  readonly redisUrl: string;
+  readonly redisPrefix: string;
+  readonly register: Registry;
+  readonly logger: Logger;
+  readonly createTransport?: CreateTransport;
+  /** How long a job stays ours without renewal; after a crash it is taken again within twice that. Default 30,000. */
+  readonly lockDurationMs?: number;
+  /** How often every app is looked at, whether or not its doorbell rang. Default 2,000. */
+  readonly pollIntervalMs?: number;
+  /** A job that has been at it for so long is checkpointed. Default 2,000. */
+  readonly checkpointIntervalMs?: number;
+  readonly retryBackoff?: RetryBackoff;
+  /** Memory of the push jobs held, about. Default 512 MiB, of which one app may have a quarter. */
+  readonly budgetBytes?: number;
+}
+
+/** How long the start waits for Redis, milliseconds. */
+const startTimeoutMs = 10_000;
+/** How often jobs are looked over for checkpoints that are due. */
+const checkpointTickMs = 500;
+
+export interface Worker {
+  /** Why it does no work now; empty: it does. */
+  readiness(): readonly string[];
+  /** The apps that are not simply at work, and why. */
+  details(): Readonly<Record<string, unknown>>;
+  stop(drainTimeoutMs: number): Promise<void>;
+}
+
+/** Opens a worker: it takes push jobs from now on. @throws PushQueueError when Redis cannot be reached */
+export async function openWorker(options: WorkerOptions): Promise<Worker> {
+  const { register, logger } = options;
+  const lockDurationMs = options.lockDurationMs ?? 30_000;
+  const budgetBytes = options.budgetBytes ?? 512 * 1024 * 1024;
+  const link = new WorkerLink({
+    redis: options.redisUrl,
+    prefix: options.redisPrefix,
+    lockDurationMs,
+    stalledIntervalMs: lockDurationMs / 2,
+  });
+  try {
+    await link.open(startTimeoutMs);
+  } catch (error) {
+    await link.close();
+    throw error;
+  }
+  const onRedisError = (err: unknown) => logger.debug({ err }, 'Redis did not answer');
+  const locks = new LockKeeper(link, onRedisError);
+  const budget = new MemoryBudget({ totalBytes: budgetBytes, appBytes: budgetBytes / 4 });
+  const families = createWorkerMetrics(register, () => {
+    for (const sender of senders) sender.collectMetrics();
+  });
+  const workerId = randomUUID();
+  const senders: readonly AppSender[] = options.apps.map(
+    ({ app, credential }) =>
+      new AppSender({
+        app,
+        credential,
+        createTransport: options.createTransport ?? createTransport,
+        link,
+        workerId,
+        locks,
+        budget,
+        metrics: new AppMetrics(families, app),
+        backoff: options.retryBackoff ?? defaultRetryBackoff,
+        checkpointIntervalMs: options.checkpointIntervalMs ?? 2_000,
+        logger: logger.child({ app: app.id }),
+      }),
+  );
+  const byId = new Map(senders.map((sender) => [sender.id, sender]));
+  const watch = new QueueWatch({
+    link,
+    apps: senders,
+    pollIntervalMs: options.pollIntervalMs ?? 2_000,
+    onError: onRedisError,
+  });
+  const look = (sender: AppSender) => {
+    watch.look(sender).catch(onRedisError);
+  };
+  const doorbell = new Doorbell({
+    redis: options.redisUrl,
+    prefix: options.redisPrefix,
+    onRing: (id, what) => {
+      const sender = byId.get(id);
+      if (sender?.ring(what) === 'look') look(sender);
+    },
+    // What rang while nobody listened is found by the watch.
+    onListening: () => undefined,
+  });
+  const checkpoints = setInterval(() => {
+    const nowMs = Date.now();
+    for (const sender of senders) sender.checkpoint(nowMs);
+  }, checkpointTickMs);
+  watch.start();
+
+  return {
+    readiness: () => (link.isReady ? [] : ['Redis cannot be reached']),
+    details: () => ({
+      apps: Object.fromEntries(senders.map((sender) => [sender.id, sender.state.kind])),
+    }),
+    async stop(drainTimeoutMs) {
+      doorbell.close();
+      await watch.close();
+      await Promise.all(senders.map((sender) => sender.stop(drainTimeoutMs)));
+      clearInterval(checkpoints);
+      locks.close();
+      await link.close();
+    },
+  };
+}

@@ -1,0 +1,19 @@
+// The worker's side of the queue: taking push jobs, keeping them, and saying what became of them. It knows no
+// gateway; docs/decisions/0020-taking-push-jobs.md says why things are as they are.
+export { payloadLimit } from '../enqueue/app-directory.ts';
+export { DeadLetters } from './dead-letters.ts';
+export * from './decode-push-job.ts';
+export {
+  type DecodedPushJob,
+  type PushJobColumns,
+  selectColumns,
+  selectValues,
+  valueAt,
+} from './decoded-push-job.ts';
+export { Doorbell, type DoorbellOptions } from './doorbell.ts';
+export { type Held, LaneQueue, type TakenJob, type TakeResult } from './lane-queue.ts';
+export { LockKeeper } from './lock-keeper.ts';
+export { type AppSight, QueueWatch, type WatchedApp } from './queue-watch.ts';
+export { reportPoisoned } from './report-poisoned.ts';
+export { type RetryPolicy, Settlement, type TryEnd, uncertainReason } from './settlement.ts';
+export { WorkerLink, type WorkerLinkOptions } from './worker-link.ts';

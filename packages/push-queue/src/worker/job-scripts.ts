@@ -1,0 +1,80 @@
+// What a worker does in Redis beside BullMQ's own scripts. Each runs in the slot of one app, and each that changes a
+// job asks for its lock first: a worker that lost a job to another must neither report it nor overwrite its progress.
+
+/**
+ * Says what became of a push job, once. KEYS: job, lock, outcomes, totals, trace. ARGV: lock token, report, trace,
+ * trace's life in ms, channel, message, then fields of the totals and what each rises by.
+ */
+export const reportScript = `
+if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 'lost' end
+if redis.call('HSETNX', KEYS[1], 'reported', 1) == 0 then return 'already' end
+redis.call('XADD', KEYS[3], '*', 'report', ARGV[2])
+for at = 7, #ARGV, 2 do redis.call('HINCRBY', KEYS[4], ARGV[at], ARGV[at + 1]) end
+redis.call('SET', KEYS[5], ARGV[3], 'PX', ARGV[4])
+redis.call('PUBLISH', ARGV[5], ARGV[6])
+return 'reported'`;
+
+/** Writes the progress of a push job down. KEYS: job, lock. ARGV: lock token, progress. */
+export const checkpointScript = `
+if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 'lost' end
+redis.call('HSET', KEYS[1], 'progress', ARGV[2])
+return 'kept'`;
+
+/**
+ * Renews locks; gives the ids of the jobs that are no longer ours. A lock that ran out while Redis was away is taken
+ * again as long as the job is active: nobody else can have it then. KEYS: stalled, active. ARGV: key prefix of the
+ * jobs, duration in ms, then id and token of each.
+ */
+export const renewScript = `
+local lost = {}
+for at = 3, #ARGV, 2 do
+  local id, token = ARGV[at], ARGV[at + 1]
+  local lock = ARGV[1] .. id .. ':lock'
+  local holder = redis.call('GET', lock)
+  if holder == token or (not holder and redis.call('LPOS', KEYS[2], id)) then
+    redis.call('SET', lock, token, 'PX', ARGV[2])
+    redis.call('SREM', KEYS[1], id)
+  else
+    lost[#lost + 1] = id
+  end
+end
+return lost`;
+
+/**
+ * Looks at an app without touching anything: its pauses, then for each lane how many jobs wait, when the first of
+ * the delayed ones is due (as BullMQ scores it), and how many are active. KEYS: pauses, then wait, delayed and active
+ * of each lane.
+ */
+export const peekScript = `
+local answer = { redis.call('HGETALL', KEYS[1]) }
+for at = 2, #KEYS, 3 do
+  answer[#answer + 1] = redis.call('LLEN', KEYS[at])
+  answer[#answer + 1] = redis.call('ZRANGE', KEYS[at + 1], 0, 0, 'WITHSCORES')[2] or ''
+  answer[#answer + 1] = redis.call('LLEN', KEYS[at + 2])
+end
+return answer`;
+
+/** Finds the job that a lock token holds, and its data. KEYS: active. ARGV: key prefix of the jobs, token. */
+export const findTakenScript = `
+for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
+  if redis.call('GET', ARGV[1] .. id .. ':lock') == ARGV[2] then
+    return { id, redis.call('HGET', ARGV[1] .. id, 'data') or '' }
+  end
+end
+return false`;
+
+/**
+ * Forgets dead letters beyond the number and the age that are kept, oldest first. KEYS: wait. ARGV: key prefix of the
+ * jobs, count, oldest timestamp.
+ */
+export const trimLettersScript = `
+for _ = 1, 100 do
+  local id = redis.call('LINDEX', KEYS[1], -1)
+  if not id then return end
+  local isOld = (tonumber(redis.call('HGET', ARGV[1] .. id, 'timestamp')) or 0) < tonumber(ARGV[3])
+  if not isOld and redis.call('LLEN', KEYS[1]) <= tonumber(ARGV[2]) then return end
+  redis.call('RPOP', KEYS[1])
+  redis.call('DEL', ARGV[1] .. id)
+end`;

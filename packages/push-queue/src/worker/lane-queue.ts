@@ -1,0 +1,231 @@
+import type { JobJson, RedisQueueBackend } from 'bullmq';
+import type { Lane } from '../lane.ts';
+import { type OutcomeReport, type PushJobProgress, pushJobProgressSchema } from '../push-job.ts';
+import { appPrefix, batchTraceKey, doorbellChannel, outcomesKey, totalsKey } from '../redis-keys.ts';
+import type { WorkerLink } from './worker-link.ts';
+
+/** A push job that this worker holds the lock of. */
+export interface TakenJob {
+  readonly id: string;
+  /** Of the lock; another one each time a job is taken. */
+  readonly token: string;
+  readonly name: string;
+  /** As it lies in Redis. */
+  readonly data: string;
+  readonly progress: PushJobProgress | undefined;
+  /** When it could first be taken: when it was enqueued, or the time it was scheduled for. Epoch milliseconds. */
+  readonly availableAtMs: number;
+  /** Times it has been taken, this one included. */
+  readonly taken: number;
+}
+
+export type TakeResult =
+  | { readonly kind: 'taken'; readonly job: TakenJob }
+  /** `nextAtMs`: when the first of the delayed jobs is due. */
+  | { readonly kind: 'empty'; readonly nextAtMs: number | undefined };
+
+/** What became of something that only the holder of the lock may do. */
+export type Held = 'done' | 'lost';
+
+/** How long a batch is remembered after a report, for those who ask before the report is in Postgres. */
+const traceLifeMs = 6 * 3_600_000;
+
+let tokensMade = 0;
+
+/** The queue of one app and lane, as a worker uses it. All methods throw `PushQueueError` while Redis is away. */
+export class LaneQueue {
+  readonly app: string;
+  readonly lane: Lane;
+  readonly #link: WorkerLink;
+  readonly #backend: RedisQueueBackend;
+  readonly #workerId: string;
+
+  constructor(link: WorkerLink, workerId: string, app: string, lane: Lane) {
+    this.app = app;
+    this.lane = lane;
+    this.#link = link;
+    this.#workerId = workerId;
+    this.#backend = link.queueBackend(lane, appPrefix(link.prefix, app));
+  }
+
+  /** Takes the next job, if there is one; promotes delayed ones that are due. */
+  async take(): Promise<TakeResult> {
+    const token = `${this.#workerId}:${++tokensMade}`;
+    let result: [JobJson | null, string, number, number];
+    try {
+      result = (await this.#link.answer(() => this.#backend.moveToActive(token))) as typeof result;
+    } catch (error) {
+      if (error instanceof Error && error.cause instanceof SyntaxError) return this.#takeUnreadable(token);
+      throw error;
+    }
+    const [job, id, , nextAtMs] = result;
+    if (job === null || job === undefined) {
+      return { kind: 'empty', nextAtMs: nextAtMs > 0 ? nextAtMs : undefined };
+    }
+    const progress = pushJobProgressSchema.safeParse(job.progress);
+    const availableAtMs = job.timestamp + (job.opts.delay ?? 0);
+    return {
+      kind: 'taken',
+      job: {
+        id,
+        token,
+        name: job.name,
+        data: job.data,
+        progress: progress.success ? progress.data : undefined,
+        availableAtMs,
+        taken: job.attemptsStarted ?? 1,
+      },
+    };
+  }
+
+  /** Writes down what has settled, so that a crash repeats less. */
+  async checkpoint(job: TakenJob, progress: PushJobProgress): Promise<Held> {
+    const text = JSON.stringify(progress);
+    return this.#holding(job, async () => {
+      const result = await this.#link.run('pushfleetCheckpoint', this.#jobKeys(job), [job.token, text]);
+      return result === 'lost' ? 'lost' : 'done';
+    });
+  }
+
+  /** Says what became of a push job: once, however often it is called and by however many workers. */
+  async report(job: TakenJob, report: OutcomeReport): Promise<Held> {
+    const { prefix } = this.#link;
+    const keys = [
+      ...this.#jobKeys(job),
+      outcomesKey(prefix, this.app),
+      totalsKey(prefix, this.app),
+      batchTraceKey(prefix, this.app, report.batch),
+    ];
+    const args = [
+      job.token,
+      JSON.stringify(report),
+      JSON.stringify({ lane: report.lane, size: report.batchSize }),
+      traceLifeMs,
+      doorbellChannel(prefix),
+      `${this.app}/outcomes`,
+      ...totalsOf(report).flatMap(([outcome, count]) => [`${outcome}:${this.lane}`, count]),
+    ];
+    return this.#holding(job, async () => {
+      const result = await this.#link.run('pushfleetReport', keys, args);
+      return result === 'lost' ? 'lost' : 'done';
+    });
+  }
+
+  /** Ends a job that has been reported. When it is ours no more, whoever has it ends it. */
+  async finish(job: TakenJob): Promise<Held> {
+    const minimal = { id: job.id, opts: {} } as Parameters<RedisQueueBackend['moveToCompletedArgs']>[0];
+    const args = this.#backend.moveToCompletedArgs(minimal, 'null', true, job.token, false);
+    return this.#move(job, 'moveToFinished', args);
+  }
+
+  /** Puts what is left of a job off. */
+  async delay(job: TakenJob, delayMs: number, progress: PushJobProgress): Promise<Held> {
+    const args = this.#backend.moveToDelayedArgs(job.id, Date.now(), job.token, Math.max(1, delayMs), {
+      fieldsToUpdate: { progress: JSON.stringify(progress) },
+    });
+    return this.#move(job, 'moveToDelayed', args);
+  }
+
+  /** Gives a job back: it is the next that anybody takes. */
+  async putBack(job: TakenJob, progress: PushJobProgress | undefined): Promise<Held> {
+    if (progress !== undefined && (await this.checkpoint(job, progress)) === 'lost') return 'lost';
+    const held = await this.#holding(job, async () => {
+      try {
+        await this.#link.answer(() => this.#backend.moveJobFromActiveToWait(job.id, job.token));
+        return 'done';
+      } catch (error) {
+        const code = bullCode(error);
+        if (code === undefined) throw error;
+        return heldBy(code);
+      }
+    });
+    await this.#link.answer(() =>
+      this.#link.client.publish(doorbellChannel(this.#link.prefix), `${this.app}/${this.lane}`),
+    );
+    return held;
+  }
+
+  /** Renews the locks of jobs; gives the ids of those that are ours no more. */
+  async renew(jobs: readonly Pick<TakenJob, 'id' | 'token'>[]): Promise<readonly string[]> {
+    const { keys } = this.#backend;
+    return (await this.#link.run(
+      'pushfleetRenew',
+      [keys.stalled!, keys.active!],
+      [keys['']!, this.#link.lockDurationMs, ...jobs.flatMap(({ id, token }) => [id, token])],
+    )) as string[];
+  }
+
+  /** Has jobs whose worker died wait again. Gives how many. */
+  async moveStalled(): Promise<number> {
+    return (await this.#link.answer(() => this.#backend.moveStalledJobsToWait())).length;
+  }
+
+  /** Keys that `peekScript` reads. */
+  get peekKeys(): readonly string[] {
+    const { keys } = this.#backend;
+    return [keys.wait!, keys.delayed!, keys.active!];
+  }
+
+  /** What BullMQ cannot read of a job's own fields; the job is in our hands nevertheless. */
+  async #takeUnreadable(token: string): Promise<TakeResult> {
+    const { keys } = this.#backend;
+    const found = (await this.#link.run('pushfleetFindTaken', [keys.active!], [keys['']!, token])) as
+      | [string, string]
+      | null;
+    if (found === null) return { kind: 'empty', nextAtMs: undefined };
+    const [id, data] = found;
+    const job = {
+      id,
+      token,
+      name: 'unreadable',
+      data,
+      progress: undefined,
+      availableAtMs: Date.now(),
+      taken: 1,
+    };
+    return { kind: 'taken', job };
+  }
+
+  /** Runs a script of BullMQ's that takes a job out of the active ones. */
+  async #move(job: TakenJob, script: string, args: unknown[]): Promise<Held> {
+    return this.#holding(job, async () => {
+      const result = await this.#link.runBull(this.#backend, script, args);
+      return typeof result === 'number' ? heldBy(result) : 'done';
+    });
+  }
+
+  /** A lock that ran out, and that nobody else has taken, is taken again. */
+  async #holding(job: TakenJob, attempt: () => Promise<Held>): Promise<Held> {
+    const held = await attempt();
+    if (held === 'done' || (await this.renew([job])).length > 0) return held;
+    return attempt();
+  }
+
+  #jobKeys(job: TakenJob): [string, string] {
+    const key = `${this.#backend.keys['']!}${job.id}`;
+    return [key, `${key}:lock`];
+  }
+}
+
+/** What the totals of an app rise by. */
+function totalsOf(report: OutcomeReport): [string, number][] {
+  const counts = new Map<string, number>([
+    ['accepted-proved', report.accepted.proved],
+    ['accepted-presumed', report.accepted.presumed],
+  ]);
+  for (const { outcome } of report.exceptions) counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+  return [...counts].filter(([, count]) => count > 0);
+}
+
+/** What a code of BullMQ's scripts means for us. */
+function heldBy(code: number): Held {
+  // -2: there is no lock, -6: it is another's. The others: the job is gone, or not active; an earlier try, whose answer
+  // was lost, has done it.
+  return code === -2 || code === -6 ? 'lost' : 'done';
+}
+
+function bullCode(error: unknown): number | undefined {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const code = cause instanceof Error ? (cause as { code?: unknown }).code : undefined;
+  return typeof code === 'number' ? code : undefined;
+}
