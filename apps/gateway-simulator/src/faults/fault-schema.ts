@@ -124,7 +124,6 @@ const http2Action = z.discriminatedUnion('kind', [
     /** Whether the connection is closed once they are, or after a while. */
     closes: z.boolean().default(true),
   }),
-  /** On connections that were opened after the rule was posted. */
   z.strictObject({ kind: z.literal('dropPings') }),
   /** SETTINGS with another MAX_CONCURRENT_STREAMS. */
   z.strictObject({ kind: z.literal('streamLimit'), limit: z.int().min(0).max(0x7fff_ffff) }),

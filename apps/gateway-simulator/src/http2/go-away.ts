@@ -1,6 +1,6 @@
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
-import type { TLSSocket } from 'node:tls';
 import type { Http2Action } from '../faults/fault-schema.ts';
+import type { FrameGate } from './frame-gate.ts';
 
 type GoAwayAction = Extract<Http2Action, { kind: 'goaway' }>;
 
@@ -10,7 +10,7 @@ const goAwayType = 7;
 /** Says GOAWAY on a connection, and sees it through: which streams are answered still, and when it closes. */
 export class GoAway {
   readonly #session: ServerHttp2Session;
-  readonly #socket: TLSSocket;
+  readonly #gate: FrameGate;
   readonly #lingerMs: number;
   /** Streams that are open. */
   #open = 0;
@@ -21,9 +21,9 @@ export class GoAway {
   #isClosing = false;
   #linger: NodeJS.Timeout | undefined;
 
-  constructor(session: ServerHttp2Session, socket: TLSSocket, lingerMs: number) {
+  constructor(session: ServerHttp2Session, gate: FrameGate, lingerMs: number) {
     this.#session = session;
-    this.#socket = socket;
+    this.#gate = gate;
     this.#lingerMs = lingerMs;
   }
 
@@ -48,12 +48,12 @@ export class GoAway {
     const data = Buffer.from(reason === undefined ? '' : JSON.stringify({ reason, timestamp: Date.now() }));
     this.#limit = Math.min(this.#limit, last);
     if (!action.answers) this.#answersOthers = false;
-    // Node.js takes 0 for "the last one that came", so that 0 has to be written past it.
-    if (last === 0) this.#socket.write(encodeGoAway(0, code, data));
+    // Node.js takes 0 for "the last one that came".
+    if (last === 0) this.#gate.writeLast(encodeGoAway(0, code, data));
     else this.#session.goaway(code, last, data);
     if (!action.closes) return;
     this.#isClosing = true;
-    this.#linger ??= setTimeout(() => this.#socket.destroy(), this.#lingerMs);
+    this.#linger ??= setTimeout(() => this.#gate.destroy(), this.#lingerMs);
     this.#closeIfDone();
   }
 
@@ -63,10 +63,12 @@ export class GoAway {
   }
 
   #closeIfDone(): void {
-    if (!this.#isClosing || this.#open > 0) return;
+    // With nothing to wait for, streams that are open stay without an answer.
+    const isDone = this.#open === 0 || this.#limit === 0 || !this.#answersOthers;
+    if (!this.#isClosing || !isDone) return;
     this.#isClosing = false;
-    // What the session has to say goes out at the end of this turn.
-    setImmediate(() => this.#socket.end());
+    // What the session has to say goes out at the end of this turn; its own GOAWAY must not follow ours.
+    setImmediate(() => this.#gate.shut());
   }
 }
 

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
-import type { TLSSocket } from 'node:tls';
 import type { FaultBook } from '../faults/fault-book.ts';
 import { ContentKey } from '../ledger/content-key.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { LoggedNotification, NotificationLog } from '../ledger/notification-log.ts';
 import type { ClientAuthorization } from './client-authorization.ts';
+import type { FrameGate } from './frame-gate.ts';
 import { GoAway } from './go-away.ts';
 import type { AnswerAction, DisruptAction, Http2Faults } from './http2-faults.ts';
 import {
@@ -24,7 +24,7 @@ import { type Reason, reasonStatus, statusOf } from './reasons.ts';
 export interface Http2Link {
   /** Of its port, from 1. */
   readonly number: number;
-  readonly socket: TLSSocket;
+  readonly gate: FrameGate;
   readonly session: ServerHttp2Session;
   /** Resets the TCP connection: what is in buffers on either side is lost. */
   reset(): void;
@@ -72,10 +72,10 @@ export class Http2Connection {
   #isOver = false;
 
   constructor(link: Http2Link, context: Http2ConnectionContext) {
-    const { session, socket } = link;
+    const { session, gate } = link;
     this.#link = link;
     this.#context = context;
-    this.#goAway = new GoAway(session, socket, context.lingerMs);
+    this.#goAway = new GoAway(session, gate, context.lingerMs);
     this.#isRestricted = context.streamsWithToken !== undefined;
     this.#stopWatchingFaults = context.book.onChange(() => {
       context.faults.refresh();
@@ -237,7 +237,7 @@ export class Http2Connection {
   }
 
   #disruptBy(action: DisruptAction): void {
-    const { session, socket } = this.#link;
+    const { session, gate } = this.#link;
     switch (action.kind) {
       case 'goaway':
         this.#goAway.say(action);
@@ -247,7 +247,8 @@ export class Http2Connection {
         break;
       case 'close':
         this.#isOver = true;
-        socket.destroySoon();
+        // What is answered already goes out at the end of this turn.
+        setImmediate(() => gate.shut());
         break;
       case 'reset':
         this.#isOver = true;

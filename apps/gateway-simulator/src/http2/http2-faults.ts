@@ -81,11 +81,6 @@ export class Http2Faults {
     });
   }
 
-  /** Whether PINGs may have to be dropped now or later, which needs a look at every frame. */
-  get mayDropPings(): boolean {
-    return this.#disrupting.some(({ rule }) => rule.action.kind === 'dropPings');
-  }
-
   /** Whether the PING that has just come is to be dropped; counted as fired. */
   dropsPing(handled: number): boolean {
     const rule = this.#disrupting.find(

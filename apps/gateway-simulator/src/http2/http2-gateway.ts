@@ -8,9 +8,9 @@ import { GatewayPort } from '../tls/gateway-port.ts';
 import type { ServerIdentity } from '../tls/tls-directory.ts';
 import { ClientAuthorization } from './client-authorization.ts';
 import { readClientIdentity } from './client-identity.ts';
+import { FrameGate } from './frame-gate.ts';
 import { Http2Connection } from './http2-connection.ts';
 import { Http2Faults } from './http2-faults.ts';
-import { PingFilter } from './ping-filter.ts';
 import type { ProviderTokenVerifier } from './provider-token-verifier.ts';
 
 export interface Http2GatewayOptions {
@@ -75,15 +75,16 @@ function serve(
   const faults = new Http2Faults(options.faults, connection.number);
   const isRestricted = options.oneStreamUntilToken && identity.kind === 'token';
   let served: Http2Connection | undefined;
-  const stream = faults.mayDropPings
-    ? new PingFilter(socket, () => faults.dropsPing(served?.handled ?? 0))
-    : socket;
-  const session = performServerHandshake(stream, {
+  const gate = new FrameGate(socket, {
+    lingerMs,
+    dropsPing: () => faults.dropsPing(served?.handled ?? 0),
+  });
+  const session = performServerHandshake(gate, {
     settings: { maxConcurrentStreams: isRestricted ? 1 : maxStreams },
   });
   const streamsWithToken = isRestricted ? maxStreams : undefined;
   served = new Http2Connection(
-    { ...connection, socket, session },
+    { ...connection, gate, session },
     { ledger, log, book: options.faults, faults, authorization, streamsWithToken, lingerMs },
   );
 }
