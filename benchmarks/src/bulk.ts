@@ -1,14 +1,15 @@
+import type { PushQueue } from '@pushfleet/push-queue';
 import { generateTokens } from '@pushfleet/testkit';
-import { benchApp, type Fleet } from './fleet.ts';
+import { benchApp } from './fleet.ts';
 
 const alert = { title: 'Sale', body: 'Everything must go, today and tomorrow, in every shop of the town' };
 
 /** Enqueues `count` notifications on the bulk lane, in batches of 5,000 with one payload; distinct within 2^32. */
-export async function enqueueBulk(fleet: Fleet, count: number): Promise<void> {
+export async function enqueueBulk(queue: PushQueue, count: number): Promise<void> {
   const tokens = generateTokens({ count: 5_000 });
   for (let first = 0; first < count; first += tokens.length) {
     const stamp = (first / tokens.length).toString(16).padStart(8, '0');
-    await fleet.queue.enqueueBatch({
+    await queue.enqueueBatch({
       app: benchApp,
       lane: 'bulk',
       defaults: { alert },

@@ -31,6 +31,11 @@ export const sections: readonly Section[] = [
     load: async () => import('./sections/stream.ts'),
   },
   {
+    name: 'bad-tokens',
+    title: 'what bad tokens cost on binary, and that they neither lose nor double another',
+    load: async () => import('./sections/bad-tokens.ts'),
+  },
+  {
     name: 'queue',
     title: 'Redis to gateway, one worker process, against a bare BullMQ worker that encodes and writes',
     load: async () => import('./sections/queue.ts'),
@@ -39,6 +44,11 @@ export const sections: readonly Section[] = [
     name: 'singles',
     title: "single sends by the library, to the gateway, against BullMQ's own rate",
     load: async () => import('./sections/singles.ts'),
+  },
+  {
+    name: 'latency',
+    title: 'the transactional lane while a million of the bulk lane drain',
+    load: async () => import('./sections/latency.ts'),
   },
   {
     name: 'memory',

@@ -16,7 +16,7 @@ export async function run({ say }: SectionContext): Promise<readonly Figure[]> {
     const worker = await fleet.startWorker();
     const residentMiB: number[] = [];
     for (let step = 1; step <= steps; step++) {
-      await enqueueBulk(fleet, stepCount);
+      await enqueueBulk(fleet.queue, stepCount);
       await waitForLedger(fleet.simulator, step * stepCount, 120_000);
       await waitForAllAccepted(fleet, 60_000);
       residentMiB.push(await residentMemory(worker.process.pid));

@@ -44,7 +44,7 @@ async function measureWorker(fleet: Fleet): Promise<number> {
   const control = { redis, prefix: fleet.redis.prefix };
   await fleet.simulator.control.reset();
   await pauseApp(control, benchApp, { cause: 'operator', reason: 'filling up', sinceMs: Date.now() });
-  await enqueueBulk(fleet, count);
+  await enqueueBulk(fleet.queue, count);
   const worker = await fleet.startWorker();
   const startedMs = performance.now();
   await liftPauses(control, benchApp, ['operator']);

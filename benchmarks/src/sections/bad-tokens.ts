@@ -1,0 +1,79 @@
+import { type Simulator, startSimulator } from '@pushfleet/testkit';
+import { createFigure, type Figure } from '../figure.ts';
+import { runActor } from '../run-actor.ts';
+import type { SectionContext } from '../sections.ts';
+
+const section = 'bad-tokens';
+const count = 100_000;
+const shares = [
+  { name: 'none', badEvery: 0 },
+  { name: '0.1 %', badEvery: 1_000 },
+  { name: '1 %', badEvery: 100 },
+  { name: '10 %', badEvery: 10 },
+] as const;
+
+interface Sent {
+  readonly rate: number;
+  readonly accepted: number;
+  readonly rejected: number;
+  readonly other: number;
+  readonly connections: number;
+}
+
+/** What bad tokens cost on binary, where each costs a connection; and that none of them loses or doubles another. */
+export async function run({ say }: SectionContext): Promise<readonly Figure[]> {
+  const simulator = await startSimulator({ args: ['--record-limit', '0'] });
+  try {
+    const figures: Figure[] = [];
+    let without = 0;
+    for (const { name, badEvery } of shares) {
+      say(name);
+      const sent = await send(simulator, badEvery);
+      if (badEvery === 0) without = sent.rate;
+      figures.push(
+        createFigure({
+          section,
+          name: `bad tokens: ${name}`,
+          figure: sent.rate,
+          unit: 'notifications/s',
+          against: { name: 'without bad tokens', figure: without },
+        }),
+        createFigure({
+          section,
+          name: `${name}: lost, or sent twice`,
+          figure: await countWrong(simulator, sent),
+          unit: 'notifications',
+          atMost: 0,
+        }),
+        createFigure({
+          section,
+          name: `${name}: connections used`,
+          figure: sent.connections,
+          unit: 'connections',
+        }),
+      );
+    }
+    return figures;
+  } finally {
+    await simulator.stop();
+  }
+}
+
+async function send({ control, binaryPort: port, tlsDir }: Simulator, badEvery: number): Promise<Sent> {
+  await control.reset();
+  await control.faults({
+    rules: [{ on: 'binary', match: { tokenPrefix: 'bad0' }, action: { kind: 'reject', status: 8 } }],
+  });
+  return runActor<Sent>('bad-token-sender', { port, tlsDir, count, badEvery });
+}
+
+/** Outcomes that are not what the gateway's ledger says, and what it got twice. */
+async function countWrong({ control }: Simulator, sent: Sent): Promise<number> {
+  const ledger = await control.ledger();
+  return (
+    Math.abs(count - sent.accepted - sent.rejected) +
+    Math.abs(ledger.unique - sent.accepted) +
+    Math.abs(ledger.rejected - sent.rejected) +
+    ledger.duplicates
+  );
+}
