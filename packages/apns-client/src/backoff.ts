@@ -15,30 +15,38 @@ export function backoffDelayMs(
 }
 
 /**
- * At most `limit` starts in any minute: rapid connecting is treated as an attack (PROTOCOL section 1).
- * `delayMs` says how long to wait for the next start; `record` notes one.
+ * Attempts to connect, at most `perMinute` in any minute: rapid connecting is treated as an attack (PROTOCOL section 1).
+ * Half of them may come at once, the other half is spread evenly.
  */
-export class MinuteLimit {
-  readonly #limit: number;
-  #starts: number[] = [];
+export class AttemptBudget {
+  readonly #capacity: number;
+  readonly #perMs: number;
+  #left: number;
+  #atMs = Number.NEGATIVE_INFINITY;
 
-  constructor(limit: number) {
-    this.#limit = limit;
+  constructor(perMinute: number) {
+    this.#capacity = Math.max(1, perMinute / 2);
+    this.#perMs = perMinute / 2 / 60_000;
+    this.#left = this.#capacity;
   }
 
-  delayMs(nowMs: number): number {
-    this.#forget(nowMs);
-    return this.#starts.length < this.#limit ? 0 : this.#starts[0]! + 60_000 - nowMs;
+  /** Milliseconds until one may be spent; `share` of the burst is left to others. */
+  delayMs(nowMs: number, share = 0): number {
+    this.#refill(nowMs);
+    const missing = 1 + Math.floor(this.#capacity * share) - this.#left;
+    return missing <= 0 ? 0 : Math.ceil(missing / this.#perMs);
   }
 
-  record(nowMs: number): void {
-    this.#forget(nowMs);
-    this.#starts.push(nowMs);
+  spend(nowMs: number): void {
+    this.#refill(nowMs);
+    this.#left -= 1;
   }
 
-  #forget(nowMs: number): void {
-    let old = 0;
-    while (old < this.#starts.length && this.#starts[old]! <= nowMs - 60_000) old++;
-    if (old > 0) this.#starts = this.#starts.slice(old);
+  #refill(nowMs: number): void {
+    if (this.#atMs !== Number.NEGATIVE_INFINITY) {
+      const passedMs = Math.max(0, nowMs - this.#atMs);
+      this.#left = Math.min(this.#capacity, this.#left + passedMs * this.#perMs);
+    }
+    this.#atMs = nowMs;
   }
 }

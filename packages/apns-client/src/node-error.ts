@@ -18,18 +18,8 @@ const ends: Readonly<Record<string, ConnectionEnd>> = {
 export function connectionEndOf(error: unknown): ConnectionEnd {
   const code = codeOf(error);
   if (code === undefined) return 'reset';
+  if (isCredentialAlert(code)) return 'credential-refused';
   return ends[code] ?? (isTlsCode(code) ? 'tls-failed' : 'reset');
-}
-
-/** Whether the far end refused our certificate, rather than we theirs. */
-export function isCredentialAlert(error: unknown): boolean {
-  const code = codeOf(error);
-  return (
-    code !== undefined &&
-    /^ERR_SSL_(TLSV1|TLSV13|SSLV3)_ALERT_.*(CERTIFICATE|CERT|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)/.test(
-      code,
-    )
-  );
 }
 
 /** One line for logs: the code, where there is one, and the message. */
@@ -42,6 +32,11 @@ export function describeError(error: unknown): string {
 function codeOf(error: unknown): string | undefined {
   const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
   return typeof code === 'string' ? code : undefined;
+}
+
+/** The far end refused our certificate, rather than we theirs. */
+function isCredentialAlert(code: string): boolean {
+  return /^ERR_SSL_.*ALERT_.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)/.test(code);
 }
 
 function isTlsCode(code: string): boolean {

@@ -3,6 +3,7 @@ import type { BackoffPolicy } from '../backoff.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { CredentialSource } from '../credential-source.ts';
 import type { TransportObserver } from '../transport.ts';
+import { type OpenGatewaySocket, openGatewaySocket } from './gateway-socket.ts';
 import type { ShutdownIdentifier } from './status-policy.ts';
 
 /** How a binary transport is built. Times in milliseconds; every default has its reason beside it. */
@@ -28,15 +29,20 @@ export interface BinaryTransportOptions {
   readonly rotationFloorMs?: number;
   /** How long the known-bad frame may go unanswered. Default 5,000. */
   readonly proofTimeoutMs?: number;
+  /** From the look-up of the name to the end of the handshake. Default 10,000. */
   readonly connectTimeoutMs?: number;
+  /** A write that makes no progress for so long means that the gateway has stopped reading. Default 20,000. */
   readonly writeStallMs?: number;
+  /** How long an error response may come after a write has failed (PROTOCOL section 1). Default 1,000. */
   readonly errorGraceMs?: number;
+  /** TCP keepalive: first probe after so much silence. Default 60,000. */
   readonly keepAliveMs?: number;
   /** A connection that wrote nothing for so long is closed, and never trusted again: NATs forget. Default 300,000. */
   readonly idleTimeoutMs?: number;
   /**
-   * Silence that a first connection must keep after its handshake before anything is written on it: a gateway that
-   * dislikes the certificate hangs up right then (PROTOCOL section 1). Default 100.
+   * Silence that a first connection must keep after its handshake before anything is written on it, at least as long
+   * as the handshake took: a gateway that dislikes the certificate hangs up right then (PROTOCOL section 1).
+   * Default 100.
    */
   readonly handshakeSilenceMs?: number;
   /** Connections refused right after the handshake, in a row, before the transport pauses. Default 3. */
@@ -44,9 +50,18 @@ export interface BinaryTransportOptions {
   /** How often a paused transport tries whether the trouble is over. Default 30,000. */
   readonly pauseProbeMs?: number;
   readonly backoff?: BackoffPolicy;
-  /** Connection attempts in any minute, at most. Default 600. */
+  /** Connection attempts in any minute, at most; half of them may come at once. Default 600. */
   readonly attemptsPerMinute?: number;
   readonly shutdownIdentifier?: ShutdownIdentifier;
+  /**
+   * Invalid tokens after which a run is a suspect: what is left of it goes over a connection of its own, so that the
+   * reconnects that it costs hold up nobody else (decision 0015). Default 3.
+   */
+  readonly suspectAfter?: number;
+  /** Frames in flight on the suspects' connection: what one invalid token there makes worthless. Default 500. */
+  readonly suspectWindow?: number;
+  /** The suspects' connection is closed after so long without work. Default 10,000. */
+  readonly suspectIdleTimeoutMs?: number;
   readonly observer?: TransportObserver;
   readonly clock?: Clock;
 }
@@ -54,9 +69,16 @@ export interface BinaryTransportOptions {
 export type ResolvedOptions = Required<Omit<BinaryTransportOptions, 'ca' | 'observer'>> & {
   readonly ca: string | undefined;
   readonly observer: TransportObserver;
+  readonly openSocket: OpenGatewaySocket;
+  readonly firstIdentifier?: number;
 };
 
 export function resolveOptions(options: BinaryTransportOptions): ResolvedOptions {
+  if (options.confirm === 'proved' && options.command === 0) {
+    throw new TypeError(
+      'confirm "proved" needs command 1 or 2: command 0 has no answers that could prove anything',
+    );
+  }
   return {
     serverName: options.host,
     command: 2,
@@ -77,9 +99,13 @@ export function resolveOptions(options: BinaryTransportOptions): ResolvedOptions
     backoff: { baseMs: 250, capMs: 30_000 },
     attemptsPerMinute: 600,
     shutdownIdentifier: 'last-sent',
+    suspectAfter: 3,
+    suspectWindow: 500,
+    suspectIdleTimeoutMs: 10_000,
     clock: systemClock,
     ...options,
     ca: options.ca,
     observer: options.observer ?? {},
+    openSocket: openGatewaySocket,
   };
 }

@@ -1,16 +1,23 @@
-import { type BackoffPolicy, backoffDelayMs, MinuteLimit } from '../backoff.ts';
+import { AttemptBudget, type BackoffPolicy, backoffDelayMs } from '../backoff.ts';
 
-// When a transport may open its next connection. Three reasons make it wait: the last attempts failed (full-jitter
-// backoff), too many attempts this minute, or trouble with the credential (paused, with a probe now and then).
+// When a transport may open its next connection. Four reasons make it wait: the last attempts failed (full-jitter
+// backoff), too many attempts this minute, trouble with the credential (paused, with a probe now and then), or an
+// attempt under way that will show whether the gateway takes us at all.
 
 export interface Pause {
   readonly reason: string;
   readonly sinceMs: number;
 }
 
+/** Connections that lived so long were no failed attempts, however they ended. Milliseconds. */
+const steadyMs = 5_000;
+
+/** Of the attempts that may come at once, the part that suspects leave to the rest. */
+const reservedShare = 0.5;
+
 export class ConnectGate {
   readonly #backoff: BackoffPolicy;
-  readonly #minute: MinuteLimit;
+  readonly #budget: AttemptBudget;
   readonly #refusalsBeforePause: number;
   readonly #pauseProbeMs: number;
   #failures = 0;
@@ -18,8 +25,8 @@ export class ConnectGate {
   #notBeforeMs = 0;
   #cause = '';
   #pause: Pause | undefined;
-  /** No connection has shown yet, since the last trouble, that the gateway takes our credential. */
-  #unproven = true;
+  #isUnproven = true;
+  #isProbing = false;
 
   constructor(options: {
     backoff: BackoffPolicy;
@@ -28,11 +35,12 @@ export class ConnectGate {
     pauseProbeMs: number;
   }) {
     this.#backoff = options.backoff;
-    this.#minute = new MinuteLimit(options.attemptsPerMinute);
+    this.#budget = new AttemptBudget(options.attemptsPerMinute);
     this.#refusalsBeforePause = options.refusalsBeforePause;
     this.#pauseProbeMs = options.pauseProbeMs;
   }
 
+  /** Failures in a row. */
   get failures(): number {
     return this.#failures;
   }
@@ -45,44 +53,67 @@ export class ConnectGate {
     return this.#pause;
   }
 
-  /** Whether the next connection has to keep a silence after its handshake before it is trusted. */
-  get unproven(): boolean {
-    return this.#unproven;
+  /**
+   * No connection has shown, since the last trouble, that the gateway takes our credential: the next has to keep a
+   * silence after its handshake before it is trusted.
+   */
+  get isUnproven(): boolean {
+    return this.#isUnproven;
+  }
+
+  /** One attempt at a time while it is not known whether the gateway takes us. */
+  get isProbing(): boolean {
+    return this.#isProbing;
   }
 
   /** Milliseconds until the next attempt may start; 0: now. */
-  delayMs(nowMs: number): number {
-    return Math.max(0, this.#notBeforeMs - nowMs, this.#minute.delayMs(nowMs));
+  delayMs(nowMs: number, forSuspects = false): number {
+    const budgetMs = this.#budget.delayMs(nowMs, forSuspects ? reservedShare : 0);
+    return Math.max(0, this.#notBeforeMs - nowMs, budgetMs);
   }
 
   started(nowMs: number): void {
-    this.#minute.record(nowMs);
+    this.#budget.spend(nowMs);
+    this.#isProbing = this.#isUnproven;
   }
 
-  /** A connection has opened and kept its silence, or the gateway has answered on it: all is well. */
-  proven(): void {
-    this.#failures = 0;
+  /** An attempt was given up by ourselves. */
+  abandoned(): void {
+    this.#isProbing = false;
+  }
+
+  /** A connection has kept its silence: the gateway takes our credential. */
+  trusted(): void {
+    this.#isProbing = false;
+    this.#isUnproven = false;
     this.#refusals = 0;
-    this.#unproven = false;
     this.#pause = undefined;
     this.#notBeforeMs = 0;
   }
 
-  /** An attempt failed, or a connection died without a word: the network or the gateway, not the credential. */
-  failed(nowMs: number, cause: string): void {
-    this.#failures++;
-    this.#unproven = true;
+  /** The gateway has answered and meant us: whatever is wrong, it is not the connection. */
+  understood(): void {
+    this.trusted();
+    this.#failures = 0;
+  }
+
+  /** An attempt failed, or a connection died without a word after `livedMs`. */
+  failed(nowMs: number, cause: string, livedMs: number): void {
+    this.#failures = livedMs >= steadyMs ? 1 : this.#failures + 1;
+    this.#isProbing = false;
+    this.#isUnproven = true;
     this.#cause = cause;
     this.#notBeforeMs = nowMs + backoffDelayMs(this.#backoff, this.#failures);
+    if (this.#pause !== undefined) this.#probeLater(nowMs);
   }
 
   /** The gateway turned us away: several times in a row mean that the credential is at fault. */
   refused(nowMs: number, reason: string, certain: boolean): void {
+    this.failed(nowMs, reason, 0);
     this.#refusals++;
-    this.failed(nowMs, reason);
     if (certain || this.#refusals >= this.#refusalsBeforePause || this.#pause !== undefined) {
-      this.#pause ??= { reason, sinceMs: nowMs };
-      this.#notBeforeMs = nowMs + this.#pauseProbeMs * (0.75 + Math.random() * 0.5);
+      this.#pause = { reason, sinceMs: this.#pause?.sinceMs ?? nowMs };
+      this.#probeLater(nowMs);
     }
   }
 
@@ -90,6 +121,10 @@ export class ConnectGate {
   retryNow(): void {
     this.#notBeforeMs = 0;
     this.#refusals = 0;
-    this.#unproven = true;
+    this.#isUnproven = true;
+  }
+
+  #probeLater(nowMs: number): void {
+    this.#notBeforeMs = nowMs + this.#pauseProbeMs * (0.75 + Math.random() * 0.5);
   }
 }

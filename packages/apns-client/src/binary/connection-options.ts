@@ -1,16 +1,11 @@
-import type { SecureContext } from 'node:tls';
 import type { NotificationCommand } from '@pushfleet/apns-wire';
 import type { Clock } from '../clock.ts';
+import type { GatewaySocketOptions, OpenGatewaySocket } from './gateway-socket.ts';
 import type { ShutdownIdentifier } from './status-policy.ts';
 
 /** What one binary connection needs to know. Times in milliseconds. */
-export interface BinaryConnectionOptions {
+export interface BinaryConnectionOptions extends GatewaySocketOptions {
   readonly id: string;
-  readonly host: string;
-  readonly port: number;
-  /** Name that the gateway's certificate must carry; the host by default. */
-  readonly serverName: string;
-  readonly secureContext: SecureContext;
   readonly command: NotificationCommand;
   /** Frames written and not yet settled, at most. */
   readonly window: number;
@@ -19,8 +14,9 @@ export interface BinaryConnectionOptions {
   readonly writeStallMs: number;
   /** How long to go on reading for an error response after a write failed (PROTOCOL section 1). */
   readonly errorGraceMs: number;
-  /** TCP keepalive: first probe after so much silence. */
-  readonly keepAliveMs: number;
   readonly shutdownIdentifier: ShutdownIdentifier;
   readonly clock: Clock;
+  readonly openSocket: OpenGatewaySocket;
+  /** Identifier of the first frame; other than 1 only to reach the wrap in tests. */
+  readonly firstIdentifier?: number;
 }

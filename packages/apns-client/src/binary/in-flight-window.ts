@@ -1,6 +1,6 @@
 import { advanceIdentifier, firstIdentifier, identifierDistance } from '@pushfleet/apns-wire';
-import type { NotificationRun } from '../transport.ts';
 import type { Span } from './span.ts';
+import type { TrackedRun } from './tracked-run.ts';
 
 // What has been written on one connection and is not settled, oldest first.
 //
@@ -9,7 +9,7 @@ import type { Span } from './span.ts';
 // kept; a replay encodes it again from its run.
 
 interface Segment {
-  readonly run: NotificationRun;
+  readonly run: TrackedRun;
   readonly from: number;
   readonly to: number;
   /** Identifier of the frame at `from`. */
@@ -42,7 +42,7 @@ export class InFlightWindow {
   }
 
   /** Enters frames, before they are written. Gives the identifier of the first. */
-  add(run: NotificationRun, from: number, to: number): number {
+  add(run: TrackedRun, from: number, to: number): number {
     const identifier = this.#next;
     const count = to - from;
     this.#segments.push({ run, from, to, identifier });
@@ -72,8 +72,13 @@ export class InFlightWindow {
     return -ahead <= this.#issued - this.#size ? 'settled' : 'unknown';
   }
 
+  /** How many of the frames written after a settled one are settled too. */
+  settledAfter(identifier: number): number {
+    return identifierDistance(identifier, this.#oldest) - 1;
+  }
+
   /** Takes everything written before `identifier` out of the window, in order. */
-  takeBefore(identifier: number, take: (run: NotificationRun, from: number, to: number) => void): void {
+  takeBefore(identifier: number, take: (run: TrackedRun, from: number, to: number) => void): void {
     while (this.#size > 0) {
       const segment = this.#segments[this.#head]!;
       const ahead = identifierDistance(segment.identifier, identifier);
@@ -83,8 +88,10 @@ export class InFlightWindow {
   }
 
   /** Takes the oldest frame out of the window; there must be one. */
-  takeOldest(take: (run: NotificationRun, position: number) => void): void {
-    this.#takeFromHead(1, take);
+  takeOldest(): Span {
+    const { run, from } = this.#segments[this.#head]!;
+    this.#takeFromHead(1, () => {});
+    return { run, from, to: from + 1 };
   }
 
   /** Takes everything out of the window, as spans in the order of writing. */
@@ -97,7 +104,7 @@ export class InFlightWindow {
     return spans;
   }
 
-  #takeFromHead(count: number, take: (run: NotificationRun, from: number, to: number) => void): void {
+  #takeFromHead(count: number, take: (run: TrackedRun, from: number, to: number) => void): void {
     const segment = this.#segments[this.#head]!;
     const to = segment.from + count;
     this.#size -= count;

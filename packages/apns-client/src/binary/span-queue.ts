@@ -1,4 +1,5 @@
-import type { Span } from './span.ts';
+import { countOf, type Span } from './span.ts';
+import type { TrackedRun } from './tracked-run.ts';
 
 /** Spans that wait to be written. Replays go in front, in their order; new runs at the back. */
 export class SpanQueue {
@@ -21,7 +22,7 @@ export class SpanQueue {
     if (spans.length === 0) return;
     this.#spans = [...spans, ...this.#spans.slice(this.#head)];
     this.#head = 0;
-    for (const span of spans) this.#size += span.to - span.from;
+    this.#size += countOf(spans);
   }
 
   front(): Span | undefined {
@@ -44,6 +45,13 @@ export class SpanQueue {
       this.#spans = this.#spans.slice(this.#head);
       this.#head = 0;
     }
+  }
+
+  /** Takes out all that waits of one run, in order. */
+  takeRun(run: TrackedRun): Span[] {
+    const spans = this.takeAll();
+    for (const span of spans) if (span.run !== run) this.push(span);
+    return spans.filter((span) => span.run === run);
   }
 
   takeAll(): Span[] {

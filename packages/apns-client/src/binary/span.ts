@@ -1,8 +1,14 @@
-import type { NotificationRun } from '../transport.ts';
+import type { TrackedRun } from './tracked-run.ts';
 
 /** A contiguous range of a run's positions, half-open. The unit in which notifications move: never one by one. */
 export interface Span {
-  readonly run: NotificationRun;
+  readonly run: TrackedRun;
   readonly from: number;
   readonly to: number;
+}
+
+export function countOf(spans: readonly Span[]): number {
+  let count = 0;
+  for (const { from, to } of spans) count += to - from;
+  return count;
 }

@@ -1,0 +1,38 @@
+import type { ConnectGate } from './connect-gate.ts';
+import type { ConnectionClosure } from './connection-closure.ts';
+import type { EndedConnection } from './connection-group.ts';
+import type { Span } from './span.ts';
+import { gatewayAnswer } from './status-policy.ts';
+
+// What follows from the end of a connection: for what it carried, and for the next ones.
+
+/** What is to be sent again, in order: the named frame, where nothing is wrong with it, and all that came after it. */
+export function replayOf({ answer, named, unprocessed }: ConnectionClosure): readonly Span[] {
+  const namedToo =
+    named !== undefined && (answer?.meaning === 'unprocessed' || answer?.meaning === 'credential');
+  return namedToo ? [named, ...unprocessed] : unprocessed;
+}
+
+/** Tells the sinks what an ended connection has settled. */
+export function settleClosure({ answer, named, proved, uncertain, end }: ConnectionClosure): void {
+  for (const { run, from, to } of proved) run.accepted(from, to, 'proved');
+  if (named !== undefined && answer !== undefined) {
+    const { run, from, to } = named;
+    if (answer.meaning === 'accepted') run.accepted(from, to, 'proved');
+    else if (answer.meaning === 'rejected') run.rejected(from, gatewayAnswer(answer.status));
+    else if (answer.meaning === 'retryable') run.retryable(from, gatewayAnswer(answer.status));
+  }
+  for (const { run, from, to } of uncertain) run.uncertain(from, to, end);
+}
+
+/** Tells the gate what an ended connection says of the gateway and of our credential. */
+export function judgeEnd(gate: ConnectGate, nowMs: number, ended: EndedConnection): void {
+  const { end, detail, answer } = ended.closure;
+  if (answer?.meaning === 'credential') gate.refused(nowMs, gatewayAnswer(answer.status).reason, true);
+  else if (answer?.understood === true) gate.understood();
+  else if (end === 'drained' || end === 'rotated' || end === 'idle') gate.abandoned();
+  else if (end === 'credential-refused') gate.refused(nowMs, detail, true);
+  else if (end === 'tls-failed') gate.refused(nowMs, detail, false);
+  else if (ended.wasSilent) gate.refused(nowMs, `right after the handshake: ${detail}`, false);
+  else gate.failed(nowMs, detail, ended.livedMs);
+}

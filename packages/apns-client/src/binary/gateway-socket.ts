@@ -1,0 +1,106 @@
+import { isIP } from 'node:net';
+import { checkServerIdentity, connect, type SecureContext, type TLSSocket } from 'node:tls';
+import { ChunkPool } from './chunk-pool.ts';
+
+// A TLS connection as the binary protocol needs it; the one place that knows how Node's sockets end.
+
+/** What becomes of a socket. After `ended` or `failed`, or its own `destroy`, nothing more comes. */
+export interface GatewaySocketEvents {
+  /** The handshake is done as far as we can see; with TLS 1.3 the far end may still refuse our certificate. */
+  opened(): void;
+  received(bytes: Uint8Array): void;
+  /** Nothing can be written any more; what the gateway said before it hung up may still come. */
+  writeFailed(error: unknown): void;
+  /** The gateway has closed its side: nothing more comes. */
+  ended(): void;
+  failed(error: unknown): void;
+}
+
+export interface GatewaySocket {
+  /** Writes the first `length` bytes of a chunk of the pool; `taken` is called once the kernel has them, if it gets them. */
+  write(chunk: Buffer, length: number, taken: () => void): void;
+  destroy(): void;
+}
+
+export interface GatewaySocketOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Name or address that the gateway's certificate must carry. */
+  readonly serverName: string;
+  readonly secureContext: SecureContext;
+  /** TCP keepalive: first probe after so much silence, milliseconds. */
+  readonly keepAliveMs: number;
+}
+
+export type OpenGatewaySocket = (options: GatewaySocketOptions, events: GatewaySocketEvents) => GatewaySocket;
+
+/** Connects; the name is looked up anew each time. */
+export const openGatewaySocket: OpenGatewaySocket = (options, events) => {
+  const { serverName } = options;
+  const socket = connect({
+    host: options.host,
+    port: options.port,
+    // An address is no name for SNI (RFC 6066 section 3); it is verified all the same.
+    servername: isIP(serverName) === 0 ? serverName : '',
+    checkServerIdentity: (_, certificate) => checkServerIdentity(serverName, certificate),
+    secureContext: options.secureContext,
+    minVersion: 'TLSv1.2',
+    rejectUnauthorized: true,
+  });
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, options.keepAliveMs);
+  const state = { opened: false, over: false };
+  const finish = (report: () => void): void => {
+    if (state.over) return;
+    state.over = true;
+    report();
+    socket.destroy();
+  };
+  keepReadingAfterWriteErrors(socket, state, events);
+  socket.on('secureConnect', () => {
+    if (state.over) return;
+    state.opened = true;
+    events.opened();
+  });
+  socket.on('data', (bytes) => {
+    if (!state.over) events.received(bytes);
+  });
+  // The end comes after all that was sent: there is nothing to wait for.
+  socket.on('end', () => finish(() => events.ended()));
+  socket.on('error', (error) => finish(() => events.failed(error)));
+  socket.on('close', () => finish(() => events.ended()));
+  return {
+    write: (chunk, length, taken) => {
+      socket.write(length === chunk.length ? chunk : chunk.subarray(0, length), (error) => {
+        ChunkPool.give(chunk);
+        if (error == null && !state.over) taken();
+      });
+    },
+    destroy: () => {
+      state.over = true;
+      socket.destroy();
+    },
+  };
+};
+
+/**
+ * Node destroys a socket when a write on it fails, and with it what the gateway sent before it hung up: the error
+ * response (PROTOCOL section 1). This intercepts that one case, and goes on reading.
+ */
+function keepReadingAfterWriteErrors(
+  socket: TLSSocket,
+  state: { readonly opened: boolean; readonly over: boolean },
+  events: GatewaySocketEvents,
+): void {
+  const destroy = socket.destroy.bind(socket);
+  let reported = false;
+  socket.destroy = (error?: Error) => {
+    const inWrite = error !== undefined && (error as NodeJS.ErrnoException).syscall === 'write';
+    if (!inWrite || !state.opened || state.over) return destroy(error);
+    if (!reported) {
+      reported = true;
+      events.writeFailed(error);
+    }
+    return socket;
+  };
+}
