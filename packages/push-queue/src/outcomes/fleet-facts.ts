@@ -1,0 +1,120 @@
+import type { Redis } from 'ioredis';
+import { type AppPause, readPauses } from '../app-control.ts';
+import { RedisLink } from '../enqueue/redis-link.ts';
+import { type Lane, lanes } from '../lane.ts';
+import { appPrefix, deadLetterQueue, defaultRedisPrefix, totalsKey } from '../redis-keys.ts';
+
+// What Redis knows of the whole fleet, whichever process did it.
+
+/** How notifications end, as totals tell them apart. */
+export const settledOutcomes = [
+  'accepted-proved',
+  'accepted-presumed',
+  'rejected',
+  'expired',
+  'cancelled',
+  'dead',
+] as const;
+export type SettledOutcome = (typeof settledOutcomes)[number];
+
+export interface LaneFacts {
+  /** Notifications since the app first sent. */
+  readonly enqueued: number;
+  readonly settled: Readonly<Record<SettledOutcome, number>>;
+  /** Push jobs. */
+  readonly waiting: number;
+  readonly active: number;
+  readonly delayed: number;
+  /** When the push job that waits longest was enqueued, epoch milliseconds. */
+  readonly oldestWaitingMs: number | undefined;
+}
+
+export interface AppFacts {
+  readonly app: string;
+  readonly lanes: Readonly<Record<Lane, LaneFacts>>;
+  readonly pauses: readonly AppPause[];
+  readonly deadLetters: number;
+}
+
+/** Reads facts on a connection of its own. */
+export class FleetFacts {
+  readonly #link: RedisLink;
+  readonly #prefix: string;
+
+  /** Opens a connection; never waits for it. */
+  constructor(options: { readonly redis: string | Redis; readonly prefix?: string }) {
+    this.#link = new RedisLink(options.redis, 'pushfleet:facts');
+    this.#prefix = options.prefix ?? defaultRedisPrefix;
+  }
+
+  /** Redis answered last time, and is connected. */
+  get isReady(): boolean {
+    return this.#link.isReady;
+  }
+
+  /** @throws PushQueueError */
+  async read(apps: readonly string[], timeoutMs = 10_000): Promise<AppFacts[]> {
+    await this.#link.ready(timeoutMs);
+    return this.#link.answer(timeoutMs, () => Promise.all(apps.map((app) => this.#readApp(app))));
+  }
+
+  /** Only the pauses. @throws PushQueueError */
+  async pauses(apps: readonly string[], timeoutMs = 10_000): Promise<Map<string, readonly AppPause[]>> {
+    await this.#link.ready(timeoutMs);
+    const control = { redis: this.#link.client, prefix: this.#prefix };
+    return this.#link.answer(
+      timeoutMs,
+      async () =>
+        new Map(await Promise.all(apps.map(async (app) => [app, await readPauses(control, app)] as const))),
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.#link.close();
+  }
+
+  async #readApp(app: string): Promise<AppFacts> {
+    const { client } = this.#link;
+    const control = { redis: client, prefix: this.#prefix };
+    const [totals, pauses, deadLetters, transactional, bulk] = await Promise.all([
+      client.hgetall(totalsKey(this.#prefix, app)),
+      readPauses(control, app),
+      client.llen(this.#queueKey(app, deadLetterQueue, 'wait')),
+      this.#readQueue(app, 'transactional'),
+      this.#readQueue(app, 'bulk'),
+    ]);
+    const queues = { transactional, bulk };
+    const factsOf = (lane: Lane): LaneFacts => ({
+      enqueued: Number(totals[`enqueued:${lane}`] ?? 0),
+      settled: Object.fromEntries(
+        settledOutcomes.map((outcome) => [outcome, Number(totals[`${outcome}:${lane}`] ?? 0)]),
+      ) as Record<SettledOutcome, number>,
+      ...queues[lane],
+    });
+    return {
+      app,
+      lanes: Object.fromEntries(lanes.map((lane) => [lane, factsOf(lane)])) as Record<Lane, LaneFacts>,
+      pauses,
+      deadLetters,
+    };
+  }
+
+  async #readQueue(app: string, lane: Lane) {
+    const { client } = this.#link;
+    const key = (name: string) => this.#queueKey(app, lane, name);
+    const [waiting, active, delayed, oldest] = await Promise.all([
+      client.llen(key('wait')),
+      client.llen(key('active')),
+      client.zcard(key('delayed')),
+      // BullMQ takes from the end.
+      client.lindex(key('wait'), -1),
+    ]);
+    const timestamp = oldest === null ? null : await client.hget(key(oldest), 'timestamp');
+    return { waiting, active, delayed, oldestWaitingMs: timestamp === null ? undefined : Number(timestamp) };
+  }
+
+  /** BullMQ's own keys. */
+  #queueKey(app: string, queue: string, name: string): string {
+    return `${appPrefix(this.#prefix, app)}:${queue}:${name}`;
+  }
+}

@@ -1,0 +1,4 @@
+export * from './doorbell-listener.ts';
+export * from './fleet-facts.ts';
+export * from './outcome-reader.ts';
+export * from './report-entry.ts';

@@ -1,0 +1,166 @@
+import type { Redis } from 'ioredis';
+import { RedisLink } from '../enqueue/redis-link.ts';
+import { defaultRedisPrefix, outcomeReaders, outcomesKey } from '../redis-keys.ts';
+import { parseEntries, type RawEntry, type ReadEntries } from './report-entry.ts';
+
+// The far end of the workers' outcome reports: one stream per app, read by a consumer group. An entry stays until it
+// is acknowledged, after its report is in Postgres, so every report is read at least once, in the order of its stream
+// but for those that are taken over from a reader that died.
+
+export interface OutcomeReaderOptions {
+  /** A URL, or a client whose options are taken over. */
+  readonly redis: string | Redis;
+  readonly prefix?: string;
+  /** Name of this reader in the group; no two that live at once may share one. */
+  readonly consumer: string;
+  /** For one call, milliseconds; 10,000 by default. */
+  readonly timeoutMs?: number;
+}
+
+export interface OutcomeBacklog {
+  readonly app: string;
+  /** Reports that are not acknowledged. */
+  readonly reports: number;
+  /** When the oldest of them came, epoch milliseconds; undefined: there is none. */
+  readonly oldestAtMs: number | undefined;
+}
+
+/** Every method throws PushQueueError. */
+export class OutcomeReader {
+  readonly #link: RedisLink;
+  readonly #prefix: string;
+  readonly #consumer: string;
+  readonly #timeoutMs: number;
+
+  /** Opens a connection; never waits for it. */
+  constructor(options: OutcomeReaderOptions) {
+    this.#link = new RedisLink(options.redis, 'pushfleet:outcomes');
+    this.#prefix = options.prefix ?? defaultRedisPrefix;
+    this.#consumer = options.consumer;
+    this.#timeoutMs = options.timeoutMs ?? 10_000;
+  }
+
+  /** Reports that no reader has had, at most `count` of each app. Does not wait for more to come. */
+  async read(apps: readonly string[], count: number): Promise<ReadEntries> {
+    const read = (client: Redis, app: string) =>
+      client.xreadgroup(
+        'GROUP',
+        outcomeReaders,
+        this.#consumer,
+        'COUNT',
+        count,
+        'STREAMS',
+        outcomesKey(this.#prefix, app),
+        '>',
+      ) as Promise<[key: string, entries: RawEntry[]][] | null>;
+    const answers = await this.#ofEach(apps, async (client, app) => {
+      const answer = await this.#withGroup(client, app, () => read(client, app));
+      return parseEntries(app, answer?.[0]?.[1] ?? []);
+    });
+    return join(answers);
+  }
+
+  /** Takes over reports that a reader has had for longer than `idleMs` and not acknowledged: it died, or its answer got lost. */
+  async takeOver(apps: readonly string[], idleMs: number, count: number): Promise<ReadEntries> {
+    const answers = await this.#ofEach(apps, async (client, app) => {
+      const [, entries] = await this.#withGroup(
+        client,
+        app,
+        () =>
+          client.xautoclaim(
+            outcomesKey(this.#prefix, app),
+            outcomeReaders,
+            this.#consumer,
+            idleMs,
+            '0',
+            'COUNT',
+            count,
+          ) as Promise<[cursor: string, entries: RawEntry[]]>,
+      );
+      return parseEntries(app, entries);
+    });
+    return join(answers);
+  }
+
+  /** Removes entries that are in Postgres. */
+  async acknowledge(entries: readonly { readonly app: string; readonly entry: string }[]): Promise<void> {
+    const byApp = Map.groupBy(entries, ({ app }) => app);
+    await this.#ofEach([...byApp.keys()], async (client, app) => {
+      const key = outcomesKey(this.#prefix, app);
+      const ids = byApp.get(app)!.map(({ entry }) => entry);
+      const results = await client
+        .multi()
+        .xack(key, outcomeReaders, ...ids)
+        .xdel(key, ...ids)
+        .exec();
+      for (const [error] of results ?? []) if (error !== null) throw error;
+    });
+  }
+
+  async backlog(apps: readonly string[]): Promise<OutcomeBacklog[]> {
+    return this.#ofEach(apps, async (client, app) => {
+      const key = outcomesKey(this.#prefix, app);
+      const [reports, [oldest]] = await Promise.all([
+        client.xlen(key),
+        client.xrange(key, '-', '+', 'COUNT', 1),
+      ]);
+      return { app, reports, oldestAtMs: oldest === undefined ? undefined : Number(oldest[0].split('-')[0]) };
+    });
+  }
+
+  /** Forgets readers that have nothing left and have been silent for `idleMs`, this one excepted. */
+  async forgetReaders(apps: readonly string[], idleMs: number): Promise<void> {
+    await this.#ofEach(apps, async (client, app) => {
+      const key = outcomesKey(this.#prefix, app);
+      const readers = await this.#withGroup(
+        client,
+        app,
+        () => client.xinfo('CONSUMERS', key, outcomeReaders) as Promise<unknown[][]>,
+      );
+      for (const reader of readers) {
+        const fact = (name: string) => reader[reader.indexOf(name) + 1];
+        const name = String(fact('name'));
+        const isDead = Number(fact('pending')) === 0 && Number(fact('idle')) > idleMs;
+        if (isDead && name !== this.#consumer) await client.xgroup('DELCONSUMER', key, outcomeReaders, name);
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#link.close();
+  }
+
+  /** Asks for all apps at once; commands of one connection go out together. */
+  async #ofEach<T>(apps: readonly string[], ask: (client: Redis, app: string) => Promise<T>): Promise<T[]> {
+    await this.#link.ready(this.#timeoutMs);
+    const { client } = this.#link;
+    return this.#link.answer(this.#timeoutMs, () => Promise.all(apps.map((app) => ask(client, app))));
+  }
+
+  /** The group begins with the stream's first entry; Redis may have lost it along with its data. */
+  async #withGroup<T>(client: Redis, app: string, ask: () => Promise<T>): Promise<T> {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isNoGroup(error)) throw error;
+    }
+    await client
+      .xgroup('CREATE', outcomesKey(this.#prefix, app), outcomeReaders, '0', 'MKSTREAM')
+      .catch((error: unknown) => {
+        // Another reader was first.
+        if (!(error instanceof Error && error.message.startsWith('BUSYGROUP'))) throw error;
+      });
+    return ask();
+  }
+}
+
+function isNoGroup(error: unknown): boolean {
+  return error instanceof Error && /^NOGROUP|no such key/.test(error.message);
+}
+
+function join(answers: readonly ReadEntries[]): ReadEntries {
+  return {
+    reports: answers.flatMap(({ reports }) => reports),
+    unreadable: answers.flatMap(({ unreadable }) => unreadable),
+  };
+}

@@ -1,0 +1,49 @@
+import { type OutcomeReport, outcomeReportSchema } from '../push-job.ts';
+
+/** An outcome report, and where it lies until it is acknowledged. */
+export interface ReportEntry {
+  readonly app: string;
+  /** Its id in the app's stream; begins with the epoch milliseconds at which it came there. */
+  readonly entry: string;
+  readonly report: OutcomeReport;
+}
+
+/** What lies in the stream and is no report; to be set aside and acknowledged, or it comes again for ever. */
+export interface UnreadableEntry {
+  readonly app: string;
+  readonly entry: string;
+  /** The data as they were found. */
+  readonly raw: string;
+  readonly error: string;
+}
+
+export interface ReadEntries {
+  /** In the order of each app's stream. */
+  readonly reports: readonly ReportEntry[];
+  readonly unreadable: readonly UnreadableEntry[];
+}
+
+/** A stream entry as Redis gives it: its id, and fields and values in turn; null for one that has been deleted. */
+export type RawEntry = readonly [id: string, fields: readonly string[] | null];
+
+export function parseEntries(app: string, entries: readonly RawEntry[]): ReadEntries {
+  const reports: ReportEntry[] = [];
+  const unreadable: UnreadableEntry[] = [];
+  for (const [entry, fields] of entries) {
+    if (fields === null) continue;
+    const place = fields.findIndex((_, index) => index % 2 === 0 && fields[index] === 'report');
+    const raw = place === -1 ? undefined : fields[place + 1];
+    if (raw === undefined) {
+      unreadable.push({ app, entry, raw: JSON.stringify(fields), error: 'there is no field named report' });
+      continue;
+    }
+    try {
+      const report = outcomeReportSchema.parse(JSON.parse(raw));
+      if (report.app !== app) throw new Error(`names the app ${report.app}`);
+      reports.push({ app, entry, report });
+    } catch (error) {
+      unreadable.push({ app, entry, raw, error: error instanceof Error ? error.message : String(error) });
+    }
+  }
+  return { reports, unreadable };
+}
