@@ -2,15 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { openFaultProxy } from '@pushfleet/testkit';
 import { Redis } from 'ioredis';
 import { expect, inject, onTestFinished, test, vi } from 'vitest';
-import {
-  createBatchId,
-  doorbellChannel,
-  type OutcomeReport,
-  outcomeReaders,
-  outcomesKey,
-  pauseApp,
-} from '../src/index.ts';
-import { DoorbellListener, FleetFacts, OutcomeReader } from '../src/outcomes/index.ts';
+import { createBatchId, type OutcomeReport, outcomeReaders, outcomesKey, pauseApp } from '../src/index.ts';
+import { FleetFacts, OutcomeReader } from '../src/outcomes/index.ts';
 import { probeQueue } from './queue-probe.ts';
 
 const prefix = () => `${inject('redisPrefix')}-${randomUUID()}`;
@@ -146,30 +139,6 @@ test('a Redis that is silent or away fails the call in time; what was read meanw
   await proxy.disable();
   proxy.cut('reset');
   await expect(reader.acknowledge(taken)).rejects.toMatchObject({ code: 'redis-unavailable' });
-});
-
-test('the doorbell is heard for what is asked for, also after the connection broke', async () => {
-  const [keys, redis] = [prefix(), useRedis()];
-  const rung: string[] = [];
-  const listener = new DoorbellListener({
-    redis: inject('redisUrl'),
-    prefix: keys,
-    ring: 'outcomes',
-    onRing: (app) => void rung.push(app),
-  });
-  onTestFinished(() => listener.close());
-  const channel = doorbellChannel(keys);
-  const ring = async () => {
-    await redis.publish(channel, 'shop/bulk');
-    await redis.publish(channel, 'shop/outcomes');
-    expect(new Set(rung)).toEqual(new Set(['shop']));
-  };
-  await vi.waitFor(ring, 10_000);
-  const clients = String(await redis.client('LIST', 'TYPE', 'PUBSUB'));
-  for (const [, id] of clients.matchAll(/^id=(\d+).*name=pushfleet:doorbell/gm))
-    await redis.client('KILL', 'ID', id!);
-  rung.length = 0;
-  await vi.waitFor(ring, 10_000);
 });
 
 test('facts of the fleet: totals, queues, pauses', async () => {

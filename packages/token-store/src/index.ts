@@ -15,7 +15,7 @@ export {
   tupleResults,
 } from './feedback/apply-feedback.ts';
 export type { FeedbackTuple } from './feedback/copy-tuples.ts';
-export type { Feedback, LastReading } from './feedback/feedback.ts';
+export type { Feedback, LastReading, OpenReadingOptions } from './feedback/feedback.ts';
 export {
   type FeedbackReading,
   type ReadingEnd,

@@ -1,6 +1,7 @@
 import { type Batches, createBatches } from './batches.ts';
 import { Database, type DatabaseOptions } from './database.ts';
 import { createDevices, type Devices } from './devices/devices.ts';
+import { createEvents, type Events } from './events.ts';
 import { createFeedback, type Feedback } from './feedback/feedback.ts';
 import { createReports, type Reports } from './reconcile/reports.ts';
 
@@ -12,6 +13,7 @@ export interface TokenStore {
   readonly batches: Batches;
   readonly reports: Reports;
   readonly feedback: Feedback;
+  readonly events: Events;
   /** Whether Postgres answers. @throws TokenStoreError */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -26,6 +28,7 @@ export function openTokenStore(options: DatabaseOptions): TokenStore {
     batches: createBatches(database),
     reports: createReports(database),
     feedback: createFeedback(database),
+    events: createEvents(database),
     async ping() {
       await database.query('select 1');
     },

@@ -1,7 +1,7 @@
 import { isIP, type OnReadOpts } from 'node:net';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { FeedbackDecoder, type FeedbackTuple } from '@pushfleet/apns-wire';
-import { describeError, isCredentialAlert } from '../node-error.ts';
+import { connectionEndOf, describeError } from '../node-error.ts';
 import type { FeedbackEnd, FeedbackResult, ReadFeedbackOptions } from './feedback-options.ts';
 
 // One connection to the feedback service (PROTOCOL section 2). Reading clears the list at the service, so no byte that
@@ -138,7 +138,7 @@ class Reading {
 
   #socketFailed(error: unknown): void {
     // With TLS 1.3 a refused certificate shows only after the handshake.
-    const refused = !this.#isOpen || isCredentialAlert(error);
+    const refused = !this.#isOpen || connectionEndOf(error) === 'credential-refused';
     this.#finish(refused ? 'failed' : 'broken', describeError(error));
   }
 

@@ -15,11 +15,18 @@ export interface LastReading {
   readonly failures: number;
 }
 
+export interface OpenReadingOptions extends ReaderSessionOptions {
+  readonly unlessYoungerThanMs?: number;
+}
+
 /** Readings of the feedback service. Every method throws TokenStoreError. */
 export interface Feedback {
   lastReadings(apps: readonly string[]): Promise<LastReading[]>;
-  /** Takes the app's lock in the fleet and begins a reading; undefined: somebody else has the lock. */
-  openReading(app: string, options?: ReaderSessionOptions): Promise<FeedbackReading | undefined>;
+  /**
+   * Takes the app's lock in the fleet and begins a reading; undefined: somebody else has the lock, or has begun a
+   * reading less than `unlessYoungerThanMs` ago.
+   */
+  openReading(app: string, options?: OpenReadingOptions): Promise<FeedbackReading | undefined>;
   /** Ends the readings of these apps whose readers have died, so that they can be applied; gives how many. */
   endInterrupted(apps: readonly string[]): Promise<number>;
   /** Applies the next chunk of an ended reading; undefined: nothing is left. */
@@ -61,11 +68,17 @@ export function createFeedback(database: Database): Feedback {
         const id = await session.run(async (client) => {
           await client.query(endInterruptedSql, [app]);
           const inserted = await client.query<{ id: string }>(
-            'insert into feedback_readings (app) values ($1) returning id',
-            [app],
+            `insert into feedback_readings (app) select $1 where not exists (
+               select from feedback_readings where app = $1 and started_at > now() - make_interval(secs => $2 / 1000.0))
+             returning id`,
+            [app, options.unlessYoungerThanMs ?? 0],
           );
-          return inserted.rows[0]!.id;
+          return inserted.rows[0]?.id;
         });
+        if (id === undefined) {
+          await session.close();
+          return undefined;
+        }
         return new FeedbackReading(database, { id, app, session }, options);
       } catch (error) {
         await session.close();

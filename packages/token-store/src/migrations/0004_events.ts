@@ -13,12 +13,16 @@ export function up(pgm: MigrationBuilder): void {
       kind text not null,
       payload jsonb not null,
       created_at timestamptz not null default now(),
-      dispatched_at timestamptz,
-      once text unique
+      dispatched_at timestamptz
     ) with (fillfactor = 80);
 
-    comment on column events.once is 'Where several processes may tell the same thing: the second insert does nothing';
-
     create index events_undispatched on events (id) where dispatched_at is null;
+
+    create table told_once (
+      key text primary key,
+      at timestamptz not null default now()
+    );
+
+    comment on table told_once is 'What several processes see and one tells: an event is written with its key, or not at all';
   `);
 }

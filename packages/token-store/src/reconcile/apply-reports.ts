@@ -52,10 +52,12 @@ with input as materialized (
     s.last_settled_at, case when ${settledSum('s')} >= s.size then s.last_settled_at end
   from sums s order by s.batch
   on conflict (id) do update set
+    -- Of a push job that nobody can read any more, only its own size is known.
+    size = greatest(b.size, excluded.size),
     ${eachCount((column) => `${column} = b.${column} + excluded.${column}`)},
     first_settled_at = least(b.first_settled_at, excluded.first_settled_at),
     last_settled_at = greatest(b.last_settled_at, excluded.last_settled_at),
-    finished_at = case when ${settledSum('b')} + ${settledSum('excluded')} >= b.size
+    finished_at = case when ${settledSum('b')} + ${settledSum('excluded')} >= greatest(b.size, excluded.size)
       then greatest(b.last_settled_at, excluded.last_settled_at) end
   returning *
 ), told as (

@@ -1,0 +1,48 @@
+import type { Database } from './database.ts';
+
+// The outbox. Events are written in the transaction of what they tell, and passed on by whoever has webhooks to feed:
+//
+//   batch.finished           { batch, lane, size, acceptedProved, acceptedPresumed, rejected, expired, cancelled, dead,
+//                              finishedAt }
+//   notifications.rejected   { batch, notifications: [{ index, token, reason, status, atMs }] }, up to 1,000
+//   devices.deactivated      { devices: [{ token, userId, source, status, evidenceAt }] }, up to 500
+//   app.paused, app.resumed  { cause, reason, sinceMs }
+//   credential.expiring      { daysLeft, threshold, notAfter, fingerprint }
+//
+// Fields without a value are left out.
+
+export const eventKinds = [
+  'batch.finished',
+  'notifications.rejected',
+  'devices.deactivated',
+  'app.paused',
+  'app.resumed',
+  'credential.expiring',
+] as const;
+export type EventKind = (typeof eventKinds)[number];
+
+export interface OnceEvent {
+  readonly app: string;
+  readonly kind: EventKind;
+  readonly payload: Readonly<Record<string, unknown>>;
+  /** The same in every process that sees it. */
+  readonly key: string;
+}
+
+export interface Events {
+  /** Writes an event unless one with its key has been written; gives whether it did. @throws TokenStoreError */
+  tellOnce(event: OnceEvent): Promise<boolean>;
+}
+
+export function createEvents(database: Database): Events {
+  return {
+    async tellOnce({ app, kind, payload, key }) {
+      const { rowCount } = await database.query(
+        `with fresh as (insert into told_once (key) values ($1) on conflict do nothing returning key)
+         insert into events (app, kind, payload) select $2, $3, $4::jsonb from fresh`,
+        [key, app, kind, JSON.stringify(payload)],
+      );
+      return rowCount === 1;
+    },
+  };
+}
