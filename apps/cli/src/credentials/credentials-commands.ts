@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Terminal } from '../terminal.ts';
+import { addConvertCommand } from './convert-command.ts';
 import { addInspectCommand } from './inspect-command.ts';
 
 /** `pushfleet credentials …`: everything about certificates and keys, before and while they serve an app. */
@@ -8,4 +9,5 @@ export function addCredentialsCommands(program: Command, terminal: Terminal): vo
     .command('credentials')
     .description('look into, convert and try out push certificates and provider keys');
   addInspectCommand(credentials, terminal);
+  addConvertCommand(credentials, terminal);
 }
