@@ -3,12 +3,13 @@ import { ServiceError } from '@pushfleet/service-kit';
 import { Command, CommanderError } from 'commander';
 import { CliError } from './cli-error.ts';
 import { addCredentialsCommands } from './credentials/credentials-commands.ts';
+import { addDoctorCommand } from './doctor/doctor-command.ts';
 import { ExitCode, type ProgramEnvironment, Terminal } from './terminal.ts';
 
 /** Puts a group of commands into the program. One file per group; listed below. */
 type AddCommands = (program: Command, terminal: Terminal) => void;
 
-const commandGroups: readonly AddCommands[] = [addCredentialsCommands];
+const commandGroups: readonly AddCommands[] = [addCredentialsCommands, addDoctorCommand];
 
 /** Runs one command to its end. Gives the exit code; never rejects. */
 export async function runProgram(

@@ -53,7 +53,7 @@ export function manifestProblems(where: string, text: string): string[] {
   });
 }
 
-export const kubernetesFolder = join(repositoryRoot, 'deploy/kubernetes');
+const kubernetesFolder = join(repositoryRoot, 'deploy/kubernetes');
 
 /** Every file on its own. */
 export async function checkManifests(): Promise<string[]> {

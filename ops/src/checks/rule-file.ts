@@ -22,7 +22,7 @@ export interface RuleFile {
   }[];
 }
 
-export const rulesFolder = join(repositoryRoot, 'ops/prometheus/rules');
+const rulesFolder = join(repositoryRoot, 'ops/prometheus/rules');
 
 export async function readRules(name: 'recording.yml' | 'alerts.yml'): Promise<RuleFile> {
   return parse(await readFile(join(rulesFolder, name), 'utf8')) as RuleFile;

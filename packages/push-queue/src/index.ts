@@ -16,4 +16,5 @@ export * from './notification-id.ts';
 export * from './push-job.ts';
 export * from './push-job-id.ts';
 export * from './push-queue-error.ts';
+export { createRedisClient, parseRedisUrl, RedisUrlError, redisProtocols } from './redis-client.ts';
 export * from './redis-keys.ts';

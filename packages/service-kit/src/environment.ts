@@ -98,7 +98,7 @@ export async function readEnvironment(
 }
 
 /** A secret comes from its variable, or from the file that the variable with `_FILE` names. */
-async function readSecret(env: NodeJS.ProcessEnv, name: string): Promise<string | ConfigProblem> {
+export async function readSecret(env: NodeJS.ProcessEnv, name: string): Promise<string | ConfigProblem> {
   const value = env[name] || undefined;
   const path = env[`${name}_FILE`] || undefined;
   if (value !== undefined && path !== undefined) {

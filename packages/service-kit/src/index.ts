@@ -2,8 +2,16 @@ export * from './admin-server.ts';
 export { type AppConfig, appIdSchema, appSchema, type CredentialConfig, fileSchema } from './config.ts';
 export * from './config-error.ts';
 export { durationSchema } from './duration.ts';
-export { type EnvironmentConfig, type LogLevel, logLevels, type ServiceName } from './environment.ts';
+export {
+  type EnvironmentConfig,
+  type LogLevel,
+  logLevels,
+  readEnvironment,
+  readSecret,
+  type ServiceName,
+} from './environment.ts';
 export type { Endpoint, FleetApp } from './fleet-app.ts';
+export { readFleetFile } from './fleet-file.ts';
 export { listenAt } from './listen.ts';
 export * from './load-config.ts';
 export { createLogger, type Logger, type LoggerOptions } from './logger.ts';

@@ -24,6 +24,7 @@ export {
 } from './feedback/feedback-reading.ts';
 export type { ReaderSessionOptions } from './feedback/reader-session.ts';
 export { type MigrateOptions, migrate } from './migrate.ts';
+export { type MigrationState, readMigrationState } from './migration-state.ts';
 export type { AppliedReports, ApplyOptions } from './reconcile/apply-reports.ts';
 export type { Reports, UnreadableReport } from './reconcile/reports.ts';
 export type { SettledException, SettledJob } from './reconcile/settled-job.ts';

@@ -1,0 +1,233 @@
+import { chmod } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { createTestDatabase, provideRedis, type RedisService, type TestDatabase } from '@pushfleet/testkit';
+import { migrate } from '@pushfleet/token-store';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { examine } from '../src/doctor/doctor.ts';
+import type { Finding } from '../src/doctor/finding.ts';
+import { type CredentialFiles, createCredentialFiles } from './credential-files.ts';
+import { runCli } from './run-cli.ts';
+
+// A healthy installation, and one mistake at a time. Redis is one of our own: its settings are the mistakes.
+
+let files: CredentialFiles;
+let redis: RedisService;
+let client: Redis;
+let database: TestDatabase;
+let empty: TestDatabase;
+const gateway = createServer();
+let gatewayPort: number;
+
+beforeAll(async () => {
+  [files, redis, database, empty] = await Promise.all([
+    createCredentialFiles(),
+    provideRedis({ own: true, aof: true }),
+    createTestDatabase(inject('databaseUrl')),
+    createTestDatabase(inject('databaseUrl')),
+  ]);
+  await migrate(database.url);
+  client = new Redis(redis.url);
+  await client.config('SET', 'maxmemory', '1gb');
+  await new Promise<void>((resolve) => gateway.listen(0, '127.0.0.1', resolve));
+  gatewayPort = (gateway.address() as AddressInfo).port;
+  for (const name of ['ck.pem', 'expired.pem', 'shop.p12', 'shop.passphrase'])
+    await chmod(files.path(name), 0o600);
+});
+afterAll(async () => {
+  client.disconnect();
+  gateway.close();
+  await Promise.all([redis.stop(), database.drop(), empty.drop(), files.remove()]);
+});
+
+/** An app that has nothing wrong with it, but for what is given. */
+function appText(changes: Readonly<Record<string, unknown>> = {}): string {
+  return JSON.stringify({
+    topic: 'com.example.shop',
+    environment: 'production',
+    transport: 'binary',
+    gateway: { host: '127.0.0.1', port: gatewayPort },
+    credential: { cert: 'ck.pem' },
+    ...changes,
+  });
+}
+
+let configurations = 0;
+
+async function environment(apps: Readonly<Record<string, string>>, env: NodeJS.ProcessEnv = {}) {
+  configurations += 1;
+  const lines = Object.entries(apps).map(([id, text]) => `  ${id}: ${text}`);
+  const path = await files.write(`pushfleet-${configurations}.yaml`, `apps:\n${lines.join('\n')}\n`);
+  return { REDIS_URL: redis.url, DATABASE_URL: database.url, PUSHFLEET_CONFIG: path, ...env };
+}
+
+const bad = (findings: readonly Finding[]) => findings.filter(({ severity }) => severity !== 'ok');
+
+test('a healthy installation gets no advice, and exit code 0', async () => {
+  const env = await environment({ shop: appText() });
+  const findings = await examine(env);
+  expect(bad(findings)).toEqual([]);
+  expect(findings.map(({ about }) => about)).toEqual([
+    'configuration',
+    'apps.shop',
+    'apps.shop',
+    'redis',
+    'postgres',
+    'clock',
+  ]);
+  const run = await runCli(['doctor', '--json'], env);
+  expect({ exitCode: run.exitCode, healthy: run.json.healthy }).toEqual({ exitCode: 0, healthy: true });
+});
+
+interface Mistake {
+  readonly name: string;
+  /** Gives the environment with the mistake, and a way to take it back. */
+  readonly make: () => Promise<{ env: NodeJS.ProcessEnv; undo?: () => Promise<unknown> }>;
+  readonly about: string;
+  readonly message: RegExp;
+}
+
+const setting = (name: string, wrong: string, right: string) => async () => {
+  await client.config('SET', name, wrong);
+  return { env: await environment({ shop: appText() }), undo: () => client.config('SET', name, right) };
+};
+
+const mistakes: readonly Mistake[] = [
+  {
+    name: 'a setting that does not exist',
+    make: async () => ({ env: await environment({ shop: appText({ conections: 4 }) }) }),
+    about: 'configuration',
+    message: /apps\.shop\.conections is not a known setting/,
+  },
+  {
+    name: 'a wrong passphrase',
+    make: async () => ({
+      env: await environment(
+        { shop: appText({ credential: { p12: 'shop.p12', passphraseEnv: 'WRONG' } }) },
+        { WRONG: 'falsch' },
+      ),
+    }),
+    about: 'apps.shop',
+    message: /shop\.p12: .*passphrase/i,
+  },
+  {
+    name: 'an expired certificate',
+    make: async () => ({
+      env: await environment({ shop: appText({ credential: { cert: 'expired.pem' } }) }),
+    }),
+    about: 'apps.shop',
+    message: /expired at/,
+  },
+  {
+    name: 'a certificate for another topic',
+    make: async () => ({ env: await environment({ shop: appText({ topic: 'com.example.news' }) }) }),
+    about: 'apps.shop',
+    message: /does not cover the topic com\.example\.news/,
+  },
+  {
+    name: 'a gateway that nobody listens at',
+    make: async () => ({
+      env: await environment({ shop: appText({ gateway: { host: '127.0.0.1', port: 1 } }) }),
+    }),
+    about: 'apps.shop',
+    message: /127\.0\.0\.1:1 cannot be reached from here: ECONNREFUSED/,
+  },
+  {
+    name: 'two apps that take each other’s feedback away',
+    make: async () => {
+      const feedback = { host: '127.0.0.1', port: 2196 };
+      return { env: await environment({ shop: appText({ feedback }), shop2: appText({ feedback }) }) };
+    },
+    about: 'apps.shop',
+    message: /shop and shop2 read the same feedback service/,
+  },
+  {
+    name: 'a Redis that is not there',
+    make: async () => ({ env: await environment({ shop: appText() }, { REDIS_URL: 'redis://127.0.0.1:1' }) }),
+    about: 'redis',
+    message: /cannot be reached: .*ECONNREFUSED/,
+  },
+  {
+    name: 'a wrong password for Redis',
+    make: async () => ({
+      env: await environment({ shop: appText() }, { REDIS_URL: redis.url.replace(/:[^:@]+@/, ':wrong@') }),
+    }),
+    about: 'redis',
+    message: /WRONGPASS/,
+  },
+  {
+    name: 'a Redis that evicts',
+    make: setting('maxmemory-policy', 'allkeys-lru', 'noeviction'),
+    about: 'redis',
+    message: /maxmemory-policy is allkeys-lru/,
+  },
+  {
+    name: 'a Redis that forgets at a restart',
+    make: setting('appendonly', 'no', 'yes'),
+    about: 'redis',
+    message: /no append-only file/,
+  },
+  {
+    name: 'a Redis that takes all memory',
+    make: setting('maxmemory', '0', '1gb'),
+    about: 'redis',
+    message: /maxmemory is not set/,
+  },
+  {
+    name: 'a Postgres that is not there',
+    make: async () => ({
+      env: await environment({ shop: appText() }, { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/nothing' }),
+    }),
+    about: 'postgres',
+    message: /ECONNREFUSED/,
+  },
+  {
+    name: 'migrations that nobody ran',
+    make: async () => ({ env: await environment({ shop: appText() }, { DATABASE_URL: empty.url }) }),
+    about: 'postgres',
+    message: /migrations have not been run: 0001_devices/,
+  },
+  {
+    name: 'a private key that everybody may read',
+    make: async () => {
+      await chmod(files.path('ck.pem'), 0o644);
+      return { env: await environment({ shop: appText() }), undo: () => chmod(files.path('ck.pem'), 0o600) };
+    },
+    about: 'apps.shop',
+    message: /every account of this machine may read .*ck\.pem/,
+  },
+];
+
+test.each(mistakes)('finds $name, and nothing else', async ({ make, about, message }) => {
+  const { env, undo } = await make();
+  try {
+    const found = bad(await examine(env));
+    expect(found).toEqual([
+      expect.objectContaining({ about, message: expect.stringMatching(message), advice: expect.any(String) }),
+    ]);
+  } finally {
+    await undo?.();
+  }
+});
+
+test('finds a clock that is wrong', async () => {
+  const found = bad(await examine(await environment({ shop: appText() }), () => Date.now() - 60_000));
+  expect(found).toEqual([
+    expect.objectContaining({ about: 'clock', message: expect.stringMatching(/\d+\.\d s behind Redis/) }),
+    expect.objectContaining({ about: 'clock', message: expect.stringMatching(/\d+\.\d s behind Postgres/) }),
+  ]);
+});
+
+test('tells several mistakes at once, with exit code 1', async () => {
+  const env = await environment(
+    { shop: appText({ credential: { cert: 'expired.pem' } }) },
+    { REDIS_URL: 'redis://127.0.0.1:1', DATABASE_URL: '' },
+  );
+  const { exitCode, stdout } = await runCli(['doctor'], env);
+  expect(exitCode).toBe(1);
+  expect(stdout).toMatch(/✗ configuration {2}DATABASE_URL is missing/);
+  expect(stdout).toMatch(/✗ apps\.shop {6}.*expired/);
+  expect(stdout).toMatch(/✗ redis/);
+  expect(stdout).toMatch(/3 problems, 0 warnings$/m);
+});

@@ -1,0 +1,5 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: { globalSetup: ['@pushfleet/testkit/vitest/redis', '@pushfleet/testkit/vitest/postgres'] },
+});
