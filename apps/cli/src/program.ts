@@ -1,15 +1,28 @@
 import { CredentialError } from '@pushfleet/apns-credentials';
+import { PushQueueError } from '@pushfleet/push-queue';
 import { ServiceError } from '@pushfleet/service-kit';
+import { TokenStoreError } from '@pushfleet/token-store';
 import { Command, CommanderError } from 'commander';
+import { addAppsCommands } from './apps/apps-commands.ts';
+import { addQueuesCommand } from './apps/queues-command.ts';
 import { CliError } from './cli-error.ts';
+import { addCompletionCommand } from './completion/completion-command.ts';
 import { addCredentialsCommands } from './credentials/credentials-commands.ts';
 import { addDoctorCommand } from './doctor/doctor-command.ts';
+import { addMigrateCommand } from './migrate-command.ts';
 import { ExitCode, type ProgramEnvironment, Terminal } from './terminal.ts';
 
 /** Puts a group of commands into the program. One file per group; listed below. */
 type AddCommands = (program: Command, terminal: Terminal) => void;
 
-const commandGroups: readonly AddCommands[] = [addCredentialsCommands, addDoctorCommand];
+const commandGroups: readonly AddCommands[] = [
+  addAppsCommands,
+  addQueuesCommand,
+  addCredentialsCommands,
+  addDoctorCommand,
+  addMigrateCommand,
+  addCompletionCommand,
+];
 
 /** Runs one command to its end. Gives the exit code; never rejects. */
 export async function runProgram(
@@ -63,7 +76,12 @@ function report(error: unknown, terminal: Terminal): void {
     terminal.fail(error, error.code === 'usage' ? ExitCode.usage : ExitCode.failed);
     return;
   }
-  if (error instanceof CredentialError || error instanceof ServiceError) {
+  if (
+    error instanceof CredentialError ||
+    error instanceof ServiceError ||
+    error instanceof PushQueueError ||
+    error instanceof TokenStoreError
+  ) {
     terminal.fail(error, ExitCode.failed);
     return;
   }

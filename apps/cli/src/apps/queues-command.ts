@@ -1,0 +1,44 @@
+import { lanes } from '@pushfleet/push-queue';
+import type { Command } from 'commander';
+import { chosenApps, fleetHelp, withFleet } from '../fleet/fleet.ts';
+import { duration, table } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
+
+export function addQueuesCommand(program: Command, terminal: Terminal): void {
+  program
+    .command('queues')
+    .description('show what waits: notifications, push jobs, the age of the oldest')
+    .argument('[app]', 'only of this one')
+    .addHelpText(
+      'after',
+      `${fleetHelp}
+A push job holds up to 1,000 notifications. Open: enqueued and not settled.
+
+Examples:
+  pushfleet queues
+  watch pushfleet queues shop-prod`,
+    )
+    .action(async (only: string | undefined) => {
+      await withFleet(terminal, async (fleet) => {
+        const facts = await fleet.facts.read(chosenApps(fleet, only));
+        const nowMs = Date.now();
+        const queues = facts.flatMap(({ app, lanes: byLane }) =>
+          lanes.map((lane) => {
+            const { enqueued, settled, waiting, active, delayed, oldestWaitingMs } = byLane[lane];
+            const open = enqueued - Object.values(settled).reduce((sum, count) => sum + count, 0);
+            const oldestAgeMs = oldestWaitingMs === undefined ? null : Math.max(0, nowMs - oldestWaitingMs);
+            return { app, lane, open, jobs: { waiting, active, delayed }, oldestAgeMs };
+          }),
+        );
+        terminal.print({ queues }, () =>
+          table(
+            ['app', 'lane', 'open', 'jobs waiting', 'active', 'delayed', 'oldest'],
+            queues.map(({ app, lane, open, jobs, oldestAgeMs }) => [
+              ...[app, lane, open, jobs.waiting, jobs.active, jobs.delayed],
+              oldestAgeMs === null ? '' : duration(oldestAgeMs),
+            ]),
+          ),
+        );
+      });
+    });
+}

@@ -1,0 +1,110 @@
+import { createPushQueue, type PushQueue, readPauses } from '@pushfleet/push-queue';
+import { createTestDatabase } from '@pushfleet/testkit';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { apps, createFleetFile } from './fleet-files.ts';
+import { runCli } from './run-cli.ts';
+
+const prefix = `${inject('redisPrefix')}-fleet-commands`;
+let file: Awaited<ReturnType<typeof createFleetFile>>;
+let queue: PushQueue;
+let redis: Redis;
+let env: NodeJS.ProcessEnv;
+
+beforeAll(async () => {
+  file = await createFleetFile();
+  env = { REDIS_URL: inject('redisUrl'), PUSHFLEET_REDIS_PREFIX: prefix, PUSHFLEET_CONFIG: file.path };
+  redis = new Redis(inject('redisUrl'));
+  queue = createPushQueue({ redis: inject('redisUrl'), prefix });
+  const notifications = Array.from({ length: 1_500 }, (_, place) => ({
+    token: place.toString(16).padStart(64, '0'),
+    alert: 'hello',
+  }));
+  await queue.enqueueBatch({ app: 'shop', lane: 'bulk', notifications });
+});
+afterAll(async () => {
+  await queue.close();
+  redis.disconnect();
+  await file.remove();
+});
+
+test('apps shows what was enqueued and what is open', async () => {
+  const { exitCode, json } = await runCli(['apps', '--json'], env);
+  expect(exitCode).toBe(0);
+  expect(json.apps).toEqual([
+    expect.objectContaining({ app: 'shop', enqueued: 1_500, open: 1_500, accepted: 0, pauses: [] }),
+    expect.objectContaining({ app: 'news', enqueued: 0, open: 0 }),
+  ]);
+  const { stdout } = await runCli(['apps', 'shop'], env);
+  expect(stdout).toMatch(/^app +transport +enqueued/);
+  expect(stdout).toMatch(/^shop +binary +1,500 +0 +0 +0 +0 +0 +1,500$/m);
+});
+
+test('queues shows push jobs by lane, and how old the oldest is', async () => {
+  const { json } = await runCli(['queues', 'shop', '--json'], env);
+  expect(json.queues).toEqual([
+    expect.objectContaining({ lane: 'transactional', open: 0, oldestAgeMs: null }),
+    expect.objectContaining({
+      lane: 'bulk',
+      open: 1_500,
+      jobs: { waiting: 2, active: 0, delayed: 0 },
+      oldestAgeMs: expect.any(Number),
+    }),
+  ]);
+  const { stdout } = await runCli(['queues'], env);
+  expect(stdout.trimEnd().split('\n')).toHaveLength(1 + 2 * apps.length);
+});
+
+test('an app is paused with a reason, shown at rest, and resumed', async () => {
+  const paused = await runCli(['pause', 'news', '--reason', 'maintenance', '--json'], env);
+  expect(paused.json).toEqual({ app: 'news', paused: ['operator'] });
+  expect(await readPauses({ redis, prefix }, 'news')).toEqual([
+    { cause: 'operator', reason: 'maintenance', sinceMs: expect.any(Number) },
+  ]);
+  expect((await runCli(['apps'], env)).stdout).toMatch(/news rests for \d+ s \(operator\): maintenance/);
+
+  const wrong = await runCli(['resume', 'news', '--cause', 'topic'], env);
+  expect(wrong.stdout).toBe('news still rests: operator\n');
+  const resumed = await runCli(['resume', 'news'], env);
+  expect(resumed.stdout).toBe('news runs\n');
+  expect(await readPauses({ redis, prefix }, 'news')).toEqual([]);
+});
+
+test('an app that does not exist is told, with those that do', async () => {
+  const { exitCode, stderr } = await runCli(['pause', 'nobody'], env);
+  expect(exitCode).toBe(1);
+  expect(stderr).toMatch(/There is no app nobody .*: there are shop, news/);
+});
+
+test('without Redis a command says so instead of waiting', async () => {
+  const { exitCode, json } = await runCli(['queues', '--json'], { ...env, REDIS_URL: 'redis://127.0.0.1:1' });
+  expect(exitCode).toBe(1);
+  expect(json.error).toEqual({
+    code: 'redis-unavailable',
+    message: expect.stringMatching(/^Redis cannot be reached: .*ECONNREFUSED/),
+  });
+});
+
+test('without a configuration all problems are told at once', async () => {
+  const { exitCode, stderr } = await runCli(['apps'], { PUSHFLEET_CONFIG: '/nowhere.yaml' });
+  expect(exitCode).toBe(1);
+  expect(stderr).toMatch(/REDIS_URL: is missing/);
+  expect(stderr).toMatch(/PUSHFLEET_CONFIG: \/nowhere\.yaml cannot be read/);
+});
+
+test('migrate brings a database up to date, once', async () => {
+  const database = await createTestDatabase(inject('databaseUrl'));
+  try {
+    const first = await runCli(['migrate', '--json'], { DATABASE_URL: database.url });
+    expect(first.json.migrations).toContain('0001_devices');
+    const second = await runCli(['migrate'], { DATABASE_URL: database.url });
+    expect(second.stdout).toBe('The schema is up to date\n');
+  } finally {
+    await database.drop();
+  }
+  const { exitCode, stderr } = await runCli(['migrate'], {});
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 2,
+    stderr: expect.stringMatching(/DATABASE_URL is missing/),
+  });
+});
