@@ -1,3 +1,4 @@
+export type { DeviceToken } from '@pushfleet/apns-wire/device-token';
 export * from './batches.ts';
 export { Database, type DatabaseOptions, type Queryable } from './database.ts';
 export type {

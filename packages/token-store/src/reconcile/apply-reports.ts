@@ -8,6 +8,7 @@ import type { SettledException, SettledJob } from './settled-job.ts';
 export interface AppliedReports {
   /** Reports that took effect. */
   readonly applied: number;
+  readonly appliedByApp: ReadonlyMap<string, number>;
   /** Reports that had been applied before. */
   readonly repeated: number;
   readonly finishedBatches: number;
@@ -97,7 +98,8 @@ export async function applyReports(
   jobs: readonly SettledJob[],
   options: ApplyOptions = {},
 ): Promise<AppliedReports> {
-  if (jobs.length === 0) return { applied: 0, repeated: 0, finishedBatches: 0, deactivated: [] };
+  if (jobs.length === 0)
+    return { applied: 0, appliedByApp: new Map(), repeated: 0, finishedBatches: 0, deactivated: [] };
   return database.transaction(async (client) => {
     const { fresh, finished } = await storeCounts(client, jobs);
     const freshJobs = jobs.filter((job) => fresh.delete(`${job.batch}-${job.firstIndex}`));
@@ -107,11 +109,16 @@ export async function applyReports(
     );
     return {
       applied: freshJobs.length,
+      appliedByApp: countByApp(freshJobs),
       repeated: jobs.length - freshJobs.length,
       finishedBatches: finished,
       deactivated: await deactivateByEvidence(client, evidence),
     };
   });
+}
+
+function countByApp(jobs: readonly SettledJob[]): Map<string, number> {
+  return new Map([...Map.groupBy(jobs, ({ app }) => app)].map(([app, ofApp]) => [app, ofApp.length]));
 }
 
 async function storeCounts(client: Queryable, jobs: readonly SettledJob[]) {

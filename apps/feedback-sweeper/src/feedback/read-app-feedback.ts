@@ -1,0 +1,105 @@
+import { readFile } from 'node:fs/promises';
+import { type FeedbackEnd, readFeedback, type TlsCredential } from '@pushfleet/apns-client';
+import type { Logger } from '@pushfleet/service-kit';
+import type { FeedbackReading, FeedbackTuple, ReadingEnd, ReadingResult } from '@pushfleet/token-store';
+import { backoffMs, pause } from '../backoff.ts';
+import type { Trouble } from '../trouble.ts';
+import type { FeedbackApp } from './feedback-app.ts';
+
+export interface ReadAppFeedbackOptions {
+  readonly app: FeedbackApp;
+  readonly reading: FeedbackReading;
+  readonly logger: Logger;
+  readonly postgres: Trouble;
+  /** Ends the reading; what was read is stored all the same. */
+  readonly stopSignal: AbortSignal;
+  /** Gives up storing what was read: nobody will have it then. */
+  readonly giveUpSignal: AbortSignal;
+  readonly silenceTimeoutMs?: number;
+}
+
+/**
+ * Reads the feedback service of an app into Postgres. The service has forgotten what it sent, so storing is tried
+ * until it works; meanwhile the service is made to wait, and the connection may break: what has arrived stays.
+ */
+export async function readAppFeedback(options: ReadAppFeedbackOptions): Promise<ReadingResult> {
+  const { app, reading, logger, stopSignal } = options;
+  const lost = new AbortController();
+  let end: ReadingEnd & { tuples?: number };
+  const credential = await readCredential(app);
+  if (credential instanceof Error) {
+    end = { result: 'failed', detail: credential.message };
+  } else {
+    const { silenceTimeoutMs } = options;
+    end = await readFeedback({
+      host: app.service.host,
+      port: app.service.port,
+      ...(credential.ca === undefined ? {} : { ca: credential.ca }),
+      credential,
+      signal: AbortSignal.any([stopSignal, lost.signal]),
+      ...(silenceTimeoutMs === undefined ? {} : { silenceTimeoutMs }),
+      onTuples: async (tuples) => {
+        await store(options, tuples);
+        // Another reader may be at work: one at a time (PROTOCOL section 2, rule 1).
+        if (reading.hasLostLock) lost.abort();
+      },
+    });
+  }
+  await untilStored(options, 0, () => reading.finish(end));
+  tell(logger, app.id, end, reading.count);
+  return end.result;
+}
+
+async function readCredential(app: FeedbackApp): Promise<(TlsCredential & { ca?: string }) | Error> {
+  try {
+    const { cert, key } = app.credential.current();
+    const { ca } = app.service;
+    return ca === undefined ? { cert, key } : { cert, key, ca: await readFile(ca, 'utf8') };
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+async function store(options: ReadAppFeedbackOptions, tuples: readonly FeedbackTuple[]): Promise<void> {
+  await untilStored(options, tuples.length, () => options.reading.append(tuples));
+}
+
+/** @throws the last error, once it is given up */
+async function untilStored(
+  { app, reading, logger, postgres, giveUpSignal }: ReadAppFeedbackOptions,
+  count: number,
+  work: () => Promise<void>,
+): Promise<void> {
+  for (;;) {
+    try {
+      await work();
+      postgres.succeeded();
+      return;
+    } catch (err) {
+      postgres.failed(err);
+      if (!(await pause(backoffMs(postgres.failures), giveUpSignal))) {
+        if (count > 0) {
+          logger.fatal(
+            { app: app.id, reading: reading.id, tuples: count, err },
+            'feedback that was read is lost',
+          );
+        }
+        throw err;
+      }
+    }
+  }
+}
+
+const quietResults: readonly FeedbackEnd['result'][] = ['complete', 'stopped'];
+
+function tell(logger: Logger, app: string, end: ReadingEnd, tuples: number): void {
+  const facts = {
+    app,
+    result: end.result,
+    tuples,
+    reason: end.detail,
+    remainder: end.remainder?.length ?? 0,
+  };
+  if ((quietResults as readonly string[]).includes(end.result)) logger.info(facts, 'feedback read');
+  else logger.warn(facts, 'feedback not read to its end');
+}

@@ -1,0 +1,90 @@
+import type { AppPause } from '@pushfleet/push-queue';
+import type { FleetFacts } from '@pushfleet/push-queue/outcomes';
+import type { TokenStore } from '@pushfleet/token-store';
+import { pause } from '../backoff.ts';
+import type { SweeperMetrics } from '../sweeper-metrics.ts';
+import type { Trouble } from '../trouble.ts';
+
+export interface FleetWatchOptions {
+  readonly apps: readonly string[];
+  readonly facts: FleetFacts;
+  readonly store: TokenStore;
+  readonly metrics: SweeperMetrics;
+  readonly redis: Trouble;
+  readonly postgres: Trouble;
+  readonly signal: AbortSignal;
+  /** Milliseconds; 5,000 by default. */
+  readonly intervalMs?: number;
+}
+
+interface Told {
+  readonly app: string;
+  readonly pause: AppPause;
+}
+
+/** Reads what Redis knows of the fleet into metrics, and tells of pauses that begin and end. */
+export class FleetWatch {
+  readonly #options: FleetWatchOptions;
+  /** Pauses whose beginning is told, by key. */
+  readonly #told = new Map<string, Told>();
+
+  constructor(options: FleetWatchOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves after the signal. */
+  async run(): Promise<void> {
+    const { signal, intervalMs = 5_000 } = this.#options;
+    do {
+      await this.look();
+    } while (await pause(intervalMs, signal));
+  }
+
+  /** Looks once; failures are told and made good by the next look. */
+  async look(): Promise<void> {
+    const { apps, facts, metrics, redis, postgres } = this.#options;
+    let pauses: Told[];
+    try {
+      const read = await facts.read(apps);
+      metrics.fleetFacts(read, Date.now());
+      pauses = read.flatMap(({ app, pauses: ofApp }) => ofApp.map((one) => ({ app, pause: one })));
+      redis.succeeded();
+    } catch (error) {
+      redis.failed(error);
+      return;
+    }
+    try {
+      await this.#tell(pauses);
+      postgres.succeeded();
+    } catch (error) {
+      postgres.failed(error);
+    }
+  }
+
+  async #tell(pauses: readonly Told[]): Promise<void> {
+    const current = new Map(pauses.map((told) => [keyOf(told), told]));
+    for (const [key, told] of current) {
+      if (this.#told.has(key)) continue;
+      await this.#event('app.paused', key, told);
+      this.#told.set(key, told);
+    }
+    for (const [key, told] of this.#told) {
+      if (current.has(key)) continue;
+      await this.#event('app.resumed', key, told);
+      this.#told.delete(key);
+    }
+  }
+
+  async #event(
+    kind: 'app.paused' | 'app.resumed',
+    key: string,
+    { app, pause: { cause, reason, sinceMs } }: Told,
+  ) {
+    const payload = { cause, reason, sinceMs };
+    await this.#options.store.events.tellOnce({ app, kind, payload, key: `${kind} ${key}` });
+  }
+}
+
+function keyOf({ app, pause: { cause, sinceMs } }: Told): string {
+  return `${app} ${cause} ${sinceMs}`;
+}

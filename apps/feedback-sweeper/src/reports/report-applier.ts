@@ -1,0 +1,119 @@
+import type { PauseCause } from '@pushfleet/push-queue';
+import type { FleetFacts, ReadEntries, ReportEntry } from '@pushfleet/push-queue/outcomes';
+import type { Logger } from '@pushfleet/service-kit';
+import { type TokenStore, TokenStoreError } from '@pushfleet/token-store';
+import { backoffMs, pause } from '../backoff.ts';
+import type { SweeperMetrics } from '../sweeper-metrics.ts';
+import type { Trouble } from '../trouble.ts';
+
+export interface ReportApplierOptions {
+  readonly store: TokenStore;
+  readonly facts: FleetFacts;
+  readonly metrics: SweeperMetrics;
+  readonly logger: Logger;
+  readonly postgres: Trouble;
+  readonly signal: AbortSignal;
+}
+
+/** Of one transaction: reports, and exceptions in them. */
+const maxReports = 500;
+const maxExceptions = 20_000;
+
+/** While an app rests for this, its invalid tokens are not believed: it may be the wrong environment. */
+const doubtCause: PauseCause = 'invalid-tokens';
+
+/** Puts what was read into Postgres, however long that takes. */
+export class ReportApplier {
+  readonly #options: ReportApplierOptions;
+
+  constructor(options: ReportApplierOptions) {
+    this.#options = options;
+  }
+
+  /** True: all of it is in Postgres. False: the signal came first; what was read comes to another reader. */
+  async apply({ reports, unreadable }: ReadEntries): Promise<boolean> {
+    const { store, logger, metrics } = this.#options;
+    for (const { app, entry, error } of unreadable) {
+      logger.error({ app, entry, reason: error }, 'an outcome report cannot be read; it is set aside');
+      metrics.reportSetAside(app);
+    }
+    if (unreadable.length > 0) {
+      const aside = unreadable.map(({ raw, ...entry }) => ({ ...entry, report: raw }));
+      if (!(await this.#untilDone(() => store.reports.setAside(aside)))) return false;
+    }
+    for (const chunk of chunksOf(reports)) if (!(await this.#applyChunk(chunk))) return false;
+    return true;
+  }
+
+  async #applyChunk(chunk: readonly ReportEntry[]): Promise<boolean> {
+    const { store, metrics, logger } = this.#options;
+    try {
+      return await this.#untilDone(async () => {
+        const heldApps = await this.#appsInDoubt(chunk);
+        const startMs = performance.now();
+        const result = await store.reports.apply(
+          chunk.map(({ report }) => report),
+          { heldApps },
+        );
+        metrics.reportsApplied(result, (performance.now() - startMs) / 1000);
+        const { applied, repeated, finishedBatches } = result;
+        logger.debug({ applied, repeated, finishedBatches }, 'outcome reports applied');
+      });
+    } catch (err) {
+      // Data that Postgres does not take: find the report, so that it does not hold the others up.
+      if (chunk.length > 1) {
+        for (const entry of chunk) if (!(await this.#applyChunk([entry]))) return false;
+        return true;
+      }
+      const [{ app, entry, report }] = chunk as [ReportEntry];
+      logger.error(
+        { app, entry, jobId: report.job, err },
+        'an outcome report cannot be applied; it is set aside',
+      );
+      metrics.reportSetAside(app);
+      const aside = { app, entry, report: JSON.stringify(report), error: String(err) };
+      return this.#untilDone(() => store.reports.setAside([aside]));
+    }
+  }
+
+  /** Tries on while trying may help; false: the signal came. @throws what trying again does not cure */
+  async #untilDone(work: () => Promise<void>): Promise<boolean> {
+    const { postgres, signal } = this.#options;
+    for (;;) {
+      try {
+        await work();
+        postgres.succeeded();
+        return true;
+      } catch (error) {
+        if (error instanceof TokenStoreError && !error.isTransient) throw error;
+        postgres.failed(error);
+      }
+      if (!(await pause(backoffMs(postgres.failures), signal))) return false;
+    }
+  }
+
+  /** Asked for only where it matters. */
+  async #appsInDoubt(chunk: readonly ReportEntry[]): Promise<ReadonlySet<string>> {
+    const suspects = chunk.filter(({ report }) =>
+      report.exceptions.some((one) => one.tokenInvalid === true && one.unregisteredAtMs === undefined),
+    );
+    const apps = [...new Set(suspects.map(({ app }) => app))];
+    if (apps.length === 0) return new Set();
+    const pauses = await this.#options.facts.pauses(apps);
+    return new Set(apps.filter((app) => pauses.get(app)?.some(({ cause }) => cause === doubtCause)));
+  }
+}
+
+function* chunksOf(entries: readonly ReportEntry[]): Generator<readonly ReportEntry[]> {
+  let chunk: ReportEntry[] = [];
+  let exceptions = 0;
+  for (const entry of entries) {
+    chunk.push(entry);
+    exceptions += entry.report.exceptions.length;
+    if (chunk.length < maxReports && exceptions < maxExceptions) continue;
+    yield chunk;
+    chunk = [];
+    exceptions = 0;
+  }
+  if (chunk.length > 0) yield chunk;
+}

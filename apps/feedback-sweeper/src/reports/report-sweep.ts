@@ -1,0 +1,132 @@
+import type { OutcomeReader, ReadEntries } from '@pushfleet/push-queue/outcomes';
+import { backoffMs, pause } from '../backoff.ts';
+import type { SweeperMetrics } from '../sweeper-metrics.ts';
+import type { Trouble } from '../trouble.ts';
+import type { ReportApplier } from './report-applier.ts';
+
+// Outcome reports from Redis to Postgres, for ever:
+//
+//   read (apps that rang; all of them every two seconds) ──▶ apply ──▶ acknowledge
+//
+// What is not acknowledged comes again: to us after a failed call, to another reader after we died.
+
+export interface ReportSweepOptions {
+  readonly apps: readonly string[];
+  readonly reader: OutcomeReader;
+  readonly applier: ReportApplier;
+  readonly metrics: SweeperMetrics;
+  readonly redis: Trouble;
+  readonly signal: AbortSignal;
+  /** How often all apps are looked at, milliseconds; 2,000 by default. */
+  readonly pollMs?: number;
+  /** After this long without acknowledgement a report is taken over from its reader; 60,000 by default. */
+  readonly takeOverMs?: number;
+}
+
+/** Reports of one app in one read. */
+const perApp = 100;
+/** Apps in one read: what is in memory at a time is bounded. */
+const appsPerRead = 16;
+/** A reader that has had nothing for so long is forgotten, milliseconds. */
+const forgetMs = 3_600_000;
+
+export class ReportSweep {
+  readonly #options: ReportSweepOptions;
+  readonly #known: ReadonlySet<string>;
+  readonly #rung = new Set<string>();
+  #wake: () => void = () => undefined;
+  #lastPollMs = Number.NEGATIVE_INFINITY;
+  #lastTakeOverMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: ReportSweepOptions) {
+    this.#options = options;
+    this.#known = new Set(options.apps);
+  }
+
+  /** There is something to read of this app. */
+  ring(app: string): void {
+    if (!this.#known.has(app)) return;
+    this.#rung.add(app);
+    this.#wake();
+  }
+
+  /** Resolves after the signal, when what is under way has been applied or left to others. */
+  async run(): Promise<void> {
+    const { apps, redis, signal, pollMs = 2_000 } = this.#options;
+    while (!signal.aborted) {
+      try {
+        if (performance.now() - this.#lastPollMs >= pollMs) {
+          this.#lastPollMs = performance.now();
+          await this.#lookAround();
+          for (const app of apps) this.#rung.add(app);
+        }
+        await this.#readRung();
+        redis.succeeded();
+        await this.#sleep(pollMs - (performance.now() - this.#lastPollMs));
+      } catch (error) {
+        redis.failed(error);
+        await pause(backoffMs(redis.failures), signal);
+      }
+    }
+  }
+
+  /** Reads and applies until nothing is left; for a run that ends. @throws PushQueueError */
+  async drain(): Promise<void> {
+    await this.#lookAround();
+    for (const app of this.#options.apps) this.#rung.add(app);
+    await this.#readRung();
+  }
+
+  async #readRung(): Promise<void> {
+    const { reader, signal } = this.#options;
+    while (this.#rung.size > 0 && !signal.aborted) {
+      const apps = [...this.#rung].slice(0, appsPerRead);
+      for (const app of apps) this.#rung.delete(app);
+      const entries = await reader.read(apps, perApp);
+      if (!(await this.#settle(entries))) return;
+      for (const app of apps) if (countOf(entries, app) === perApp) this.#rung.add(app);
+    }
+  }
+
+  /** What others left behind, and how far behind we are. */
+  async #lookAround(): Promise<void> {
+    const { apps, reader, metrics, signal, takeOverMs = 60_000 } = this.#options;
+    metrics.outcomeBacklog(await reader.backlog(apps), Date.now());
+    if (performance.now() - this.#lastTakeOverMs < takeOverMs / 2) return;
+    for (let from = 0; from < apps.length; from += appsPerRead) {
+      const some = apps.slice(from, from + appsPerRead);
+      let entries: ReadEntries;
+      do {
+        if (signal.aborted) return;
+        entries = await reader.takeOver(some, takeOverMs, perApp);
+        if (!(await this.#settle(entries))) return;
+      } while (some.some((app) => countOf(entries, app) === perApp));
+    }
+    await reader.forgetReaders(apps, forgetMs);
+    this.#lastTakeOverMs = performance.now();
+  }
+
+  async #settle(entries: ReadEntries): Promise<boolean> {
+    const { reader, applier } = this.#options;
+    const all = [...entries.reports, ...entries.unreadable];
+    if (all.length === 0) return true;
+    if (!(await applier.apply(entries))) return false;
+    await reader.acknowledge(all);
+    return true;
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    const { signal } = this.#options;
+    if (ms <= 0 || this.#rung.size > 0 || signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    this.#wake = resolve;
+    await promise;
+    clearTimeout(timer);
+  }
+}
+
+function countOf({ reports, unreadable }: ReadEntries, app: string): number {
+  return [...reports, ...unreadable].filter((entry) => entry.app === app).length;
+}

@@ -1,0 +1,28 @@
+import type { ServiceContext } from '@pushfleet/service-kit';
+import { Registry } from 'prom-client';
+import { openSweeper, type Sweeper } from './sweeper.ts';
+
+/**
+ * One run for cron: reads all feedback services and outcome reports, applies them, tells what is to be told. Gives the
+ * apps whose feedback service could not be read.
+ * @throws TokenStoreError, PushQueueError
+ */
+export async function sweepOnce(context: ServiceContext): Promise<readonly string[]> {
+  const sweeper = await openSweeper(context, new Registry());
+  const swept = sweep(sweeper);
+  context.resources.add('the sweep', async () => {
+    sweeper.stop();
+    await swept.catch(() => undefined);
+  });
+  const failed = await swept;
+  context.logger.info({ failed }, 'swept once');
+  return failed;
+}
+
+async function sweep({ feedback, reports, fleet, expiry }: Sweeper): Promise<readonly string[]> {
+  const failed = await feedback.readAll();
+  await reports.drain();
+  await fleet.look();
+  await expiry.look();
+  return failed;
+}

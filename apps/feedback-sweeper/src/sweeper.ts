@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { locateCredential, type WatchedCredential, watchCredential } from '@pushfleet/apns-credentials';
+import { Doorbell, FleetFacts, OutcomeReader } from '@pushfleet/push-queue/outcomes';
+import type { FleetApp, ServiceContext } from '@pushfleet/service-kit';
+import { migrate, openTokenStore, type TokenStore } from '@pushfleet/token-store';
+import type { Registry } from 'prom-client';
+import { backoffMs, pause } from './backoff.ts';
+import type { FeedbackApp } from './feedback/feedback-app.ts';
+import { FeedbackSweep } from './feedback/feedback-sweep.ts';
+import { ExpiryWatch } from './fleet/expiry-watch.ts';
+import { FleetWatch } from './fleet/fleet-watch.ts';
+import { ReportApplier } from './reports/report-applier.ts';
+import { ReportSweep } from './reports/report-sweep.ts';
+import { SweeperMetrics } from './sweeper-metrics.ts';
+import { Trouble } from './trouble.ts';
+
+/** The parts of a sweeper, opened and not running. */
+export interface Sweeper {
+  readonly store: TokenStore;
+  readonly reports: ReportSweep;
+  readonly feedback: FeedbackSweep;
+  readonly fleet: FleetWatch;
+  readonly expiry: ExpiryWatch;
+  /** Why it does not do its work now; empty: it does. */
+  readiness(): string[];
+  /** Ends what runs, and resolves when what was read is stored, or `drainTimeoutMs` have passed. */
+  stop(): void;
+  /** Heard when a report waits. */
+  readonly doorbell: Doorbell;
+}
+
+/** How long a start waits for Postgres, milliseconds: it may be starting too. */
+const startPatienceMs = 10_000;
+const readyTimeoutMs = 5_000;
+
+/** Opens everything that a sweeper stands on. @throws TokenStoreError, PushQueueError */
+export async function openSweeper(context: ServiceContext, register: Registry): Promise<Sweeper> {
+  const { config, logger, resources } = context;
+  const ids = config.apps.map(({ id }) => id);
+  const stop = new AbortController();
+  const giveUp = new AbortController();
+  const { signal } = stop;
+
+  await migratePatiently(context);
+  const postgres = new Trouble('Postgres', logger);
+  const redis = new Trouble('Redis', logger);
+  const store = openTokenStore({
+    connectionString: config.databaseUrl!,
+    applicationName: 'pushfleet-sweeper',
+    onConnectionError: (err) => logger.debug({ err }, 'an idle connection to Postgres broke'),
+  });
+  resources.add('the token store', () => store.close());
+  const link = { redis: config.redisUrl, prefix: config.redisPrefix };
+  const facts = new FleetFacts(link);
+  resources.add('the facts of the fleet', () => facts.close());
+  await facts.pauses(ids, readyTimeoutMs);
+  const reader = new OutcomeReader({
+    ...link,
+    consumer: `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`,
+  });
+  resources.add('the reader of outcome reports', () => reader.close());
+
+  const credentials = await openCredentials(context);
+  const metrics = new SweeperMetrics(register, ids);
+  const shared = { store, metrics, logger, postgres };
+  const applier = new ReportApplier({ ...shared, facts, signal });
+  const reports = new ReportSweep({ apps: ids, reader, applier, metrics, redis, signal });
+  const feedback = new FeedbackSweep({
+    ...shared,
+    apps: credentials.flatMap(({ app, credential }) => feedbackAppOf(app, credential) ?? []),
+    stopSignal: signal,
+    giveUpSignal: giveUp.signal,
+  });
+  const doorbell = new Doorbell({
+    ...link,
+    onRing: (app, what) => {
+      if (what === 'outcomes') reports.ring(app);
+    },
+    onListening: () => {
+      for (const app of ids) reports.ring(app);
+    },
+  });
+  resources.add('the doorbell', () => doorbell.close());
+  return {
+    store,
+    reports,
+    feedback,
+    fleet: new FleetWatch({ apps: ids, facts, store, metrics, redis, postgres, signal }),
+    expiry: new ExpiryWatch({
+      apps: credentials.map(({ app, credential }) => ({ id: app.id, credential })),
+      store,
+      logger,
+      postgres,
+      signal,
+    }),
+    doorbell,
+    readiness: () => [postgres.reason, redis.reason].filter((reason) => reason !== undefined),
+    stop() {
+      stop.abort();
+      setTimeout(() => giveUp.abort(), config.drainTimeoutMs).unref();
+    },
+  };
+}
+
+/** Lets everything run until the service is stopped; what runs is part of its resources. */
+export function runSweeper(sweeper: Sweeper, { resources, logger }: ServiceContext): void {
+  const { reports, feedback, fleet, expiry } = sweeper;
+  const running = Promise.all([reports.run(), feedback.run(), fleet.run(), expiry.run()]);
+  running.catch((err: unknown) => {
+    logger.fatal({ err }, 'the sweeper cannot go on');
+    process.exit(1);
+  });
+  resources.add('the sweeper', async () => {
+    sweeper.stop();
+    await running;
+  });
+}
+
+async function migratePatiently({ config, logger, signal }: ServiceContext): Promise<void> {
+  const deadlineMs = performance.now() + startPatienceMs;
+  for (let failures = 1; ; failures++) {
+    try {
+      const run = await migrate(config.databaseUrl!, { log: (line) => logger.debug({ line }, 'migration') });
+      if (run.length > 0) logger.info({ migrations: run }, 'the schema is up to date');
+      return;
+    } catch (error) {
+      const isTransient = (error as { isTransient?: boolean }).isTransient === true;
+      if (!isTransient || performance.now() > deadlineMs) throw error;
+      if (failures === 1) logger.warn({ err: error }, 'Postgres does not answer yet');
+      if (!(await pause(backoffMs(failures, 200, 1_000), signal))) throw error;
+    }
+  }
+}
+
+function openCredentials({ config, resources, logger }: ServiceContext) {
+  return Promise.all(
+    config.apps.map(async (app) => {
+      const credential = await watchCredential(locateCredential(app.credential), {
+        use: { topic: app.topic, environment: app.environment },
+      });
+      resources.add(`the credential of ${app.id}`, () => credential.close());
+      if (credential.problem !== undefined) {
+        logger.warn(
+          { app: app.id, err: credential.problem },
+          'the credential is not good; its feedback is not read',
+        );
+      }
+      return { app, credential };
+    }),
+  );
+}
+
+function feedbackAppOf(app: FleetApp, credential: WatchedCredential): FeedbackApp | undefined {
+  return app.feedback === undefined
+    ? undefined
+    : { id: app.id, service: app.feedback, credential: credential.tls };
+}
