@@ -22,7 +22,7 @@ import { Redis } from 'ioredis';
 import { test as base, inject } from 'vitest';
 
 /** One fleet of its own per test: a database, keys in Redis, a simulator, and sweepers as they are wanted. */
-export interface Fleet {
+interface Fleet {
   readonly simulator: Simulator;
   readonly store: TokenStore;
   readonly redis: Redis;

@@ -9,6 +9,7 @@ export type {
 } from './devices/audience.ts';
 export * from './devices/device.ts';
 export type { Devices } from './devices/devices.ts';
+export * from './events.ts';
 export {
   type AppliedChunk,
   type TupleCounts,

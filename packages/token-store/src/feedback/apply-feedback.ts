@@ -17,9 +17,9 @@ export interface AppliedChunk {
 }
 
 /** APNs did not exist before; a time before it is no time. 2008-01-01T00:00:00Z, epoch seconds. */
-export const earliestTupleTime = 1_199_145_600;
+const earliestTupleTime = 1_199_145_600;
 /** Clocks differ; beyond this a time in the future is no time. Seconds. */
-export const futureToleranceSeconds = 300;
+const futureToleranceSeconds = 300;
 
 const chunkSql = `
 with chunk as materialized (

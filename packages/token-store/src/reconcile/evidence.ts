@@ -20,7 +20,7 @@ export interface Deactivated extends QueryResultRow {
 }
 
 /** Devices in one event at most. */
-export const maxEventDevices = 500;
+const maxEventDevices = 500;
 
 /**
  * What follows from devices having been deactivated, for a CTE `deactivated` with the columns app, token, user_id,
