@@ -51,7 +51,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
         redisUrl: redis.url,
         redisPrefix: redis.prefix,
         configPath,
-        env: { PUSHFLEET_LOG_LEVEL: 'warn', ...env },
+        env,
         execArgv,
       });
       workers.push(worker);

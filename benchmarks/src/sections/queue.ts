@@ -11,7 +11,7 @@ import { waitForAllAccepted } from '../totals.ts';
 
 const section = 'queue';
 const rounds = 3;
-const count = 1_000_000;
+const count = 2_000_000;
 
 /** Redis to gateway, bulk lane, one worker process: from the moment it may begin until the gateway has everything. */
 export async function run({ say }: SectionContext): Promise<readonly Figure[]> {
@@ -42,27 +42,28 @@ export async function run({ say }: SectionContext): Promise<readonly Figure[]> {
 async function measureWorker(fleet: Fleet): Promise<number> {
   const redis = new Redis(fleet.redis.url);
   const control = { redis, prefix: fleet.redis.prefix };
-  await fleet.simulator.control.reset();
-  await pauseApp(control, benchApp, { cause: 'operator', reason: 'filling up', sinceMs: Date.now() });
-  await enqueueBulk(fleet.queue, count);
-  const worker = await fleet.startWorker();
-  const startedMs = performance.now();
-  await liftPauses(control, benchApp, ['operator']);
-  const endedMs = await waitForLedger(fleet.simulator, count, 120_000);
-  await waitForAllAccepted(fleet, 60_000);
-  await worker.stop();
-  redis.disconnect();
-  return count / ((endedMs - startedMs) / 1000);
+  try {
+    await fleet.simulator.control.reset();
+    await pauseApp(control, benchApp, { cause: 'operator', reason: 'filling up', sinceMs: Date.now() });
+    await enqueueBulk(fleet.queue, count);
+    const worker = await fleet.startWorker();
+    const startedMs = performance.now();
+    await liftPauses(control, benchApp, ['operator']);
+    const endedMs = await waitForLedger(fleet.simulator, count, 120_000);
+    await waitForAllAccepted(fleet, 60_000);
+    await worker.stop();
+    return count / ((endedMs - startedMs) / 1000);
+  } finally {
+    redis.disconnect();
+  }
 }
 
 async function measureBare(fleet: Fleet): Promise<number> {
   const { redis, simulator } = fleet;
   await simulator.control.reset();
   const prefix = `${redis.prefix}-bare`;
-  const queue = new Queue('bare', {
-    connection: new Redis(redis.url, { maxRetriesPerRequest: null }),
-    prefix,
-  });
+  const connection = new Redis(redis.url, { maxRetriesPerRequest: null });
+  const queue = new Queue('bare', { connection, prefix });
   const tokens = Buffer.from(generateTokenBytes({ count: 1_000 })).toString('base64');
   const jobs = count / 1_000;
   for (let first = 0; first < jobs; first += 100) {
@@ -75,5 +76,6 @@ async function measureBare(fleet: Fleet): Promise<number> {
   const elapsedMs = (await ended) + performance.timeOrigin - startedAtMs;
   await queue.obliterate({ force: true });
   await queue.close();
+  connection.disconnect();
   return count / (elapsedMs / 1000);
 }

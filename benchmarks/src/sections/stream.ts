@@ -7,7 +7,7 @@ import type { SectionContext } from '../sections.ts';
 const section = 'stream';
 const unit = 'notifications/s';
 const rounds = 5;
-const count = 2_000_000;
+const count = 5_000_000;
 const apnCount = 100_000;
 
 /** All sides send to the same simulator, one after another, in turns. */
