@@ -39,6 +39,11 @@ export class Terminal {
     this.#stdout.write(`${this.isJson ? JSON.stringify(result) : toText()}\n`);
   }
 
+  /** A part of the result that people see as soon as it is there; with `--json` it has to be in the result. */
+  progress(text: string): void {
+    if (!this.isJson) this.#stdout.write(`${text}\n`);
+  }
+
   /** Progress and hints, for people. */
   note(text: string): void {
     if (!this.isJson) this.#stderr.write(`${text}\n`);

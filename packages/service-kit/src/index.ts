@@ -10,7 +10,7 @@ export {
   readSecret,
   type ServiceName,
 } from './environment.ts';
-export type { Endpoint, FleetApp } from './fleet-app.ts';
+export { type Endpoint, type FleetApp, resolveApp } from './fleet-app.ts';
 export { readFleetFile } from './fleet-file.ts';
 export { listenAt } from './listen.ts';
 export * from './load-config.ts';

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Terminal } from '../terminal.ts';
+import { addCheckCommand } from './check-command.ts';
 import { addConvertCommand } from './convert-command.ts';
 import { addInspectCommand } from './inspect-command.ts';
 
@@ -10,4 +11,5 @@ export function addCredentialsCommands(program: Command, terminal: Terminal): vo
     .description('look into, convert and try out push certificates and provider keys');
   addInspectCommand(credentials, terminal);
   addConvertCommand(credentials, terminal);
+  addCheckCommand(credentials, terminal);
 }
