@@ -72,14 +72,15 @@ export class ActiveJob implements OutcomeSink {
   }
 
   /** Marks what is left as handed over, and gives it as a run for the transport. */
-  beginTry(isHttp2: boolean): NotificationRun {
+  beginTry(transport: 'binary' | 'http2'): NotificationRun {
     const { decoded, settlement } = this;
     const places = settlement.placesLeft();
     settlement.handOver(places);
     const columns = places === undefined ? decoded.columns : selectColumns(decoded, places);
     this.#high = 0;
     this.#runCount = columns.count;
-    return isHttp2 ? { columns, sink: this, http2: this.#http2Columns(places) } : { columns, sink: this };
+    if (transport === 'binary') return { columns, sink: this };
+    return { columns, sink: this, http2: this.#http2Columns(places) };
   }
 
   written(from: number, to: number): void {

@@ -63,8 +63,8 @@ export class AppMetrics {
     return this.#lanes[lane];
   }
 
-  rejected(reason: string): void {
-    this.#families.rejections.inc({ app: this.#app, reason });
+  rejected(reason: string, notifications = 1): void {
+    this.#families.rejections.inc({ app: this.#app, reason }, notifications);
   }
 
   retried(notifications: number): void {

@@ -1,32 +1,24 @@
-import type { GatewayAnswer, Transport, TransportObserver, TransportState } from '@pushfleet/apns-client';
+import type { TransportState } from '@pushfleet/apns-client';
 import type { WatchedCredential } from '@pushfleet/apns-credentials';
-import {
-  type AppPause,
-  type Lane,
-  lanes,
-  type PauseCause,
-  parsePushJobId,
-  readCancellation,
-} from '@pushfleet/push-queue';
+import { type Lane, lanes, type PauseCause } from '@pushfleet/push-queue';
 import {
   type AppSight,
   DeadLetters,
-  decodePushJob,
   LaneQueue,
   type LockKeeper,
   PoisonedJobError,
-  payloadLimit,
-  Settlement,
   type TakenJob,
-  valueAt,
   type WatchedApp,
   type WorkerLink,
 } from '@pushfleet/push-queue/worker';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
-import { ActiveJob, type ActiveJobEvents } from './active-job.ts';
+import type { ActiveJob, ActiveJobEvents } from './active-job.ts';
 import type { AppMetrics } from './app-metrics.ts';
+import { AppPauses } from './app-pauses.ts';
+import { AppTransport } from './app-transport.ts';
 import type { CreateTransport } from './create-transport.ts';
 import { JobEnd } from './job-end.ts';
+import { JobIntake } from './job-intake.ts';
 import { LaneFeed } from './lane-feed.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import type { RetryBackoff } from './retry-delay.ts';
@@ -47,106 +39,108 @@ export interface AppSenderOptions {
 
 /** Push jobs that are ready and not handed over, by lane: what keeps the transport busy while Redis answers. */
 const readyAhead = 8;
-/**
- * Notifications that may wait in the transport to be written. What waits there is before whatever comes after, so
- * bulk waits outside: a few milliseconds of line rate inside.
- */
-const mostUnwritten: Readonly<Record<Lane, number>> = { transactional: 10_000, bulk: 3_000 };
-/** Share of the in-flight windows that bulk leaves to the transactional lane. */
-const bulkReserve = 0.1;
-/** A cancellation read before this long ago is read again before the job is handed over. */
-const cancellationLifeMs = 1_000;
+/** About what one job takes of the transport's room. */
+const roomPerJob = 1_000;
 
 interface LaneState {
   readonly lane: Lane;
   readonly queue: LaneQueue;
   readonly feed: LaneFeed;
+  /** Waits to be handed over, oldest first. */
   readonly ready: ActiveJob[];
-  /** Taken and not yet ready. */
+  /** Taken, or taken out of `ready`, and on its way there. */
   preparing: number;
+  /** All that this worker holds. */
   readonly active: Set<ActiveJob>;
 }
 
-/** Everything of one app in this worker: its lanes, its transport, its pauses. Nothing of it is shared with others. */
+/**
+ * Everything of one app in this worker: its lanes, its transport, its pauses. Nothing of it is shared with other apps
+ * but the memory budget, of which each has its share.
+ */
 export class AppSender implements WatchedApp {
   readonly id: string;
   readonly queues: readonly LaneQueue[];
   readonly #options: AppSenderOptions;
   readonly #lanes: readonly LaneState[];
+  readonly #pauses: AppPauses;
+  readonly #transport: AppTransport;
+  readonly #intake: JobIntake;
   readonly #jobEnd: JobEnd;
-  readonly #events: ActiveJobEvents;
-  readonly #endings = new Set<Promise<void>>();
-  #transport: Transport | undefined;
-  #pauses: readonly AppPause[] = [];
-  /** Handed over and still in the transport's queue. */
-  #unwritten = 0;
-  #controlRings = 0;
+  /** What goes on in Redis; a stop waits for it. */
+  readonly #pending = new Set<Promise<void>>();
+  /** One job is out to try whether a trouble is over. */
+  #isProbing = false;
   #pumpScheduled = false;
   #stopped = false;
 
   constructor(options: AppSenderOptions) {
-    const { app, link, workerId, locks, metrics, backoff, logger } = options;
+    const { app, link, workerId, logger } = options;
     this.id = app.id;
     this.#options = options;
-    this.#events = {
-      leftQueue: (notifications) => {
-        this.#unwritten -= notifications;
-        this.#schedulePump();
-      },
-      tryEnded: (job) => this.#tryEnded(job),
-      decided: (accepted, answer) => this.#decided(accepted, answer),
-    };
     this.#lanes = lanes.map((lane) => this.#createLane(lane, new LaneQueue(link, workerId, app.id, lane)));
     this.queues = this.#lanes.map(({ queue }) => queue);
-    this.#jobEnd = new JobEnd({
-      app,
+    this.#pauses = new AppPauses({
+      app: app.id,
       link,
-      letters: new DeadLetters(link, app.id),
-      locks,
-      metrics,
-      backoff,
       logger,
-      withholdsEvidence: () => false,
+      onChange: (causes) => this.#pausesChanged(causes),
+    });
+    const onChange = () => this.#schedulePump();
+    this.#transport = new AppTransport({ ...options, pauses: this.#pauses, onChange });
+    const events: ActiveJobEvents = {
+      leftQueue: (notifications) => this.#transport.leftQueue(notifications),
+      tryEnded: (job) => this.#tryEnded(job),
+      decided: (accepted, answer) => {
+        this.#transport.decided(accepted, answer);
+        if (this.#isProbing && accepted > 0) this.#pauses.lift();
+      },
+    };
+    this.#intake = new JobIntake({ ...options, events });
+    this.#jobEnd = new JobEnd({
+      ...options,
+      letters: new DeadLetters(link, app.id),
+      withholdsEvidence: () => this.#pauses.causes.has('invalid-tokens'),
     });
   }
 
-  get pauses(): readonly AppPause[] {
-    return this.#pauses;
-  }
-
   get state(): TransportState {
-    return this.#transport?.state ?? { kind: 'idle' };
+    return this.#transport.state;
   }
 
-  /** The doorbell has rung for this app. */
-  ring(what: string): 'look' | undefined {
+  /** Why the app rests, by cause. */
+  get pauses(): Readonly<Record<string, string>> {
+    return this.#pauses.describe();
+  }
+
+  /** The doorbell has rung for this app. Gives whether to look at it. */
+  ring(what: string): boolean {
     if (what === 'control') {
-      this.#controlRings++;
-      return 'look';
+      this.#intake.ring();
+      return true;
     }
-    const lane = this.#lanes.find((each) => each.lane === what);
-    if (lane !== undefined) {
-      lane.feed.ring();
-      this.#pump();
-    }
-    return undefined;
+    const rung = this.#lanes.find(({ lane }) => lane === what);
+    rung?.feed.ring();
+    if (rung !== undefined) this.#schedulePump();
+    return false;
   }
 
   seen(sight: AppSight): void {
-    this.#setPauses(sight.pauses);
+    this.#pauses.read(sight.pauses);
     for (const [place, { waiting, nextAtMs }] of sight.lanes.entries()) {
       const { feed } = this.#lanes[place]!;
       if (waiting > 0) feed.ring();
       if (nextAtMs !== undefined) feed.expectAt(nextAtMs);
     }
-    this.#pump();
+    this.#schedulePump();
   }
 
   /** Writes the progress of jobs down that have been at it for a while. */
   checkpoint(nowMs: number): void {
     for (const { queue, active } of this.#lanes) {
       for (const job of active) {
-        if (job.settlement.changes === job.checkpointedChanges || job.settlement.outstanding === 0) continue;
+        const { outstanding, changes } = job.settlement;
+        if (changes === job.checkpointedChanges || outstanding === 0 || job.isLost) continue;
         if (nowMs - job.checkpointedAtMs < this.#options.checkpointIntervalMs) continue;
         this.#follow(this.#jobEnd.checkpoint(queue, job, nowMs));
       }
@@ -154,10 +148,10 @@ export class AppSender implements WatchedApp {
   }
 
   collectMetrics(): void {
-    const jobsActive = Object.fromEntries(
-      this.#lanes.map(({ lane, active }) => [lane, active.size]),
-    ) as Record<Lane, number>;
-    if (this.#transport !== undefined) this.#options.metrics.collect(this.#transport, jobsActive);
+    const { transport } = this.#transport;
+    if (transport === undefined) return;
+    const active = this.#lanes.map((state) => [state.lane, state.active.size]);
+    this.#options.metrics.collect(transport, Object.fromEntries(active) as Record<Lane, number>);
   }
 
   /**
@@ -167,38 +161,21 @@ export class AppSender implements WatchedApp {
   async stop(drainTimeoutMs: number): Promise<void> {
     this.#stopped = true;
     await Promise.all(this.#lanes.map(({ feed }) => feed.stop()));
-    for (const lane of this.#lanes) {
-      for (const job of lane.ready.splice(0)) this.#giveBack(lane, job);
-    }
-    await this.#transport?.drain(drainTimeoutMs);
-    while (this.#endings.size > 0) await Promise.all(this.#endings);
+    for (const lane of this.#lanes) this.#giveReadyBack(lane);
+    await this.#transport.drain(drainTimeoutMs);
+    while (this.#pending.size > 0) await Promise.all(this.#pending);
   }
 
   #createLane(lane: Lane, queue: LaneQueue): LaneState {
-    const state: LaneState = {
-      lane,
+    const feed = new LaneFeed({
       queue,
-      ready: [],
-      preparing: 0,
-      active: new Set(),
-      feed: new LaneFeed({
-        queue,
-        mayTake: (beingTaken) => this.#mayTake(state, beingTaken),
-        onTaken: (job) => this.#follow(this.#prepare(state, job)),
-        onChange: () => this.#schedulePump(),
-        onError: (err) => this.#options.logger.debug({ err }, 'a push job could not be taken'),
-      }),
-    };
+      mayTake: (beingTaken) => this.#mayTake(state, beingTaken),
+      onTaken: (job) => this.#follow(this.#prepare(state, job)),
+      onChange: () => this.#schedulePump(),
+      onError: (err) => this.#options.logger.debug({ err }, 'a push job could not be taken'),
+    });
+    const state: LaneState = { lane, queue, feed, ready: [], preparing: 0, active: new Set() };
     return state;
-  }
-
-  /** Transactional first: what it hands over, and what it takes. */
-  #pump(): void {
-    if (this.#stopped) return;
-    for (const lane of this.#lanes) {
-      while (lane.ready.length > 0 && this.#maySubmit(lane.lane)) this.#submit(lane, lane.ready.shift()!);
-    }
-    for (const { feed } of this.#lanes) feed.feed();
   }
 
   #schedulePump(): void {
@@ -210,148 +187,81 @@ export class AppSender implements WatchedApp {
     });
   }
 
+  /** Transactional first: what it hands over, and what it takes. */
+  #pump(): void {
+    if (this.#stopped) return;
+    for (const lane of this.#lanes) {
+      while (lane.ready.length > 0 && this.#maySubmit(lane.lane)) this.#submit(lane, lane.ready.shift()!);
+    }
+    for (const { feed } of this.#lanes) feed.feed();
+  }
+
   #mayTake(lane: LaneState, beingTaken: number): boolean {
-    if (this.#stopped || this.#pauses.length > 0) return false;
     const ahead = lane.ready.length + lane.preparing + beingTaken;
-    if (ahead >= readyAhead || !this.#options.budget.mayHoldMore(this.id)) return false;
-    const transport = this.#openTransport();
-    return transport !== undefined && transport.room - ahead * 1_000 > this.#reserve(lane.lane, transport);
+    if (this.#stopped || ahead >= readyAhead) return false;
+    if (this.#pauses.rests) return this.#mayProbe(ahead);
+    if (!this.#options.budget.mayHoldMore(this.id)) return false;
+    return this.#transport.roomFor(lane.lane) - ahead * roomPerJob > 0 && !this.#pauses.rests;
+  }
+
+  #mayProbe(ahead: number): boolean {
+    if (ahead > 0 || this.#isProbing || this.#lanes.some(({ active }) => active.size > 0)) return false;
+    if (this.#transport.roomFor('transactional') <= 0 || !this.#pauses.takeProbe(Date.now())) return false;
+    this.#isProbing = true;
+    return true;
   }
 
   #maySubmit(lane: Lane): boolean {
-    const transport = this.#transport;
-    if (transport === undefined || this.#pauses.length > 0) return false;
-    return transport.room > this.#reserve(lane, transport) && this.#unwritten < mostUnwritten[lane];
+    return (!this.#pauses.rests || this.#isProbing) && this.#transport.maySubmit(lane);
   }
 
-  #reserve(lane: Lane, { room, inFlight }: Transport): number {
-    return lane === 'bulk' ? (room + inFlight) * bulkReserve : 0;
-  }
-
-  /** Decodes a job, ends what needs no gateway, and puts it among those that are ready. */
+  /** Decodes a job, ends what of it needs no gateway, and puts it among those that are ready. */
   async #prepare(lane: LaneState, taken: TakenJob): Promise<void> {
-    const { app, locks, budget, metrics, link } = this.#options;
-    lane.preparing++;
-    const laneMetrics = metrics.lane(lane.lane);
-    laneMetrics.jobsTaken.inc();
-    const nowMs = Date.now();
-    if (taken.taken === 1) laneMetrics.jobWait(Math.max(0, nowMs - taken.availableAtMs) / 1_000);
-    let job: ActiveJob | undefined;
+    let job: ActiveJob;
     try {
-      const decoded = decodePushJob(taken.data, { app: app.id, lane: lane.lane });
-      const parsedId = parsePushJobId(taken.id);
-      if (taken.name !== 'push' || parsedId === undefined) throw new PoisonedJobError('it is no push job');
-      job = new ActiveJob({
-        taken,
-        firstIndex: parsedId.firstIndex,
-        settlement: new Settlement(decoded, taken.progress),
-        metrics: laneMetrics,
-        events: this.#events,
-        nowMs,
-      });
-      const held = job;
-      budget.take(app.id, decoded.bytes);
-      lane.active.add(job);
-      locks.hold(lane.queue, taken, () => this.#lost(lane, held));
-      this.#refuseTooLarge(job, nowMs);
+      job = this.#intake.open(lane.lane, taken);
     } catch (error) {
       if (!(error instanceof PoisonedJobError)) throw error;
       await this.#jobEnd.bury(lane.queue, taken, error);
-      lane.preparing--;
-      this.#schedulePump();
+      this.#endProbe();
       return;
     }
-    await link.persist(
-      () => job.isLost,
-      () => this.#readCancellation(job),
-    );
+    this.#options.budget.take(this.id, job.decoded.bytes);
+    lane.active.add(job);
+    this.#options.locks.hold(lane.queue, taken, () => this.#lost(lane, job));
+    await this.#makeReady(lane, job, 'push');
+  }
+
+  async #makeReady(lane: LaneState, job: ActiveJob, at: 'push' | 'unshift'): Promise<void> {
+    lane.preparing++;
+    await this.#intake.refresh(job);
     lane.preparing--;
-    if (job.settlement.left === 0) this.#tryEnded(job);
-    else if (this.#stopped) this.#giveBack(lane, job);
-    else lane.ready.push(job);
+    if (job.isLost) this.#forget(lane, job);
+    else if (job.settlement.left === 0) this.#tryEnded(job);
+    else if (this.#stopped || (this.#pauses.rests && !this.#isProbing)) this.#giveBack(lane, job);
+    else lane.ready[at](job);
     this.#schedulePump();
   }
 
   #submit(lane: LaneState, job: ActiveJob): void {
-    if (job.isLost) {
-      this.#forget(lane, job);
-      return;
-    }
-    if (
-      job.controlRings !== this.#controlRings ||
-      Date.now() - job.cancellationReadAtMs > cancellationLifeMs
-    ) {
-      this.#follow(this.#readAgain(lane, job));
-      return;
-    }
-    const run = job.beginTry(this.#options.app.transport === 'http2');
-    this.#unwritten += run.columns.count;
-    this.#transport!.submit(run);
-  }
-
-  /** Something may have been cancelled while the job was waiting here. */
-  async #readAgain(lane: LaneState, job: ActiveJob): Promise<void> {
-    lane.preparing++;
-    await this.#options.link.persist(
-      () => job.isLost,
-      () => this.#readCancellation(job),
-    );
-    lane.preparing--;
-    if (job.settlement.left === 0) this.#tryEnded(job);
-    else if (this.#stopped) this.#giveBack(lane, job);
-    else lane.ready.unshift(job);
-    this.#schedulePump();
-  }
-
-  async #readCancellation(job: ActiveJob): Promise<void> {
-    const { link } = this.#options;
-    const rings = this.#controlRings;
-    const cancellation = await link.answer(() =>
-      readCancellation({ redis: link.client, prefix: link.prefix }, this.id, job.decoded.batch),
-    );
-    job.controlRings = rings;
-    job.cancellationReadAtMs = Date.now();
-    if (cancellation === undefined) return;
-    const { indexes } = job.decoded;
-    const cancelled = job.settlement.endPlaces(
-      'cancelled',
-      'cancelled',
-      Date.now(),
-      (place) => cancellation.whole || cancellation.indexes.has(indexes[place]!),
-    );
-    job.metrics.settled.cancelled.inc(cancelled);
-  }
-
-  #refuseTooLarge(job: ActiveJob, nowMs: number): void {
-    const { app, metrics } = this.#options;
-    const { columns, pushType } = job.decoded;
-    const { payloadOf, payloadOffsets } = columns;
-    const refused = job.settlement.endPlaces('rejected', 'payload-too-large', nowMs, (place) => {
-      const of = payloadOf[place]!;
-      const bytes = payloadOffsets[of + 1]! - payloadOffsets[of]!;
-      return bytes > payloadLimit(app, valueAt(pushType, place) as Parameters<typeof payloadLimit>[1]);
-    });
-    if (refused === 0) return;
-    job.metrics.settled.rejected.inc(refused);
-    for (let at = 0; at < refused; at++) metrics.rejected('payload-too-large');
+    if (this.#intake.isFresh(job)) this.#transport.submit(job.beginTry(this.#options.app.transport));
+    else this.#follow(this.#makeReady(lane, job, 'unshift'));
   }
 
   #tryEnded(job: ActiveJob): void {
-    const lane = this.#laneOf(job);
+    const lane = this.#lanes.find((each) => each.lane === job.decoded.lane)!;
     this.#follow(this.#jobEnd.end(lane.queue, job).then(() => this.#forget(lane, job)));
-    this.#schedulePump();
   }
 
   #giveBack(lane: LaneState, job: ActiveJob): void {
-    const { locks } = this.#options;
-    const givenBack = this.#jobEnd.giveBack(lane.queue, job).then(() => {
-      locks.release(lane.queue, job.taken);
-      this.#forget(lane, job);
-    });
-    this.#follow(givenBack);
+    this.#follow(this.#jobEnd.giveBack(lane.queue, job).then(() => this.#forget(lane, job)));
   }
 
-  /** Another worker has taken it: its stall was noticed before we could renew. */
+  #giveReadyBack(lane: LaneState): void {
+    for (const job of lane.ready.splice(0)) this.#giveBack(lane, job);
+  }
+
+  /** Another worker has it: our silence was taken for death. */
   #lost(lane: LaneState, job: ActiveJob): void {
     job.isLost = true;
     this.#options.logger.warn({ jobId: job.taken.id }, 'a push job was lost to another worker');
@@ -363,50 +273,27 @@ export class AppSender implements WatchedApp {
 
   #forget(lane: LaneState, job: ActiveJob): void {
     if (!lane.active.delete(job)) return;
+    this.#options.locks.release(lane.queue, job.taken);
     this.#options.budget.release(this.id, job.decoded.bytes);
+    this.#endProbe();
     this.#schedulePump();
   }
 
-  #laneOf(job: ActiveJob): LaneState {
-    return this.#lanes.find(({ lane }) => lane === job.decoded.lane)!;
+  #endProbe(): void {
+    if (this.#lanes.every(({ active }) => active.size === 0)) this.#isProbing = false;
   }
 
-  #decided(_accepted: number, answer?: GatewayAnswer): void {
-    if (answer !== undefined) this.#options.metrics.rejected(answer.reason);
+  #pausesChanged(causes: ReadonlySet<PauseCause>): void {
+    this.#options.metrics.paused(causes);
+    if (!causes.has('invalid-tokens')) this.#transport.resetBreaker();
+    if (causes.size > 0) for (const lane of this.#lanes) this.#giveReadyBack(lane);
+    this.#schedulePump();
   }
 
-  #setPauses(pauses: readonly AppPause[]): void {
-    this.#pauses = pauses;
-    this.#options.metrics.paused(new Set<PauseCause>(pauses.map(({ cause }) => cause)));
-  }
-
-  #openTransport(): Transport | undefined {
-    if (this.#transport !== undefined) return this.#transport;
-    const { app, credential, createTransport, logger } = this.#options;
-    try {
-      const transport = createTransport(app, credential, this.#observer());
-      transport.onRoom(() => this.#schedulePump());
-      this.#transport = transport;
-    } catch (err) {
-      logger.error({ err }, 'the transport cannot be built');
-    }
-    return this.#transport;
-  }
-
-  #observer(): TransportObserver {
-    const { metrics } = this.#options;
-    return {
-      connectionClosed: (_id, end, lifetimeMs) => metrics.connectionClosed(end, lifetimeMs),
-      errorResponse: (_id, status) => metrics.errorResponse(status),
-      replayed: (notifications) => metrics.replayed(notifications),
-      uncertain: (notifications, cause) => metrics.uncertain(notifications, cause),
-    };
-  }
-
-  #follow(promise: Promise<void>): void {
-    const followed = promise
-      .catch((err: unknown) => this.#options.logger.error({ err }, 'a bug: a push job was left behind'))
-      .finally(() => this.#endings.delete(followed));
-    this.#endings.add(followed);
+  #follow(work: Promise<void>): void {
+    const followed = work
+      .catch((err: unknown) => this.#options.logger.error({ err }, 'a push job was left behind'))
+      .finally(() => this.#pending.delete(followed));
+    this.#pending.add(followed);
   }
 }

@@ -37,7 +37,7 @@ export class JobEnd {
 
   /** Never rejects. */
   async end(queue: LaneQueue, job: ActiveJob): Promise<void> {
-    const { app, locks, metrics, backoff } = this.#options;
+    const { app, metrics, backoff } = this.#options;
     if (!job.isLost) {
       const deadBefore = countDead(job);
       const { left, tries, retryAfterMs, retried } = job.settlement.endTry(app, Date.now());
@@ -47,7 +47,6 @@ export class JobEnd {
       else if (tries === 0) await this.giveBack(queue, job);
       else await this.#putOff(queue, job, retryDelayMs(backoff, tries, retryAfterMs));
     }
-    locks.release(queue, job.taken);
   }
 
   /** Gives a job back untouched, or with what has settled of it. Never rejects. */

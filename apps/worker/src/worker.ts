@@ -96,7 +96,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     prefix: options.redisPrefix,
     onRing: (id, what) => {
       const sender = byId.get(id);
-      if (sender?.ring(what) === 'look') look(sender);
+      if (sender?.ring(what) === true) look(sender);
     },
     // What rang while nobody listened is found by the watch.
     onListening: () => undefined,
@@ -110,7 +110,11 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
   return {
     readiness: () => (link.isReady ? [] : ['Redis cannot be reached']),
     details: () => ({
-      apps: Object.fromEntries(senders.map((sender) => [sender.id, sender.state.kind])),
+      apps: Object.fromEntries(
+        senders
+          .map((sender) => [sender.id, { transport: sender.state, paused: sender.pauses }] as const)
+          .filter(([, { transport, paused }]) => transport.kind !== 'idle' || Object.keys(paused).length > 0),
+      ),
     }),
     async stop(drainTimeoutMs) {
       doorbell.close();

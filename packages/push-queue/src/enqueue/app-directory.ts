@@ -1,6 +1,5 @@
 import { type PayloadCarrier, payloadLimits } from '@pushfleet/apns-wire/payload';
 import { PushQueueError } from '../push-queue-error.ts';
-import type { PushType } from './notification-input.ts';
 
 /** What has to be known of an app to check its notifications: the fields of `pushfleet.yaml` by the same names. */
 export interface AppTraits {
@@ -40,7 +39,7 @@ export class AppDirectory {
 const appIdPattern = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
 /** Most UTF-8 bytes that a payload of this app may have (PROTOCOL section 1). */
-export function payloadLimit(traits: AppTraits, pushType: PushType | undefined): number {
+export function payloadLimit(traits: AppTraits, pushType: string | undefined): number {
   if (traits.transport === 'binary') return payloadLimits[commandCarriers[traits.commandVersion ?? 2]];
   return pushType === 'voip' ? payloadLimits.http2Voip : payloadLimits.http2;
 }

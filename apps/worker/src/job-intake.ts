@@ -1,0 +1,111 @@
+import { type Lane, parsePushJobId, readCancellation } from '@pushfleet/push-queue';
+import {
+  decodePushJob,
+  PoisonedJobError,
+  payloadLimit,
+  Settlement,
+  type TakenJob,
+  valueAt,
+  type WorkerLink,
+} from '@pushfleet/push-queue/worker';
+import type { FleetApp } from '@pushfleet/service-kit';
+import { ActiveJob, type ActiveJobEvents } from './active-job.ts';
+import type { AppMetrics } from './app-metrics.ts';
+
+export interface JobIntakeOptions {
+  readonly app: FleetApp;
+  readonly link: WorkerLink;
+  readonly metrics: AppMetrics;
+  readonly events: ActiveJobEvents;
+}
+
+/** A cancellation read longer ago than this is read again before the job is handed over, milliseconds. */
+const cancellationLifeMs = 1_000;
+
+/** Makes push jobs ready for the transport: decoded, and without what needs no gateway. */
+export class JobIntake {
+  readonly #options: JobIntakeOptions;
+  /** Rises when something may have been cancelled. */
+  #controlRings = 0;
+
+  constructor(options: JobIntakeOptions) {
+    this.#options = options;
+  }
+
+  /** Something of this app may have been cancelled. */
+  ring(): void {
+    this.#controlRings++;
+  }
+
+  /** @throws PoisonedJobError when no worker can read the job */
+  open(lane: Lane, taken: TakenJob): ActiveJob {
+    const { app, metrics, events } = this.#options;
+    const laneMetrics = metrics.lane(lane);
+    const nowMs = Date.now();
+    laneMetrics.jobsTaken.inc();
+    if (taken.taken === 1) laneMetrics.jobWait(Math.max(0, nowMs - taken.availableAtMs) / 1_000);
+    const decoded = decodePushJob(taken.data, { app: app.id, lane });
+    const parsedId = parsePushJobId(taken.id);
+    if (taken.name !== 'push' || parsedId === undefined) throw new PoisonedJobError('it is no push job');
+    if (parsedId.batch !== decoded.batch) throw new PoisonedJobError('batch is not that of the id');
+    const job = new ActiveJob({
+      taken,
+      firstIndex: parsedId.firstIndex,
+      settlement: new Settlement(decoded, taken.progress),
+      metrics: laneMetrics,
+      events,
+      nowMs,
+    });
+    this.#refuseTooLarge(job, nowMs);
+    return job;
+  }
+
+  /** Whether what is cancelled of the job is known well enough to hand it over now. */
+  isFresh(job: ActiveJob): boolean {
+    return (
+      job.controlRings === this.#controlRings && Date.now() - job.cancellationReadAtMs <= cancellationLifeMs
+    );
+  }
+
+  /** Takes out of the job what has been cancelled. Never rejects. */
+  async refresh(job: ActiveJob): Promise<void> {
+    await this.#options.link.persist(
+      () => job.isLost,
+      () => this.#readCancellation(job),
+    );
+  }
+
+  async #readCancellation(job: ActiveJob): Promise<void> {
+    const { link, app } = this.#options;
+    const rings = this.#controlRings;
+    const cancellation = await link.answer(() =>
+      readCancellation({ redis: link.client, prefix: link.prefix }, app.id, job.decoded.batch),
+    );
+    const nowMs = Date.now();
+    job.controlRings = rings;
+    job.cancellationReadAtMs = nowMs;
+    if (cancellation === undefined) return;
+    const { whole, indexes } = cancellation;
+    const cancelled = job.settlement.endPlaces(
+      'cancelled',
+      'cancelled',
+      nowMs,
+      (place) => whole || indexes.has(job.decoded.indexes[place]!),
+    );
+    job.metrics.settled.cancelled.inc(cancelled);
+  }
+
+  /** The producer measures payloads by the configuration it knows; it may be another one, or none. */
+  #refuseTooLarge(job: ActiveJob, nowMs: number): void {
+    const { app, metrics } = this.#options;
+    const { columns, pushType } = job.decoded;
+    const { payloadOf, payloadOffsets } = columns;
+    const refused = job.settlement.endPlaces('rejected', 'payload-too-large', nowMs, (place) => {
+      const of = payloadOf[place]!;
+      return payloadOffsets[of + 1]! - payloadOffsets[of]! > payloadLimit(app, valueAt(pushType, place));
+    });
+    if (refused === 0) return;
+    job.metrics.settled.rejected.inc(refused);
+    metrics.rejected('payload-too-large', refused);
+  }
+}
