@@ -1,7 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { watchCredential } from '@pushfleet/apns-credentials';
-import { createPushQueue, lanes, type OutcomeReport, type PushQueue, totalsKey } from '@pushfleet/push-queue';
+import {
+  type BatchResult,
+  createPushQueue,
+  type Lane,
+  lanes,
+  type OutcomeReport,
+  type PushQueue,
+  totalsKey,
+} from '@pushfleet/push-queue';
 import { createLogger, type FleetApp } from '@pushfleet/service-kit';
 import { type Simulator, startSimulator } from '@pushfleet/testkit';
 import { Redis } from 'ioredis';
@@ -25,6 +33,13 @@ export interface Rig {
   readonly queue: PushQueue;
   readonly redis: Redis;
   readonly prefix: string;
+  setFaults(rules: readonly object[]): Promise<void>;
+  /** A batch of one alert. */
+  enqueue(tokens: readonly string[], lane?: Lane, app?: string): Promise<BatchResult>;
+  /** Adds a BullMQ job that no producer of ours would. */
+  addRaw(lane: Lane, id: string, data: string): Promise<void>;
+  /** Push jobs that workers hold. */
+  active(app?: string): Promise<number>;
   app(change?: Partial<FleetApp>): FleetApp;
   openWorker(apps?: readonly FleetApp[], change?: Partial<WorkerOptions>): Promise<Worker>;
   totals(app?: string): Promise<Totals>;
@@ -80,6 +95,7 @@ function createRig(simulator: Simulator, redisUrl: string, prefix: string, worke
     breaker: { rate: 1, minimum: 1_000_000, windowMs: 60_000 },
     ...change,
   });
+  const queue = createPushQueue({ redis: redisUrl, prefix });
   const totals: Rig['totals'] = async (id = 'shop') => {
     const stored = await redis.hgetall(totalsKey(prefix, id));
     const sum = (...names: string[]) =>
@@ -97,11 +113,27 @@ function createRig(simulator: Simulator, redisUrl: string, prefix: string, worke
   };
   return {
     simulator,
-    queue: createPushQueue({ redis: redisUrl, prefix }),
+    queue,
     redis,
     prefix,
     app,
     totals,
+    setFaults: async (rules) => void (await simulator.control.faults({ rules })),
+    enqueue: async (tokens, lane = 'transactional', id = 'shop') =>
+      queue.enqueueBatch({
+        app: id,
+        lane,
+        notifications: tokens.map((token) => ({ token })),
+        defaults: { alert: `Offer ${randomUUID()}` },
+      }),
+    addRaw: async (lane, id, data) => {
+      await redis.hset(`${prefix}:{shop}:${lane}:${id}`, { name: 'push', data, opts: '{}', timestamp: 1 });
+      await redis.lpush(`${prefix}:{shop}:${lane}:wait`, id);
+    },
+    active: async (id = 'shop') => {
+      const counts = await Promise.all(lanes.map((lane) => redis.llen(`${prefix}:{${id}}:${lane}:active`)));
+      return counts.reduce((sum, count) => sum + count, 0);
+    },
     openWorker: async (apps = [app()], change = {}) => {
       const worker = await openWorker({
         apps: await Promise.all(
@@ -145,4 +177,27 @@ function createRig(simulator: Simulator, redisUrl: string, prefix: string, worke
       return counts.reduce((sum, count) => sum + count, 0);
     },
   };
+}
+
+/** A fault: error responses for some notifications. */
+export function reject(match: object, options: { status?: number; times?: number } = {}): object {
+  const { status = 8, times } = options;
+  return {
+    on: 'binary',
+    match,
+    ...(times === undefined ? {} : { times }),
+    action: { kind: 'reject', status },
+  };
+}
+
+/** The dead letters of the app `shop`. */
+export async function letters(rig: Rig): Promise<{ id: string; name: string; data: unknown }[]> {
+  const key = `${rig.prefix}:{shop}:dead-letters`;
+  const ids = await rig.redis.lrange(`${key}:wait`, 0, -1);
+  return Promise.all(
+    ids.map(async (id) => {
+      const job = await rig.redis.hgetall(`${key}:${id}`);
+      return { id, name: job.name!, data: JSON.parse(job.data!) as unknown };
+    }),
+  );
 }
