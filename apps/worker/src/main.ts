@@ -22,6 +22,7 @@ await runService({
       apps,
       redisUrl: config.redisUrl,
       redisPrefix: config.redisPrefix,
+      lockDurationMs: config.lockDurationMs,
       register,
       logger,
     });

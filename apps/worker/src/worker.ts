@@ -17,7 +17,7 @@ export interface WorkerOptions {
   readonly register: Registry;
   readonly logger: Logger;
   readonly createTransport?: CreateTransport;
-  /** How long a job stays ours without renewal; after a crash it is taken again within twice that. Default 30,000. */
+  /** How long a job stays ours without renewal; after a crash it is taken again within twice that. Default 15,000. */
   readonly lockDurationMs?: number;
   /** How often every app is looked at, whether or not its doorbell rang. Default 2,000. */
   readonly pollIntervalMs?: number;
@@ -29,7 +29,7 @@ export interface WorkerOptions {
 }
 
 /** How long the start waits for Redis, milliseconds. */
-const startTimeoutMs = 10_000;
+const startTimeoutMs = 5_000;
 /** How often jobs are looked over for checkpoints that are due. */
 const checkpointTickMs = 500;
 
@@ -44,7 +44,7 @@ export interface Worker {
 /** Opens a worker: it takes push jobs from now on. @throws PushQueueError when Redis cannot be reached */
 export async function openWorker(options: WorkerOptions): Promise<Worker> {
   const { register, logger } = options;
-  const lockDurationMs = options.lockDurationMs ?? 30_000;
+  const lockDurationMs = options.lockDurationMs ?? 15_000;
   const budgetBytes = options.budgetBytes ?? 512 * 1024 * 1024;
   const link = new WorkerLink({
     redis: options.redisUrl,

@@ -32,6 +32,7 @@ export interface Rig {
   readonly simulator: Simulator;
   readonly queue: PushQueue;
   readonly redis: Redis;
+  readonly redisUrl: string;
   readonly prefix: string;
   setFaults(rules: readonly object[]): Promise<void>;
   /** A batch of one alert. */
@@ -59,14 +60,27 @@ export const test = base.extend<{ rig: Rig }>({
     shared ??= startSimulator();
     const simulator = await shared;
     await simulator.control.reset();
-    const workers: Worker[] = [];
-    const rig = createRig(simulator, inject('redisUrl'), `${inject('redisPrefix')}-${randomUUID()}`, workers);
-    await use(rig);
-    await Promise.all(workers.map((worker) => worker.stop(5_000)));
-    await rig.queue.close();
-    await rig.redis.quit();
+    await withRedis(simulator, inject('redisUrl'), `${inject('redisPrefix')}-${randomUUID()}`, use);
   },
 });
+
+/** Uses a rig on some Redis, and ends all of it. */
+export async function withRedis(
+  simulator: Simulator,
+  redisUrl: string,
+  prefix: string,
+  use: (rig: Rig) => Promise<void>,
+): Promise<void> {
+  const workers: Worker[] = [];
+  const rig = createRig(simulator, redisUrl, prefix, workers);
+  try {
+    await use(rig);
+  } finally {
+    await Promise.all(workers.map((worker) => worker.stop(5_000)));
+    await rig.queue.close();
+    rig.redis.disconnect();
+  }
+}
 
 /** Ends what the tests of a file share; for `afterAll`. */
 export async function stopSimulator(): Promise<void> {
@@ -76,6 +90,8 @@ export async function stopSimulator(): Promise<void> {
 
 function createRig(simulator: Simulator, redisUrl: string, prefix: string, workers: Worker[]): Rig {
   const redis = new Redis(redisUrl);
+  // A test may kill it.
+  redis.on('error', () => undefined);
   const app: Rig['app'] = (change = {}) => ({
     id: 'shop',
     topic: 'com.example.shop',
@@ -115,6 +131,7 @@ function createRig(simulator: Simulator, redisUrl: string, prefix: string, worke
     simulator,
     queue,
     redis,
+    redisUrl,
     prefix,
     app,
     totals,
@@ -145,7 +162,7 @@ function createRig(simulator: Simulator, redisUrl: string, prefix: string, worke
         redisUrl,
         redisPrefix: prefix,
         register: new Registry(),
-        logger: createLogger({ service: 'worker', level: 'error' }),
+        logger: createLogger({ service: 'worker', level: 'silent' }),
         lockDurationMs: 6_000,
         pollIntervalMs: 300,
         retryBackoff: { baseMs: 50, capMs: 500 },

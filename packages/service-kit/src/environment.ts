@@ -30,6 +30,8 @@ export interface EnvironmentConfig {
   readonly admin: { readonly host: string; readonly port: number };
   /** From the first signal to the moment at which what is left goes back to the queue. */
   readonly drainTimeoutMs: number;
+  /** How long a push job stays a worker's without a sign of life: what a crash holds up. */
+  readonly lockDurationMs: number;
 }
 
 export interface EnvironmentNeeds {
@@ -77,6 +79,9 @@ export async function readEnvironment(
     PUSHFLEET_ADMIN_HOST: z.string().min(1).default('127.0.0.1'),
     PUSHFLEET_ADMIN_PORT: portText.default(adminPorts[needs.service]),
     PUSHFLEET_DRAIN_TIMEOUT: durationSchema.default(25_000),
+    PUSHFLEET_LOCK_DURATION: durationSchema
+      .refine((ms) => ms >= 1_000, 'must be at least 1s: a lock is renewed three times in its life')
+      .default(15_000),
   });
   const parsed = parseWith(schema, env);
   problems.push(...parsed.problems);
@@ -92,6 +97,7 @@ export async function readEnvironment(
       listen: { host: value.PUSHFLEET_HOST, port: value.PUSHFLEET_PORT },
       admin: { host: value.PUSHFLEET_ADMIN_HOST, port: value.PUSHFLEET_ADMIN_PORT },
       drainTimeoutMs: value.PUSHFLEET_DRAIN_TIMEOUT,
+      lockDurationMs: value.PUSHFLEET_LOCK_DURATION,
     },
     problems,
   };

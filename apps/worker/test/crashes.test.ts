@@ -1,0 +1,132 @@
+import {
+  createPrivateFolder,
+  generateTokens,
+  provideRedis,
+  simulatorApp,
+  startService,
+  writeFleetFile,
+} from '@pushfleet/testkit';
+import { afterAll, expect, onTestFinished, vi } from 'vitest';
+import { type Rig, stopSimulator, test, withRedis } from './worker-test.ts';
+
+afterAll(stopSimulator);
+
+const tokens = generateTokens({ count: 5_000 });
+const lockDurationMs = 2_000;
+
+/** A worker as a process of its own. */
+async function startWorker(rig: Rig, env: Record<string, string> = {}) {
+  const folder = await createPrivateFolder('worker-test');
+  const configPath = await writeFleetFile(folder.path, {
+    shop: simulatorApp(rig.simulator, { confirmAfter: '300ms', window: 20_000 }),
+  });
+  const worker = await startService('worker', {
+    redisUrl: rig.redisUrl,
+    redisPrefix: rig.prefix,
+    configPath,
+    env: { PUSHFLEET_LOCK_DURATION: `${lockDurationMs}ms`, ...env },
+  });
+  onTestFinished(async () => {
+    await worker.kill();
+    await folder.remove();
+  });
+  return worker;
+}
+
+async function enqueueMany(rig: Rig, notifications: number): Promise<void> {
+  for (let sent = 0; sent < notifications; sent += tokens.length) await rig.enqueue(tokens, 'bulk');
+}
+
+/** Waits until the gateway has received so many. */
+async function received(rig: Rig, notifications: number): Promise<void> {
+  await vi.waitFor(
+    async () => expect((await rig.simulator.control.ledger()).received).toBeGreaterThanOrEqual(notifications),
+    { timeout: 20_000, interval: 5 },
+  );
+}
+
+test('a worker killed in mid-stream loses nothing; another resumes, and sends little twice', async ({
+  rig,
+}) => {
+  await enqueueMany(rig, 100_000);
+  // Slow enough that the kill finds it in the middle.
+  await rig.setFaults([{ on: 'binary', action: { kind: 'slowReading', bytesPerSecond: 4_000_000 } }]);
+  const first = await startWorker(rig);
+  const second = await startWorker(rig);
+  await received(rig, 20_000);
+  await first.kill();
+  await rig.setFaults([]);
+  expect(await rig.settled('shop', 40_000)).toMatchObject({ enqueued: 100_000, accepted: 100_000 });
+  const ledger = await rig.simulator.control.ledger();
+  expect(ledger.unique).toBe(100_000);
+  // What was in flight and not in a checkpoint: both windows at most.
+  expect(ledger.duplicates).toBeLessThanOrEqual(40_000);
+  expect(await second.stop()).toMatchObject({ code: 0 });
+  expect(await rig.jobsLeft()).toBe(0);
+});
+
+test('a worker that is told to stop under load proves what it wrote, and leaves the rest', async ({
+  rig,
+}) => {
+  await enqueueMany(rig, 150_000);
+  const first = await startWorker(rig);
+  await received(rig, 10_000);
+  expect(await first.stop()).toMatchObject({ code: 0 });
+  const { accepted, enqueued, ...others } = await rig.totals();
+  expect(others).toEqual({ rejected: 0, expired: 0, cancelled: 0, dead: 0 });
+  const ledger = await rig.simulator.control.ledger();
+  expect(ledger.received).toBe(ledger.unique);
+  expect(enqueued).toBe(150_000);
+  // The rest waits, unlocked, for whoever comes next.
+  expect(await rig.active()).toBe(0);
+  expect(accepted).toBeLessThanOrEqual(ledger.unique);
+  await startWorker(rig);
+  expect(await rig.settled()).toMatchObject({ accepted: 150_000 });
+  expect(await rig.simulator.control.ledger()).toMatchObject({ unique: 150_000, duplicates: 0 });
+  const resent = (await rig.reports()).reduce((sum, report) => sum + report.resentUncertain, 0);
+  expect(resent).toBe(0);
+});
+
+test('Redis killed and restarted in mid-stream loses no outcome and repeats no report', async ({
+  rig: { simulator },
+}) => {
+  const redis = await provideRedis({ own: true, aof: true });
+  onTestFinished(async () => redis.stop());
+  await withRedis(simulator, redis.url, redis.prefix, async (rig) => {
+    await enqueueMany(rig, 60_000);
+    await rig.setFaults([{ on: 'binary', action: { kind: 'slowReading', bytesPerSecond: 3_000_000 } }]);
+    await rig.openWorker([rig.app({ window: 20_000 })]);
+    await received(rig, 10_000);
+    await redis.kill();
+    await redis.restart();
+    await rig.setFaults([]);
+    expect(await rig.settled('shop', 40_000)).toMatchObject({ enqueued: 60_000, accepted: 60_000 });
+    expect(await simulator.control.ledger()).toMatchObject({ unique: 60_000, duplicates: 0 });
+    const reports = await rig.reports();
+    expect(new Set(reports.map(({ job }) => job)).size).toBe(reports.length);
+    expect(reports.length).toBe(60);
+  });
+});
+
+test('a worker says what is wrong with its start', async ({ rig }) => {
+  const start = startWorker(rig, { REDIS_URL: 'redis://127.0.0.1:1' });
+  await expect(start).rejects.toThrow(/Redis cannot be reached/);
+});
+
+// Last: what the gateway has not read lies in its socket until the test is over.
+test('a second signal ends it at once, and nothing is lost', async ({ rig }) => {
+  await rig.setFaults([{ on: 'binary', action: { kind: 'stopReading' } }]);
+  await rig.enqueue(tokens.slice(0, 2_000));
+  const worker = await startWorker(rig);
+  await vi.waitFor(async () => expect(await rig.active()).toBeGreaterThan(0));
+  worker.process.signal('SIGTERM');
+  await worker.process.waitForLine(({ text }) => (text.includes('"stopping"') ? true : undefined), {
+    what: 'did not stop',
+    timeoutMs: 10_000,
+  });
+  worker.process.signal('SIGTERM');
+  expect(await worker.process.exited).toMatchObject({ code: 1 });
+  await rig.setFaults([]);
+  await startWorker(rig);
+  expect(await rig.settled()).toMatchObject({ accepted: 2_000 });
+});
