@@ -5,4 +5,11 @@ export { type Clock, systemClock } from './clock.ts';
 export type { CredentialSource, TlsCredential } from './credential-source.ts';
 export type { FeedbackEnd, FeedbackResult, ReadFeedbackOptions } from './feedback/feedback-options.ts';
 export { readFeedback } from './feedback/read-feedback.ts';
+export { createHttp2Transport } from './http2/http2-transport.ts';
+export type {
+  Http2Authentication,
+  Http2TransportOptions,
+  ProviderTokens,
+} from './http2/http2-transport-options.ts';
+export type { ProxyOptions } from './http2/open-socket.ts';
 export * from './transport.ts';

@@ -59,7 +59,7 @@ export interface Http2Columns {
   apnsId(position: number): string;
 }
 
-/** Why a connection ended; a closed set, usable as a metric label. */
+/** Why a connection ended, or on HTTP/2 a stream alone; a closed set, usable as a metric label. */
 export const connectionEnds = [
   'error-response',
   'gateway-closed',
@@ -76,6 +76,8 @@ export const connectionEnds = [
   'protocol-violation',
   'goaway',
   'ping-timeout',
+  'stream-reset',
+  'stream-stalled',
 ] as const;
 export type ConnectionEnd = (typeof connectionEnds)[number];
 

@@ -40,7 +40,7 @@ export class TestCredential implements CredentialSource {
 }
 
 /** What an observer saw. */
-class Observed {
+export class Observed {
   readonly states: TransportState[] = [];
   readonly ends: ConnectionEnd[] = [];
   readonly statuses: number[] = [];

@@ -1,6 +1,6 @@
 import type { NotificationColumns } from '@pushfleet/apns-wire';
 import { generateTokenBytes } from '@pushfleet/testkit';
-import type { Certainty, ConnectionEnd, GatewayAnswer, NotificationRun } from '../src/index.ts';
+import type { Certainty, ConnectionEnd, GatewayAnswer, Http2Columns, NotificationRun } from '../src/index.ts';
 
 /** What became of one position. */
 export type Settlement =
@@ -16,6 +16,8 @@ export interface RunContent {
   readonly payload?: string;
   /** Epoch seconds by position; 0 where absent. */
   readonly expirations?: Readonly<Record<number, number>>;
+  /** `alert` and none by default. */
+  readonly http2?: Partial<Pick<Http2Columns, 'pushType' | 'collapseId'>>;
 }
 
 /** Columns of notifications with tokens of their own and one payload. */
@@ -38,6 +40,7 @@ function createColumns({ count, seed = 1, payload, expirations }: RunContent): N
 /** A run that writes down what becomes of it. A position that settles twice is noted, and thrown. */
 export class RecordedRun implements NotificationRun {
   readonly columns: NotificationColumns;
+  readonly http2: Http2Columns;
   readonly settlements: (Settlement | undefined)[];
   /** Positions that settled more than once: none, ever. */
   readonly twice: number[] = [];
@@ -48,6 +51,14 @@ export class RecordedRun implements NotificationRun {
 
   constructor(content: RunContent | NotificationColumns) {
     this.columns = 'tokens' in content ? content : createColumns(content);
+    const { seed = 1, http2 } = 'tokens' in content ? { http2: undefined } : content;
+    const ids = `${seed.toString(16).padStart(8, '0')}-0000-7000-8000-0000`;
+    this.http2 = {
+      pushType: 'alert',
+      collapseId: null,
+      ...http2,
+      apnsId: (position) => ids + position.toString(16).padStart(8, '0'),
+    };
     this.settlements = new Array<Settlement | undefined>(this.columns.count).fill(undefined);
     this.writes = new Uint32Array(this.columns.count);
     this.#open = this.columns.count;

@@ -88,7 +88,8 @@ test('a request is written as the golden bytes', () => {
   const headers = headersOf({ authorization: 'bearer x', collapseId: () => 'c' });
   const end = encoder.encode(target, 0, columnsOf([draft]), headers, 0, 1, 3, wide, wide);
   const expected = hex(`
-    0000af 01 04 00000003                                    # HEADERS, END_HEADERS, stream 3
+    0000b0 01 04 00000003                                    # HEADERS, END_HEADERS, stream 3
+    20                                                       # no dynamic table: only in the first block
     83 87 01 01 68                                           # :method POST, :scheme https, :authority h
     14 10 2f332f6465766963652f 303066636162                  # :path /3/device/00fcab, never indexed
     1f08 08 6265617265722078                                 # authorization: bearer x, never indexed
@@ -102,6 +103,20 @@ test('a request is written as the golden bytes', () => {
     00000a 00 01 00000003 7b22617073223a7b7d7d               # DATA, END_STREAM`);
   expect(target.toString('hex', 0, end)).toBe(expected.toString('hex'));
   expect([encoder.position, encoder.window]).toEqual([1, wide - 10]);
+});
+
+test('the first block of a connection does away with the dynamic table, and no other', () => {
+  const encoder = new RequestEncoder('h');
+  const target = Buffer.alloc(4_096);
+  // No room for the first: nothing has been written, so the next is the first.
+  encoder.encode(target.subarray(0, 120), 0, columnsOf([draft]), headersOf(), 0, 1, 1, wide, wide);
+  expect(encoder.position).toBe(0);
+  const firstBytes: (number | undefined)[] = [];
+  encoder.encode(target, 0, columnsOf([draft, draft]), headersOf(), 0, 2, 1, wide, wide);
+  const reader = new Http2FrameReader();
+  reader.push(target.subarray(0, encoder.end));
+  while (reader.next()) if (reader.type === FrameType.headers) firstBytes.push(reader.bytes[reader.start]);
+  expect(firstBytes).toEqual([0x20, 0x83]);
 });
 
 test('fields are written again when they change, and only then', () => {

@@ -2,8 +2,8 @@ import { countOf, type Span } from './span.ts';
 import type { TrackedRun } from './tracked-run.ts';
 
 /** Spans that wait to be written. Replays go in front, in their order; new runs at the back. */
-export class SpanQueue {
-  #spans: Span[] = [];
+export class SpanQueue<Run = TrackedRun> {
+  #spans: Span<Run>[] = [];
   #head = 0;
   #size = 0;
 
@@ -12,20 +12,20 @@ export class SpanQueue {
     return this.#size;
   }
 
-  push(span: Span): void {
+  push(span: Span<Run>): void {
     this.#spans.push(span);
     this.#size += span.to - span.from;
   }
 
   /** Puts spans before everything else, keeping their order. */
-  unshift(spans: readonly Span[]): void {
+  unshift(spans: readonly Span<Run>[]): void {
     if (spans.length === 0) return;
     this.#spans = [...spans, ...this.#spans.slice(this.#head)];
     this.#head = 0;
     this.#size += countOf(spans);
   }
 
-  front(): Span | undefined {
+  front(): Span<Run> | undefined {
     return this.#spans[this.#head];
   }
 
@@ -48,13 +48,13 @@ export class SpanQueue {
   }
 
   /** Takes out all that waits of one run, in order. */
-  takeRun(run: TrackedRun): Span[] {
+  takeRun(run: Run): Span<Run>[] {
     const spans = this.takeAll();
     for (const span of spans) if (span.run !== run) this.push(span);
     return spans.filter((span) => span.run === run);
   }
 
-  takeAll(): Span[] {
+  takeAll(): Span<Run>[] {
     const spans = this.#spans.slice(this.#head);
     this.#spans = [];
     this.#head = 0;

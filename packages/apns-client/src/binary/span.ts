@@ -1,13 +1,13 @@
 import type { TrackedRun } from './tracked-run.ts';
 
 /** A contiguous range of a run's positions, half-open. The unit in which notifications move: never one by one. */
-export interface Span {
-  readonly run: TrackedRun;
+export interface Span<Run = TrackedRun> {
+  readonly run: Run;
   readonly from: number;
   readonly to: number;
 }
 
-export function countOf(spans: readonly Span[]): number {
+export function countOf(spans: readonly Span<unknown>[]): number {
   let count = 0;
   for (const { from, to } of spans) count += to - from;
   return count;

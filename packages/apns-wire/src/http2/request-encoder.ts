@@ -24,6 +24,8 @@ export interface RequestHeaders {
 
 const pathPrefix = Buffer.from('/3/device/', 'latin1');
 const uuidLength = 36;
+/** The size of the dynamic table becomes 0 (RFC 7541 section 6.3). */
+const noDynamicTable = 0x20;
 
 /** Two hex digits of every byte, as they stand in memory. */
 const hexPairs = Uint16Array.from({ length: 256 }, (_, byte) =>
@@ -41,16 +43,22 @@ const hexPairs = Uint16Array.from({ length: 256 }, (_, byte) =>
  *                                                 as prepared, again only when one of them changes
  *   apns-id
  *
- * There is no dynamic table, so a block that is prepared serves any connection, and nothing of one request is left in
- * the peer's memory. Nothing is allocated per request.
+ * There is no dynamic table: the first block says so, and whatever the peer sets its table to later needs no answer
+ * (RFC 7541 section 4.2). So nothing of one request is left in the peer's memory. Nothing is allocated per request.
+ *
+ * One encoder belongs to one connection.
  */
 export class RequestEncoder {
   /** After `encode`: the first position that has not been written. */
   position = 0;
+  /** After `encode`, and where it threw: the offset after the last request that was written. */
+  end = 0;
   /** After `encode`: what is left of the window of the connection. */
   window = 0;
 
   readonly #head: Buffer;
+  /** Whether a block has been written on the connection. */
+  #isBegun = false;
   #tail: Buffer = Buffer.alloc(1_024);
   #tailView = viewOf(this.#tail);
   #tailLength = 0;
@@ -101,13 +109,14 @@ export class RequestEncoder {
     const { payloadOf, payloadOffsets } = columns;
     let streamId = firstStreamId;
     this.window = window;
+    this.end = offset;
     for (this.position = from; this.position < to; this.position++) {
       const { position } = this;
       const payload = payloadOf[position]!;
       const payloadStart = payloadOffsets[payload]!;
       const payloadLength = payloadOffsets[payload + 1]! - payloadStart;
       if (payloadLength > this.window || payloadLength > streamWindow) break;
-      const at = this.#headers(target, offset, columns, headers, position, streamId);
+      const at = this.#headers(target, this.end, columns, headers, position, streamId);
       if (at < 0 || at + frameHeaderLength + payloadLength > target.length) break;
       const dataAt = writeFrameHeader(
         target,
@@ -126,11 +135,12 @@ export class RequestEncoder {
         payloadStart,
         payloadLength,
       );
-      offset = dataAt + payloadLength;
+      this.#isBegun = true;
+      this.end = dataAt + payloadLength;
       this.window -= payloadLength;
       streamId += 2;
     }
-    return offset;
+    return this.end;
   }
 
   /** Writes the HEADERS of one request, whose DATA is to follow. Gives the offset after it; -1: there is no room. */
@@ -143,7 +153,9 @@ export class RequestEncoder {
     streamId: number,
   ): number {
     this.#look(target, columns);
-    return this.#headers(target, offset, columns, headers, position, streamId);
+    const end = this.#headers(target, offset, columns, headers, position, streamId);
+    if (end > 0) this.#isBegun = true;
+    return end;
   }
 
   #headers(
@@ -158,10 +170,12 @@ export class RequestEncoder {
     const tokenStart = columns.tokenOffsets[position]!;
     const tokenEnd = columns.tokenOffsets[position + 1]!;
     const pathLength = pathPrefix.length + 2 * (tokenEnd - tokenStart);
-    const most = frameHeaderLength + this.#head.length + 8 + pathLength + this.#tailLength + uuidLength;
+    const most = frameHeaderLength + 1 + this.#head.length + 8 + pathLength + this.#tailLength + uuidLength;
     if (offset + most > target.length) return -1;
     const blockStart = offset + frameHeaderLength;
-    let at = blockStart + this.#head.copy(target, blockStart);
+    let at = blockStart;
+    if (!this.#isBegun) target[at++] = noDynamicTable;
+    at += this.#head.copy(target, at);
     at = writeLiteralHead(target, at, StaticIndex.path, 'never', pathLength);
     at = this.#path(target, at, columns.tokens, tokenStart, tokenEnd);
     copyBytes(target, this.#targetView, at, this.#tail, this.#tailView, 0, this.#tailLength);

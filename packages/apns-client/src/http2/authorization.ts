@@ -1,0 +1,102 @@
+import { describeError } from '../node-error.ts';
+import type { Http2Authentication, ProviderTokens } from './http2-transport-options.ts';
+
+export interface AuthorizationEvents {
+  /** There is something to send with again. */
+  ready(): void;
+  /** There will not be, for now; `isCertain`: trying again by ourselves is no use. */
+  failed(reason: string, isCertain: boolean): void;
+}
+
+/** What the `authorization` header says, and when there is nothing to say: then nothing may be sent. */
+export class Authorization {
+  readonly #tokens: ProviderTokens | undefined;
+  readonly #events: AuthorizationEvents;
+  #jwt: string | undefined;
+  #header: string | undefined;
+  /** A token is being signed, or fetched. */
+  #isBusy = false;
+  #isClosed = false;
+
+  constructor(authentication: Http2Authentication, events: AuthorizationEvents) {
+    this.#tokens = authentication.kind === 'token' ? authentication.tokens : undefined;
+    this.#events = events;
+  }
+
+  /** Whether there is something to send with; with a certificate, always. */
+  get isReady(): boolean {
+    return this.#tokens === undefined || (!this.#isBusy && this.#tokens.current() !== undefined);
+  }
+
+  /** The header; undefined with a certificate. */
+  current(): string | undefined {
+    const jwt = this.#tokens?.current();
+    if (jwt !== this.#jwt) {
+      this.#jwt = jwt;
+      this.#header = jwt === undefined ? undefined : `bearer ${jwt}`;
+    }
+    return this.#header;
+  }
+
+  /** Fetches a token, or has it signed. An event follows. */
+  prepare(): void {
+    const tokens = this.#tokens;
+    if (tokens === undefined) return;
+    this.#work(async () => {
+      await tokens.refresh();
+      return tokens.current() === undefined ? 'There is no provider token' : undefined;
+    }, false);
+  }
+
+  /** ExpiredProviderToken: signs anew, once. An event follows, unless another stream has said it before. */
+  expired(header: string | undefined, reason: string): void {
+    const tokens = this.#tokens;
+    if (tokens === undefined) {
+      this.#events.failed(reason, true);
+      return;
+    }
+    const jwt = jwtOf(header);
+    // Written with a token that has been replaced since.
+    if (jwt !== tokens.current()) return;
+    this.#work(async () => ((await tokens.expired(jwt)) ? undefined : reason), true);
+  }
+
+  /** TooManyProviderTokenUpdates: whether there is an older token to go on with. */
+  keepOld(header: string | undefined): boolean {
+    const tokens = this.#tokens;
+    if (tokens === undefined) return false;
+    const jwt = jwtOf(header);
+    tokens.tooManyUpdates(jwt);
+    const current = tokens.current();
+    return current !== undefined && current !== jwt;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** @param work answers why it was in vain, or nothing */
+  #work(work: () => Promise<string | undefined>, isCertain: boolean): void {
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    const done = (failure: string | undefined, certain: boolean): void => {
+      this.#isBusy = false;
+      if (this.#isClosed) return;
+      if (failure === undefined) this.#events.ready();
+      else this.#events.failed(failure, certain);
+    };
+    work().then(
+      (failure) => done(failure, isCertain),
+      (error: unknown) => done(describeError(error), isCredentialError(error)),
+    );
+  }
+}
+
+function jwtOf(header: string | undefined): string {
+  return header?.slice('bearer '.length) ?? '';
+}
+
+/** The credential itself is unusable (`CredentialError` of apns-credentials), rather than its store away. */
+function isCredentialError(error: unknown): boolean {
+  return error instanceof Error && error.name === 'CredentialError';
+}

@@ -1,0 +1,103 @@
+import type { BackoffPolicy } from '../backoff.ts';
+import { type Clock, systemClock } from '../clock.ts';
+import type { CredentialSource } from '../credential-source.ts';
+import type { TransportObserver } from '../transport.ts';
+import type { ProxyOptions } from './open-socket.ts';
+
+/** Where provider tokens come from; `ProviderTokenSource` of apns-credentials is one. */
+export interface ProviderTokens {
+  /** The token to send with; nothing where there is none yet, or none that is young enough. */
+  current(): string | undefined;
+  /** Sees to it that there is one. */
+  refresh(): Promise<void>;
+  /** The gateway called `jwt` expired. Answers whether there is another one to try with. */
+  expired(jwt: string): Promise<boolean>;
+  /** The gateway finds that tokens change too often. */
+  tooManyUpdates(jwt: string): void;
+  onChange(listener: () => void): () => void;
+}
+
+/** How the app shows that it may send (PROTOCOL section 4). */
+export type Http2Authentication =
+  | { readonly kind: 'certificate'; readonly credential: CredentialSource }
+  | { readonly kind: 'token'; readonly tokens: ProviderTokens };
+
+/** How an HTTP/2 transport is built. Times in milliseconds; every default has its reason beside it. */
+export interface Http2TransportOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly authentication: Http2Authentication;
+  /** The app's bundle id; for mdm, the certificate's UID. Push types add their own endings. */
+  readonly topic: string;
+  /** Name that the gateway's certificate must carry; `host` by default. */
+  readonly serverName?: string;
+  /** PEM of the authorities that may have signed the gateway's certificate; the system's by default. */
+  readonly ca?: string;
+  readonly proxy?: ProxyOptions;
+  /** Connections at most. Default 2. */
+  readonly connections?: number;
+  /** Streams per connection at most, also where the gateway allows more. Default 2,000. */
+  readonly streams?: number;
+  /** Notifications handed over and not settled, at most: enough that a stream never waits for a job. Default 20,000. */
+  readonly window?: number;
+  /** From the first packet to the gateway's SETTINGS. Default 10,000. */
+  readonly connectTimeoutMs?: number;
+  /** A write that makes no progress for so long means that the gateway has stopped reading. Default 20,000. */
+  readonly writeStallMs?: number;
+  /** How long an answer may take. Default 30,000. */
+  readonly streamTimeoutMs?: number;
+  /** Silence after which a PING asks whether the gateway is still there. Default 30,000. */
+  readonly pingAfterMs?: number;
+  /** How long its answer may take. Default 10,000. */
+  readonly pingTimeoutMs?: number;
+  /** TCP keepalive. Default 60,000. */
+  readonly keepAliveMs?: number;
+  /** A connection without a request for so long is closed. Default an hour: they are to be kept (section 4). */
+  readonly idleTimeoutMs?: number;
+  /** Connections refused in the handshake, in a row, before the transport pauses. Default 3. */
+  readonly refusalsBeforePause?: number;
+  /** How often a paused transport tries whether the trouble is over. Default 30,000. */
+  readonly pauseProbeMs?: number;
+  /** How long to leave the gateway alone after TooManyProviderTokenUpdates. Default 20 minutes (section 4). */
+  readonly tokenUpdatePauseMs?: number;
+  readonly backoff?: BackoffPolicy;
+  /** Connection attempts in any minute, at most. Default 60. */
+  readonly attemptsPerMinute?: number;
+  /** Identifier of the last stream of a connection, at most; below 2^31 - 1 only to reach the end in tests. */
+  readonly lastStreamId?: number;
+  readonly observer?: TransportObserver;
+  readonly clock?: Clock;
+}
+
+export type ResolvedHttp2Options = Required<Omit<Http2TransportOptions, 'ca' | 'proxy' | 'observer'>> & {
+  readonly ca: string | undefined;
+  readonly proxy: ProxyOptions | undefined;
+  readonly observer: TransportObserver;
+};
+
+export function resolveHttp2Options(options: Http2TransportOptions): ResolvedHttp2Options {
+  return {
+    serverName: options.host,
+    connections: 2,
+    streams: 2_000,
+    window: 20_000,
+    connectTimeoutMs: 10_000,
+    writeStallMs: 20_000,
+    streamTimeoutMs: 30_000,
+    pingAfterMs: 30_000,
+    pingTimeoutMs: 10_000,
+    keepAliveMs: 60_000,
+    idleTimeoutMs: 3_600_000,
+    refusalsBeforePause: 3,
+    pauseProbeMs: 30_000,
+    tokenUpdatePauseMs: 20 * 60_000,
+    backoff: { baseMs: 250, capMs: 30_000 },
+    attemptsPerMinute: 60,
+    lastStreamId: 0x7fff_ffff,
+    clock: systemClock,
+    ...options,
+    ca: options.ca,
+    proxy: options.proxy,
+    observer: options.observer ?? {},
+  };
+}

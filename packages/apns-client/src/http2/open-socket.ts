@@ -1,0 +1,140 @@
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { checkServerIdentity, connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
+
+/** An HTTP proxy that makes tunnels (RFC 9110 section 9.3.6). */
+export interface ProxyOptions {
+  readonly host: string;
+  readonly port: number;
+  /** The whole value of `proxy-authorization`, such as `Basic …`. */
+  readonly authorization?: string;
+}
+
+export interface SocketOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Name that the gateway's certificate must carry. */
+  readonly serverName: string;
+  readonly secureContext: SecureContext;
+  readonly proxy: ProxyOptions | undefined;
+  readonly keepAliveMs: number;
+}
+
+export interface SocketEvents {
+  /** TLS is up, and the far end speaks HTTP/2. */
+  ready(socket: TLSSocket): void;
+  failed(error: unknown): void;
+}
+
+/** The gateway, or the proxy on the way to it, does not do what we need. */
+export class TunnelError extends Error {
+  override readonly name = 'TunnelError';
+  readonly code: 'proxy-refused' | 'http2-not-spoken';
+
+  constructor(code: 'proxy-refused' | 'http2-not-spoken', message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** Opens a connection, through the proxy if there is one. Exactly one event comes, unless it is cancelled before. */
+export function openSocket(options: SocketOptions, events: SocketEvents): { cancel(): void } {
+  let socket: Socket;
+  let over = false;
+  const fail = (error: unknown): void => {
+    if (over) return;
+    over = true;
+    socket.destroy();
+    events.failed(error);
+  };
+  const secure = (through: Socket | undefined): void => {
+    const { host, port, serverName, secureContext } = options;
+    const tls = connectTls({
+      ...(through === undefined ? { host, port } : { socket: through }),
+      // An address is no name for SNI (RFC 6066 section 3), and is verified all the same.
+      servername: isIP(serverName) === 0 ? serverName : '',
+      checkServerIdentity: (_, certificate) => checkServerIdentity(serverName, certificate),
+      secureContext,
+      minVersion: 'TLSv1.2',
+      rejectUnauthorized: true,
+      ALPNProtocols: ['h2'],
+    });
+    socket = tls;
+    const closed = (): void => fail(new Error('The connection was closed during the handshake'));
+    tls.once('error', fail);
+    tls.once('close', closed);
+    tls.once('secureConnect', () => {
+      tls.off('error', fail);
+      tls.off('close', closed);
+      if (over) return;
+      if (tls.alpnProtocol !== 'h2') {
+        fail(new TunnelError('http2-not-spoken', 'The gateway does not speak HTTP/2 (ALPN h2)'));
+        return;
+      }
+      over = true;
+      tls.setNoDelay(true);
+      tls.setKeepAlive(true, options.keepAliveMs);
+      events.ready(tls);
+    });
+  };
+  if (options.proxy === undefined) secure(undefined);
+  else socket = openTunnel(options, options.proxy, { opened: secure, failed: fail });
+  return {
+    cancel() {
+      over = true;
+      socket.on('error', () => undefined);
+      socket.destroy();
+    },
+  };
+}
+
+/** More than any proxy says before the tunnel is open. */
+const longestProxyAnswer = 16_384;
+
+function openTunnel(
+  { host, port }: SocketOptions,
+  proxy: ProxyOptions,
+  events: { opened(tcp: Socket): void; failed(error: unknown): void },
+): Socket {
+  const tcp = connectTcp({ host: proxy.host, port: proxy.port });
+  const authority = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+  let answer = '';
+  const closed = (): void => refuse('closed the connection');
+  const refuse = (what: string): void => {
+    stop();
+    events.failed(new TunnelError('proxy-refused', `The proxy ${proxy.host}:${proxy.port} ${what}`));
+  };
+  const broken = (error: unknown): void => {
+    stop();
+    events.failed(error);
+  };
+  const read = (chunk: Buffer): void => {
+    answer += chunk.toString('latin1');
+    const end = answer.indexOf('\r\n\r\n');
+    if (end < 0) {
+      if (answer.length > longestProxyAnswer) refuse('answered too much');
+      return;
+    }
+    const status = /^HTTP\/1\.[01] (\d{3})/.exec(answer)?.[1];
+    if (status === undefined) refuse('answered something that is not HTTP');
+    else if (!status.startsWith('2')) refuse(`answered ${status} to CONNECT`);
+    else {
+      stop();
+      // The gateway is silent until it has been greeted: nothing can have come behind the answer.
+      events.opened(tcp);
+    }
+  };
+  const stop = (): void => {
+    tcp.off('data', read);
+    tcp.off('close', closed);
+    tcp.off('error', broken);
+  };
+  tcp.on('data', read);
+  tcp.on('close', closed);
+  tcp.on('error', broken);
+  tcp.once('connect', () => {
+    const credential =
+      proxy.authorization === undefined ? '' : `proxy-authorization: ${proxy.authorization}\r\n`;
+    tcp.write(`CONNECT ${authority} HTTP/1.1\r\nhost: ${authority}\r\n${credential}\r\n`);
+  });
+  return tcp;
+}

@@ -1,0 +1,24 @@
+import { payloadLimits } from '@pushfleet/apns-wire';
+
+/** What a push type adds to the bundle id (PROTOCOL section 4). For mdm the app's topic is the certificate's UID. */
+const suffixes: Readonly<Record<string, string>> = {
+  voip: '.voip',
+  complication: '.complication',
+  fileprovider: '.pushkit.fileprovider',
+  location: '.location-query',
+  liveactivity: '.push-type.liveactivity',
+  widgets: '.push-type.widgets',
+  controls: '.push-type.controls',
+  pushtotalk: '.voip-ptt',
+};
+
+/** The `apns-topic` of a push type. One that we do not know goes to the app itself: the gateway has the last word. */
+export function topicOf(bundleId: string, pushType: string): string {
+  const suffix = suffixes[pushType];
+  return suffix === undefined || bundleId.endsWith(suffix) ? bundleId : bundleId + suffix;
+}
+
+/** Largest payload in UTF-8 bytes. */
+export function payloadLimitOf(pushType: string): number {
+  return pushType === 'voip' ? payloadLimits.http2Voip : payloadLimits.http2;
+}
