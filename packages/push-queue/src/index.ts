@@ -1,16 +1,13 @@
 export * from './app-control.ts';
 export * from './dead-letter.ts';
 export type { AppTraits } from './enqueue/app-directory.ts';
-export type { BatchResult } from './enqueue/batch-sends.ts';
+export type { BatchResult, TokensResult } from './enqueue/batch-sends.ts';
+export { fingerprintOf } from './enqueue/idempotency-record.ts';
 export * from './enqueue/notification-input.ts';
-export {
-  createPushQueue,
-  maxBatchNotifications,
-  PushQueue,
-  type PushQueueObserver,
-  type PushQueueOptions,
-} from './enqueue/push-queue.ts';
+export { createPushQueue, maxBatchNotifications, PushQueue } from './enqueue/push-queue.ts';
+export type { EnqueueSource, PushQueueObserver, PushQueueOptions } from './enqueue/push-queue-options.ts';
 export type { SendResult } from './enqueue/single-sends.ts';
+export { maxTokensPerCall, type TokenColumns } from './enqueue/token-columns.ts';
 export * from './lane.ts';
 export * from './notification-id.ts';
 export * from './push-job.ts';

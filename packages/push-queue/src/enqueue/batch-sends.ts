@@ -14,12 +14,25 @@ export interface BatchResult {
   readonly replayed: boolean;
 }
 
+/** What became of a call whose notifications are not told one by one. */
+export interface TokensResult {
+  readonly batchId: BatchId;
+  /** Notifications in the batch; the id of each follows from its place: `notificationId(batchId, place + 1)`. */
+  readonly count: number;
+  readonly replayed: boolean;
+}
+
+/** Builds the push jobs of a batch. */
+export type JobsOf = (batch: BatchId) => readonly PushJobData[];
+
 export interface BatchCall {
   readonly app: string;
   readonly lane: Lane;
   /** Epoch milliseconds; undefined: now. */
   readonly startMs: number | undefined;
-  readonly keyed: { readonly key: string; readonly fingerprint: string } | undefined;
+  readonly keyed:
+    | { readonly key: string; readonly fingerprint: string; readonly windowMs?: number | undefined }
+    | undefined;
 }
 
 export interface BatchSendsOptions {
@@ -37,43 +50,51 @@ export class BatchSends {
   }
 
   /** Resolves when Redis has all of it. Throws `PushQueueError`. */
-  async write(call: BatchCall, notifications: readonly EncodedNotification[]): Promise<BatchResult> {
+  async write(call: BatchCall, count: number, jobsOf: JobsOf): Promise<TokensResult> {
     const { writer, prefix, idempotencyWindowMs } = this.#options;
     const batch = createBatchId();
     const write: JobWrite = {
       app: call.app,
       lane: call.lane,
-      jobs: [...jobsOf(call, batch, notifications)],
+      jobs: jobsOf(batch),
       ...(call.startMs === undefined ? {} : { startMs: call.startMs }),
     };
+    let result: TokensResult = { batchId: batch, count, replayed: false };
     const { keyed } = call;
     if (keyed === undefined) {
       await writer.write(write);
-      return batchResult(batch, notifications.length, false);
+      return result;
     }
     const recordKey = idempotencyRecordKey(prefix, call.app, keyed.key);
-    const record = {
-      batch,
-      firstIndex: 1,
-      count: notifications.length,
-      fingerprint: keyed.fingerprint,
-    };
-    let result = batchResult(batch, notifications.length, false);
+    const record = { batch, firstIndex: 1, count, fingerprint: keyed.fingerprint };
     await writer.writeKeyed([recordKey], ([stored]) => {
       if (typeof stored === 'string') {
-        const earlier = parseRecord(stored);
-        if (earlier.fingerprint !== keyed.fingerprint) throw idempotencyConflict(keyed.key);
-        result = batchResult(earlier.batch, earlier.count, true);
+        result = replayOf(stored, keyed);
         return undefined;
       }
       return {
         ...write,
         records: [{ key: recordKey, value: formatRecord(record) }],
-        recordWindowMs: idempotencyWindowMs,
+        recordWindowMs: keyed.windowMs ?? idempotencyWindowMs,
       };
     });
     return result;
   }
+}
+
+/** What the first call with a key was answered. Throws `PushQueueError` when it was another call. */
+export function replayOf(
+  stored: string,
+  keyed: { readonly key: string; readonly fingerprint: string },
+): TokensResult {
+  const earlier = parseRecord(stored);
+  if (earlier.fingerprint !== keyed.fingerprint) throw idempotencyConflict(keyed.key);
+  return { batchId: earlier.batch, count: earlier.count, replayed: true };
+}
+
+/** Notifications of any kind as push jobs. */
+export function jobsOfNotifications(call: BatchCall, notifications: readonly EncodedNotification[]): JobsOf {
+  return (batch) => [...jobsOf(call, batch, notifications)];
 }
 
 function* jobsOf(
@@ -95,7 +116,8 @@ function* jobsOf(
   }
 }
 
-function batchResult(batch: BatchId, count: number, replayed: boolean): BatchResult {
-  const notificationIds = Array.from({ length: count }, (_, place) => notificationId(batch, place + 1));
-  return { batchId: batch, notificationIds, replayed };
+/** With the ids of all notifications. */
+export function withNotificationIds({ batchId, count, replayed }: TokensResult): BatchResult {
+  const notificationIds = Array.from({ length: count }, (_, place) => notificationId(batchId, place + 1));
+  return { batchId, notificationIds, replayed };
 }

@@ -2,13 +2,18 @@ import { type DeviceToken, parseDeviceToken } from '@pushfleet/apns-wire/device-
 import { buildPayload, type EncodedPayload, encodeRawPayload } from '@pushfleet/apns-wire/payload';
 import { type AppTraits, payloadLimit } from './app-directory.ts';
 import { invalidField } from './notification-defect.ts';
-import { type NotificationInput, type PushType, pushTypes, type TimeInput } from './notification-input.ts';
+import {
+  type NotificationDefaults,
+  type NotificationInput,
+  type PushType,
+  pushTypes,
+  type TimeInput,
+} from './notification-input.ts';
 
 // Checks and encodes by hand: single sends come at tens of thousands a second, and each is checked on its own.
 
-/** A notification as a push job holds it. */
-export interface EncodedNotification {
-  readonly token: DeviceToken;
+/** What is sent and how, whoever gets it, as a push job holds it. */
+export interface EncodedDelivery {
   /** UTF-8 JSON. Notifications that share one share the buffer. */
   readonly payload: Buffer;
   /** Epoch seconds; 0: do not store. */
@@ -16,6 +21,11 @@ export interface EncodedNotification {
   readonly priority: 10 | 5 | 1;
   readonly pushType: PushType;
   readonly collapseId: string | null;
+}
+
+/** A notification as a push job holds it. */
+export interface EncodedNotification extends EncodedDelivery {
+  readonly token: DeviceToken;
 }
 
 export interface EncodingContext {
@@ -54,13 +64,14 @@ export interface DeliveryParts {
   readonly collapseId: unknown;
 }
 
-/** Puts a checked payload and the delivery fields together. */
+/** Puts a token, a checked payload and the delivery fields together. */
 export function encodeParts(
   token: DeviceToken,
   encoded: EncodedPayload,
   delivery: DeliveryParts,
   context: EncodingContext,
 ): EncodedNotification {
+  // Field by field: this is the hot path.
   const pushType = parsePushType(delivery.pushType);
   const background = pushType === 'background' || (pushType === undefined && encoded.requiredPriority === 5);
   return {
@@ -72,6 +83,15 @@ export function encodeParts(
     collapseId: parseCollapseId(delivery.collapseId),
   };
 }
+
+/** Checks and encodes what many devices get alike. Throws as `encodeNotification` does. */
+export function encodeDelivery(input: NotificationDefaults, context: EncodingContext): EncodedDelivery {
+  const { payload, truncate, ttl, expiresAt, priority, pushType, collapseId, ...content } = input;
+  const encoded = encodePayload({ payload, truncate, pushType, content }, context.traits);
+  return encodeParts(noToken, encoded, { ttl, expiresAt, priority, pushType, collapseId }, context);
+}
+
+const noToken = '' as DeviceToken;
 
 export function parseToken(token: unknown): DeviceToken {
   if (typeof token !== 'string') throw invalidField('token', 'must be a string');

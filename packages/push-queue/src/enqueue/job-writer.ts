@@ -68,9 +68,11 @@ export class JobWriter {
     this.#sharedBackend = createBackend(this.#shared);
   }
 
-  /** The shared connection, for reads. */
-  get link(): RedisLink {
-    return this.#shared;
+  /** Reads one key. Throws `PushQueueError`. */
+  async read(key: string): Promise<string | null> {
+    const deadlineMs = performance.now() + this.#options.writeTimeoutMs;
+    await this.#shared.ready(deadlineMs - performance.now());
+    return this.#shared.answer(deadlineMs - performance.now(), () => this.#shared.client.get(key));
   }
 
   /** Resolves when Redis has all of it. Throws `PushQueueError`. */

@@ -1,5 +1,6 @@
 import type { Payload, PayloadContent } from '@pushfleet/apns-wire/payload';
 import type { Lane } from '../lane.ts';
+import type { TokenColumns } from './token-columns.ts';
 
 // What a caller hands over. The HTTP API takes the same fields.
 
@@ -63,6 +64,20 @@ export interface SendInput extends NotificationInput, CallOptions {}
 export interface BatchInput extends CallOptions {
   readonly notifications: readonly NotificationInput[];
   readonly defaults?: NotificationDefaults;
+}
+
+/** One payload for the devices of `TokenColumns`, for `enqueueTokens`. */
+export interface TokensInput extends NotificationDefaults, CallOptions, TokenColumns {}
+
+/** How a call is recognised when it comes again. */
+export interface RecallOptions {
+  /**
+   * What the idempotency key stands for: calls with the same key and the same fingerprint are the same call. Default:
+   * a hash of the whole call. For calls whose content is looked up and may differ when they come again.
+   */
+  readonly fingerprint?: string;
+  /** How long the key is remembered, milliseconds. Default: the queue's `idempotencyWindowMs`. */
+  readonly idempotencyWindowMs?: number;
 }
 
 export const maxIdempotencyKeyLength = 255;

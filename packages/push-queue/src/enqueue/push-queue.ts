@@ -1,55 +1,40 @@
-import type { Redis } from 'ioredis';
-import { type Lane, lanes } from '../lane.ts';
+import type { Lane } from '../lane.ts';
+import { notificationId } from '../notification-id.ts';
 import { PushQueueError } from '../push-queue-error.ts';
-import { defaultRedisPrefix } from '../redis-keys.ts';
-import { AppDirectory, type AppTraits } from './app-directory.ts';
+import { defaultRedisPrefix, idempotencyRecordKey } from '../redis-keys.ts';
+import { AppDirectory } from './app-directory.ts';
 import { Backlog } from './backlog.ts';
 import { BatchEncoder } from './batch-encoder.ts';
-import { type BatchCall, type BatchResult, BatchSends } from './batch-sends.ts';
+import {
+  type BatchCall,
+  type BatchResult,
+  BatchSends,
+  type JobsOf,
+  jobsOfNotifications,
+  replayOf,
+  type TokensResult,
+  withNotificationIds,
+} from './batch-sends.ts';
 import {
   type EncodedNotification,
   type EncodingContext,
+  encodeDelivery,
   encodeNotification,
-  parseTime,
 } from './encode-notification.ts';
-import { checkIdempotencyKey, fingerprintOf } from './idempotency-record.ts';
+import { checkIdempotencyKey } from './idempotency-record.ts';
 import { JobWriter } from './job-writer.ts';
 import { invalidField, locateDefect } from './notification-defect.ts';
-import {
-  type BatchInput,
-  type CallOptions,
-  maxScheduleSeconds,
-  type NotificationInput,
-  type SendInput,
+import type {
+  BatchInput,
+  NotificationInput,
+  RecallOptions,
+  SendInput,
+  TokensInput,
 } from './notification-input.ts';
+import { type ParsedCall, parseCall } from './parse-call.ts';
+import type { EnqueueSource, PushQueueOptions } from './push-queue-options.ts';
 import { type SendResult, SingleSends } from './single-sends.ts';
-
-export interface PushQueueOptions {
-  /** A URL, or a client whose options are taken over; the queue opens connections of its own. */
-  readonly redis: string | Redis;
-  /** What all keys begin with. Default `pushfleet`. */
-  readonly prefix?: string;
-  /**
-   * The apps that may be sent to, as in `pushfleet.yaml`: others are refused, and payloads are measured against the
-   * limit of the app's transport. Absent: any app, and the limits of HTTP/2.
-   */
-  readonly apps?: Readonly<Record<string, AppTraits>>;
-  /** Seconds that APNs may store a notification that says nothing about it. Default a day. */
-  readonly defaultTtlSeconds?: number;
-  /** How long an idempotency key is remembered, milliseconds. Default a day. */
-  readonly idempotencyWindowMs?: number;
-  /** How long a write to Redis may take, milliseconds; a call takes at most twice that. Default 5,000. */
-  readonly writeTimeoutMs?: number;
-  /** Bytes of payloads, and a little for each notification, that may wait to be written. Default 64 MiB. */
-  readonly maxBacklogBytes?: number;
-  readonly observer?: PushQueueObserver;
-}
-
-/** What happens inside, for metrics. */
-export interface PushQueueObserver {
-  /** Notifications were written: one push job of single sends, or a batch. Must not throw. */
-  committed(app: string, lane: Lane, notifications: number, source: 'single' | 'batch'): void;
-}
+import { buildTokenJobs, checkTokens, digestOf } from './token-columns.ts';
 
 export const maxBatchNotifications = 5_000;
 
@@ -96,12 +81,13 @@ export class PushQueue {
   async enqueue(input: SendInput): Promise<SendResult> {
     this.#checkOpen();
     const { app, lane: laneInput, sendAt, idempotencyKey, ...notification } = input;
-    const call = this.#parseCall(input);
+    const call = parseCall(this.#directory, input, input);
     const context = this.#contextOf(call);
     const encoded = located('', () => encodeNotification(notification, context));
     if (call.startMs !== undefined) {
-      const { notificationIds, replayed } = await this.#writeBatch(call, [encoded]);
-      return { notificationId: notificationIds[0]!, batchId: notificationIds[0]!, replayed };
+      const { batchId, replayed } = await this.#writeBatch(call, [encoded]);
+      const id = notificationId(batchId, 1);
+      return { notificationId: id, batchId: id, replayed };
     }
     const bytes = sizeOf(encoded);
     this.#backlog.take(bytes);
@@ -119,16 +105,47 @@ export class PushQueue {
    * Enqueues 1 to `maxBatchNotifications` as a batch: all of them or none. Resolves when Redis has them. Rejects with
    * `PushQueueError`.
    */
-  async enqueueBatch(input: BatchInput): Promise<BatchResult> {
+  async enqueueBatch(input: BatchInput, recall: RecallOptions = {}): Promise<BatchResult> {
     this.#checkOpen();
-    const call = this.#parseCall(input);
+    const call = parseCall(this.#directory, input, input, recall);
     const { notifications, defaults = {} } = input;
     checkNotifications(notifications);
     const encoder = new BatchEncoder(defaults, this.#contextOf(call));
     const encoded = notifications.map((notification, place) =>
       located(`notifications[${place}].`, () => encoder.encode(notification)),
     );
-    return this.#writeBatch(call, encoded);
+    return withNotificationIds(await this.#writeBatch(call, encoded));
+  }
+
+  /**
+   * Enqueues one payload for 1 to `maxTokensPerCall` devices as a batch: all of them or none. The way for broadcasts:
+   * tokens are bytes from end to end, and no object is made per device. Resolves when Redis has them. Rejects with
+   * `PushQueueError`.
+   */
+  async enqueueTokens(input: TokensInput, recall: RecallOptions = {}): Promise<TokensResult> {
+    this.#checkOpen();
+    const { app, lane, sendAt, idempotencyKey, tokens, tokenLength, ...defaults } = input;
+    const checked = checkTokens(input);
+    // The bytes' hash stands for them, where the call is compared with an earlier one.
+    const identity = { app, lane, sendAt, ...defaults, tokens: digestOf(input) };
+    const call = parseCall(this.#directory, input, identity, recall);
+    const delivery = located('', () => encodeDelivery(defaults, this.#contextOf(call)));
+    const bytes = checked.bytes.length + delivery.payload.length * Math.ceil(checked.count / 1000);
+    return this.#writeJobs(call, { count: checked.count, bytes, source: 'tokens' }, (batch) =>
+      buildTokenJobs({ app: call.app, lane: call.lane, batch }, checked, delivery),
+    );
+  }
+
+  /**
+   * What an earlier call with this key was answered; undefined: there was none. For callers that have to look
+   * something up before they can call again. Rejects with `PushQueueError`.
+   */
+  async recall(app: string, idempotencyKey: string, fingerprint: string): Promise<TokensResult | undefined> {
+    this.#checkOpen();
+    this.#directory.traitsOf(app);
+    checkIdempotencyKey(idempotencyKey);
+    const stored = await this.#writer.read(idempotencyRecordKey(this.#prefix, app, idempotencyKey));
+    return stored === null ? undefined : replayOf(stored, { key: idempotencyKey, fingerprint });
   }
 
   /** Bytes that wait to be written. */
@@ -152,34 +169,31 @@ export class PushQueue {
     if (this.#closing !== undefined) throw new PushQueueError('closed', 'the push queue is closed');
   }
 
-  async #writeBatch(call: BatchCall, notifications: readonly EncodedNotification[]): Promise<BatchResult> {
+  async #writeBatch(call: BatchCall, notifications: readonly EncodedNotification[]): Promise<TokensResult> {
     const bytes = notifications.reduce((sum, notification) => sum + sizeOf(notification), 0);
-    this.#backlog.take(bytes);
-    const run = this.#batchSends.write(call, notifications);
+    const size = { count: notifications.length, bytes, source: 'batch' } as const;
+    return this.#writeJobs(call, size, jobsOfNotifications(call, notifications));
+  }
+
+  async #writeJobs(
+    call: BatchCall,
+    size: { readonly count: number; readonly bytes: number; readonly source: EnqueueSource },
+    jobsOf: JobsOf,
+  ): Promise<TokensResult> {
+    this.#backlog.take(size.bytes);
+    const run = this.#batchSends.write(call, size.count, jobsOf);
     this.#runningBatches.add(run);
     try {
       const result = await run;
-      if (!result.replayed) this.#committed(call.app, call.lane, notifications.length, 'batch');
+      if (!result.replayed) this.#committed(call.app, call.lane, size.count, size.source);
       return result;
     } finally {
       this.#runningBatches.delete(run);
-      this.#backlog.release(bytes);
+      this.#backlog.release(size.bytes);
     }
   }
 
-  /** Checks what concerns the whole call. Throws `PushQueueError`. */
-  #parseCall(input: CallOptions): BatchCall & { readonly traits: AppTraits } {
-    const { app, lane = 'transactional', sendAt, idempotencyKey } = input;
-    const traits = this.#directory.traitsOf(app);
-    if (!lanes.includes(lane)) throw invalidField('lane', `must be one of ${lanes.join(', ')}`);
-    const startMs = sendAt === undefined ? undefined : parseSendAt(sendAt);
-    if (idempotencyKey === undefined) return { app, lane, startMs, keyed: undefined, traits };
-    checkIdempotencyKey(idempotencyKey);
-    const { idempotencyKey: key, ...rest } = input;
-    return { app, lane, startMs, keyed: { key: idempotencyKey, fingerprint: fingerprintOf(rest) }, traits };
-  }
-
-  #contextOf(call: BatchCall & { readonly traits: AppTraits }): EncodingContext {
+  #contextOf(call: ParsedCall): EncodingContext {
     return {
       traits: call.traits,
       startMs: call.startMs ?? Date.now(),
@@ -204,7 +218,7 @@ export class PushQueue {
     return sends;
   }
 
-  #committed(app: string, lane: Lane, notifications: number, source: 'single' | 'batch'): void {
+  #committed(app: string, lane: Lane, notifications: number, source: EnqueueSource): void {
     this.#options.observer?.committed(app, lane, notifications, source);
   }
 }
@@ -227,14 +241,6 @@ function checkNotifications(notifications: readonly NotificationInput[]): void {
   if (notifications.length === 0 || notifications.length > maxBatchNotifications) {
     throw invalidField('notifications', `must be 1 to ${maxBatchNotifications}, not ${notifications.length}`);
   }
-}
-
-/** Undefined: the time has come already. */
-function parseSendAt(sendAt: unknown): number | undefined {
-  const startMs = parseTime('sendAt', sendAt);
-  const nowMs = Date.now();
-  if (startMs > nowMs + maxScheduleSeconds * 1000) throw invalidField('sendAt', 'is more than 30 days ahead');
-  return startMs <= nowMs ? undefined : startMs;
 }
 
 function sizeOf(notification: EncodedNotification): number {
