@@ -1,8 +1,11 @@
-import { type Lane, lanes, type PushQueueObserver } from '@pushfleet/push-queue';
+import { type EnqueueSource, type Lane, lanes, type PushQueueObserver } from '@pushfleet/push-queue';
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { ProblemCode } from './http/problem.ts';
 
-export const enqueueSources = ['single', 'batch', 'broadcast'] as const;
+/** How notifications came in, by how the push queue was given them. */
+const sources = { single: 'single', batch: 'batch', tokens: 'broadcast' } as const satisfies Readonly<
+  Record<EnqueueSource, string>
+>;
 
 /** What the producer counts. Closed label sets, all at zero from the start. */
 export interface ProducerMetrics {
@@ -52,7 +55,7 @@ export function createProducerMetrics(register: Registry, apps: readonly string[
   for (const app of apps) {
     for (const lane of lanes) {
       groups.zero({ app, lane });
-      for (const source of enqueueSources) enqueued.inc({ app, lane, source }, 0);
+      for (const source of Object.values(sources)) enqueued.inc({ app, lane, source }, 0);
     }
   }
   for (const code of refusals) refused.inc({ code }, 0);
@@ -60,7 +63,7 @@ export function createProducerMetrics(register: Registry, apps: readonly string[
   return {
     observer: {
       committed(app: string, lane: Lane, notifications: number, source) {
-        enqueued.inc({ app, lane, source }, notifications);
+        enqueued.inc({ app, lane, source: sources[source] }, notifications);
         if (source === 'single') groups.observe({ app, lane }, notifications);
       },
     },

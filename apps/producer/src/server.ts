@@ -4,7 +4,12 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { ProducerContext } from './context.ts';
 import { answerProblems } from './http/answer-problems.ts';
 import { compileValidator } from './http/compile-validator.ts';
+import { describeApi } from './http/openapi.ts';
+import { addAppRoutes } from './routes/apps.ts';
+import { addCancellationRoutes } from './routes/cancellations.ts';
+import { addDeadLetterRoutes } from './routes/dead-letters.ts';
 import { addDeviceRoutes } from './routes/devices.ts';
+import { addExceptionRoutes } from './routes/exceptions.ts';
 import { addNotificationRoutes } from './routes/notifications.ts';
 import { addStatusRoutes } from './routes/status.ts';
 
@@ -34,10 +39,15 @@ export async function createServer(context: ProducerContext): Promise<ProducerSe
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
   answerProblems(app, context.logger);
   observeRequests(app, context);
+  await describeApi(app, { keys: false });
   const server = typed(app);
   addNotificationRoutes(server, context);
   addDeviceRoutes(server, context);
   addStatusRoutes(server, context);
+  addCancellationRoutes(server, context);
+  addExceptionRoutes(server, context);
+  addAppRoutes(server, context);
+  addDeadLetterRoutes(server, context);
   await app.ready();
   return server;
 }

@@ -9,21 +9,13 @@ beforeAll(async () => {
 });
 afterAll(async () => probe.close());
 
-async function call(method: 'PUT' | 'GET' | 'DELETE', url: string, body?: unknown) {
-  const answer = await probe.server.inject({
-    method,
-    url,
-    ...(body === undefined
-      ? {}
-      : { payload: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-  });
-  return { status: answer.statusCode, body: answer.body === '' ? undefined : answer.json() };
-}
+const call = (method: 'PUT' | 'GET' | 'DELETE', url: string, body?: unknown) =>
+  probe.call(method, url, body === undefined ? {} : { body });
 
 test('a device is registered, refreshed, moved to another user, shown and removed', async () => {
   const registration = { app: 'shop', userId: 'anna', tags: ['vip', 'de'], locale: 'de-DE' };
   const first = await call('PUT', `/v1/devices/${token.toUpperCase()}`, registration);
-  expect(first).toEqual({
+  expect(first).toMatchObject({
     status: 201,
     body: { token, created: true, reactivated: false, moved: false, replaced: false },
   });
@@ -51,7 +43,7 @@ test('a device is registered, refreshed, moved to another user, shown and remove
     status: 404,
     body: { code: 'unknown-device' },
   });
-  expect(await call('DELETE', `/v1/devices/${token}?app=shop`)).toEqual({ status: 204, body: undefined });
+  expect(await call('DELETE', `/v1/devices/${token}?app=shop`)).toMatchObject({ status: 204, text: '' });
   expect(await call('DELETE', `/v1/devices/${token}?app=shop`)).toMatchObject({ status: 404 });
 });
 

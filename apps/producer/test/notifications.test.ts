@@ -10,13 +10,10 @@ beforeAll(async () => {
 afterAll(async () => probe.close());
 
 async function send(body: unknown, headers: Record<string, string> = {}) {
-  const answer = await probe.server.inject({
-    method: 'POST',
-    url: '/v1/notifications',
+  return probe.call('POST', '/v1/notifications', {
+    body,
     headers: { 'content-type': 'application/json', ...headers },
-    payload: typeof body === 'string' ? body : JSON.stringify(body),
   });
-  return { status: answer.statusCode, headers: answer.headers, body: answer.json() };
 }
 
 test('one notification is answered 202 with its id when Redis has it', async () => {
@@ -124,9 +121,9 @@ test('a body of another type, a body too large and a route that there is not are
   expect(text).toMatchObject({ status: 415, body: { code: 'unsupported-media-type' } });
   const large = await send(`"${'x'.repeat(41 * 1024 * 1024)}"`);
   expect(large).toMatchObject({ status: 413, body: { code: 'body-too-large' } });
-  const nowhere = await probe.server.inject({ method: 'GET', url: '/v1/nowhere?token=secret' });
-  expect(nowhere.statusCode).toBe(404);
-  expect(nowhere.json()).toMatchObject({ code: 'no-route', detail: 'there is no GET /v1/nowhere' });
+  const nowhere = await probe.call('GET', '/v1/nowhere?token=secret');
+  expect(nowhere.status).toBe(404);
+  expect(nowhere.body).toMatchObject({ code: 'no-route', detail: 'there is no GET /v1/nowhere' });
 });
 
 test.each<[key: string, inBody: string | undefined]>([

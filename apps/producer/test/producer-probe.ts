@@ -14,10 +14,27 @@ import { inject } from 'vitest';
 import { DatabaseLink } from '../src/database-link.ts';
 import { createProducerMetrics } from '../src/metrics.ts';
 import { createServer, type ProducerServer } from '../src/server.ts';
+import { AnswerChecker, type OpenApiDocument } from './answer-checker.ts';
+
+export interface ProbeRequest {
+  readonly headers?: Readonly<Record<string, string>>;
+  /** An object is sent as JSON. */
+  readonly body?: unknown;
+}
+
+export interface ProbeAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: what it is like is what the tests find out.
+  readonly body: any;
+}
 
 /** A producer's API in this process, on a real Redis and a Postgres database of its own. */
 export interface ProducerProbe {
   readonly server: ProducerServer;
+  /** Asks the API, and holds the answer against the OpenAPI document. */
+  call(method: Method, url: string, request?: ProbeRequest): Promise<ProbeAnswer>;
   readonly redis: Redis;
   readonly prefix: string;
   readonly database: DatabaseLink;
@@ -38,6 +55,8 @@ export interface ProbeOptions {
   readonly writeTimeoutMs?: number;
 }
 
+type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
+
 const appIds = ['shop', 'news'];
 
 export async function openProducer(options: ProbeOptions = {}): Promise<ProducerProbe> {
@@ -56,7 +75,7 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
     logger,
   });
   if (testDatabase !== undefined) await database.migrated;
-  const apps = new Map(appIds.map((id) => [id, { id, transport: 'http2' } as unknown as FleetApp]));
+  const apps = new Map(appIds.map((id) => [id, fleetApp(id)]));
   const register = new Registry();
   const metrics = createProducerMetrics(register, appIds);
   const redis = new Redis(redisUrl, {
@@ -82,8 +101,24 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
     const datas = await Promise.all(ids.map((id) => reader.hget(`${key}:${id}`, 'data')));
     return datas.flatMap((data) => (data === null ? [] : [pushJobDataSchema.parse(JSON.parse(data))]));
   };
+  const checker = new AnswerChecker(server.swagger() as unknown as OpenApiDocument);
+  const call: ProducerProbe['call'] = async (method, url, { headers = {}, body } = {}) => {
+    const isJson = body !== undefined && typeof body !== 'string' && !Buffer.isBuffer(body);
+    const answer = await server.inject({
+      method,
+      url,
+      headers: { ...(isJson ? { 'content-type': 'application/json' } : {}), ...headers },
+      ...(body === undefined ? {} : { payload: isJson ? JSON.stringify(body) : (body as string) }),
+    });
+    const contentType = answer.headers['content-type'] as string | undefined;
+    const { statusCode: status, headers: given, body: text } = answer;
+    checker.check({ method, url, status, contentType, text });
+    const parsed: unknown = /\bjson|\+json/.test(contentType ?? '') ? JSON.parse(text) : undefined;
+    return { status, headers: given, text, body: parsed };
+  };
   return {
     server,
+    call,
     redis: reader,
     prefix,
     database,
@@ -103,4 +138,9 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
       await testDatabase?.drop();
     },
   };
+}
+
+function fleetApp(id: string): FleetApp {
+  const app = { id, topic: `com.example.${id}`, environment: 'sandbox', transport: 'http2' };
+  return app as unknown as FleetApp;
 }

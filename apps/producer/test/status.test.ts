@@ -16,24 +16,19 @@ beforeAll(async () => {
 });
 afterAll(async () => probe.close());
 
-async function get(url: string) {
-  const answer = await probe.server.inject({ method: 'GET', url });
-  return { status: answer.statusCode, body: answer.json() };
-}
+const get = (url: string) => probe.call('GET', url);
 
 async function sendBatch(count: number, extra: object = {}): Promise<{ batchId: string; ids: string[] }> {
-  const answer = await probe.server.inject({
-    method: 'POST',
-    url: '/v1/notifications',
-    payload: {
+  const answer = await probe.call('POST', '/v1/notifications', {
+    body: {
       app: 'shop',
       defaults: { alert: 'x' },
       notifications: tokens.slice(0, count).map((token) => ({ token })),
       ...extra,
     },
   });
-  expect(answer.statusCode).toBe(202);
-  const { batchId, notificationIds } = answer.json();
+  expect(answer.status).toBe(202);
+  const { batchId, notificationIds } = answer.body;
   return { batchId, ids: notificationIds };
 }
 
@@ -150,12 +145,10 @@ test('a batch whose report is on its way is known, and is settling', async () =>
 });
 
 test('a single send is a batch of one under its own id', async () => {
-  const answer = await probe.server.inject({
-    method: 'POST',
-    url: '/v1/notifications',
-    payload: { app: 'shop', token: tokens[0], alert: 'x' },
+  const answer = await probe.call('POST', '/v1/notifications', {
+    body: { app: 'shop', token: tokens[0], alert: 'x' },
   });
-  const { batchId } = answer.json();
+  const { batchId } = answer.body;
   const told = await get(`/v1/batches/${batchId}`);
   expect(told.body).toMatchObject({ batchId, size: 1, queued: 1, state: 'queued' });
 });

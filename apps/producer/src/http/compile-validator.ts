@@ -9,7 +9,8 @@ const places: Readonly<Record<string, string>> = { querystring: 'query' };
 export const compileValidator: FastifySchemaCompiler<z.ZodType> = ({ schema, httpPart = 'body' }) => {
   const place = places[httpPart] ?? httpPart;
   return (value) => {
-    const parsed = schema.safeParse(value, { reportInput: true });
+    // A request without a body has null for one.
+    const parsed = schema.safeParse(value ?? undefined, { reportInput: true });
     if (parsed.success) return { value: parsed.data };
     const errors = fieldErrors(parsed.error, place);
     return { error: new Problem('invalid-request', summarize(errors), { errors }) };

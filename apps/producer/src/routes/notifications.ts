@@ -7,6 +7,7 @@ import { fieldErrors, summarize } from '../http/field-errors.ts';
 import { Problem } from '../http/problem.ts';
 import { problemOf } from '../http/problem-of.ts';
 import { readIdempotencyKey } from '../notifications/idempotency-key.ts';
+import { namesUsers, sendToUsers } from '../notifications/send-to-users.ts';
 import {
   type SendAnswer,
   sendAnswerSchema,
@@ -28,7 +29,9 @@ export function addNotificationRoutes(server: ProducerServer, context: ProducerC
     schema: {
       tags: ['Sending'],
       summary: 'Send one notification, or many',
-      description: '`202` means that Redis has it, and that it will end in exactly one outcome.',
+      description:
+        '`202` means that Redis has it, and that it will end in exactly one outcome. To users it needs Postgres, ' +
+        'to device tokens it does not.',
       headers: z.object({ 'idempotency-key': z.string().optional() }),
       body: sendRequestSchema,
       response: {
@@ -38,12 +41,14 @@ export function addNotificationRoutes(server: ProducerServer, context: ProducerC
           'invalid-notification',
           'unknown-app',
           'idempotency-conflict',
+          'no-devices',
           'body-too-large',
           'unsupported-media-type',
           'internal',
           'backpressure',
           'redis-unavailable',
           'redis-timeout',
+          'database-unavailable',
           'stopping',
         ),
       },
@@ -65,18 +70,22 @@ export function addNotificationRoutes(server: ProducerServer, context: ProducerC
 async function enqueue(
   request: FastifyRequest,
   reply: FastifyReply,
-  { queue }: ProducerContext,
+  context: ProducerContext,
 ): Promise<SendAnswer> {
   const body = withIdempotencyKey(request.body, request.headers['idempotency-key']);
-  const result =
+  const answer = await (namesUsers(body) ? sendToUsers(context, body) : send(context, body));
+  void reply.code(202);
+  if (answer.replayed === true) void reply.header('idempotency-replayed', 'true');
+  return answer;
+}
+
+async function send({ queue }: ProducerContext, body: object): Promise<SendAnswer> {
+  const { batchId, notificationIds, replayed } =
     'notifications' in body
       ? await queue.enqueueBatch(body as unknown as BatchInput)
       : asBatch(await queue.enqueue(body as unknown as SendInput));
-  void reply.code(202);
-  const { batchId, notificationIds } = result;
-  if (!result.replayed) return { batchId, notificationIds: notificationIds as string[] };
-  void reply.header('idempotency-replayed', 'true');
-  return { batchId, notificationIds: notificationIds as string[], replayed: true };
+  const answer = { batchId, notificationIds: notificationIds as string[] };
+  return replayed ? { ...answer, replayed } : answer;
 }
 
 function asBatch(sent: { batchId: string; notificationId: string; replayed: boolean }) {

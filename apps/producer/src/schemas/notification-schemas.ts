@@ -121,6 +121,12 @@ const target = {
   userId: userId.optional().meta({ description: 'Instead of `token`: all devices of this user.' }),
 };
 
+/** JSON Schema has no short word for it; the descriptions do. */
+const oneTarget: [check: (fields: { token?: unknown; userId?: unknown }) => boolean, told: object] = [
+  ({ token, userId }) => (token === undefined) !== (userId === undefined),
+  { path: ['token'], message: 'either token or userId must be there, and not both' },
+];
+
 const callFields = {
   app: appId,
   lane: z.enum(lanes).optional().meta({ description: '`transactional` by default.' }),
@@ -139,6 +145,7 @@ export const defaultsSchema = z
 
 export const sendOneSchema = z
   .strictObject({ ...callFields, ...target, ...notificationFields })
+  .refine(...oneTarget)
   .meta({ id: 'SendOne', description: 'One notification, to one device or to all devices of one user.' });
 
 export const sendManySchema = z
@@ -146,7 +153,7 @@ export const sendManySchema = z
     ...callFields,
     defaults: defaultsSchema.optional(),
     notifications: z
-      .array(z.strictObject({ ...target, ...notificationFields }))
+      .array(z.strictObject({ ...target, ...notificationFields }).refine(...oneTarget))
       .min(1)
       .max(maxBatchNotifications),
   })
@@ -167,7 +174,9 @@ export const sendAnswerSchema = z
       description:
         'An earlier request with this idempotency key was answered with this; nothing is sent again.',
     }),
-    usersWithoutDevices: z.array(z.string()).optional(),
+    usersWithoutDevices: z.array(z.string()).optional().meta({
+      description: 'Users of the request to whom nothing can be sent.',
+    }),
   })
   .meta({ id: 'SendAnswer' });
 export type SendAnswer = z.infer<typeof sendAnswerSchema>;

@@ -55,3 +55,23 @@ export const notificationSchema = z
   })
   .meta({ id: 'Notification' });
 export type NotificationAnswer = z.infer<typeof notificationSchema>;
+
+export const exceptionSchema = z
+  .strictObject({
+    index: z.int().min(1).meta({ description: 'In the batch.' }),
+    notificationId: z.uuid(),
+    token: z.string(),
+    outcome: z.enum(['rejected', 'expired', 'cancelled', 'dead']),
+    reason: z.string(),
+    gatewayStatus: z.int().optional(),
+    at: instant,
+  })
+  .meta({ id: 'Exception' });
+export type ExceptionAnswer = z.infer<typeof exceptionSchema>;
+
+export const exceptionPageSchema = z
+  .strictObject({
+    exceptions: z.array(exceptionSchema),
+    next: z.int().nullable().meta({ description: 'Give it as `after`; null: that was the last page.' }),
+  })
+  .meta({ id: 'ExceptionPage' });

@@ -1,0 +1,84 @@
+import swagger from '@fastify/swagger';
+import reference from '@scalar/fastify-api-reference';
+import type { FastifyInstance } from 'fastify';
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+
+const description = `
+Sends Apple push notifications. \`202\` means that the queue has a notification, and that it will end in exactly one
+outcome: \`accepted\` (proved or presumed), \`rejected\`, \`expired\`, \`cancelled\` or \`dead\`.
+
+Errors are problem+json (RFC 9457) with a stable \`code\`. With an \`Idempotency-Key\` a request may be repeated for a
+day: it yields one push, and a repeated answer says so (\`replayed\`, and the header \`idempotency-replayed\`).
+`.trim();
+
+/** Makes the OpenAPI document from the schemas of the routes that are added afterwards. */
+export async function describeApi(app: FastifyInstance, { keys }: { keys: boolean }): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Pushfleet',
+        version: '1',
+        description,
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
+      tags: [
+        { name: 'Sending' },
+        { name: 'Status' },
+        { name: 'Broadcasts' },
+        { name: 'Devices' },
+        { name: 'Apps' },
+        { name: 'Dead letters' },
+        { name: 'Webhooks' },
+      ],
+      ...(keys
+        ? {
+            components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
+            security: [{ key: [] }],
+          }
+        : {}),
+    },
+    transform: jsonSchemaTransform,
+    transformObject: (document) => tidyComponents(jsonSchemaTransformObject(document) as Document),
+  });
+  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+  await app.register(reference, { routePrefix: '/docs', configuration: { url: '/openapi.json' } });
+}
+
+type Document = Extract<ReturnType<typeof jsonSchemaTransformObject>, { openapi?: unknown }>;
+
+const componentPath = '#/components/schemas/';
+
+/**
+ * Every schema comes twice, as what is sent to us (`…Input`) and as what we send. Leaves the one that is used, under the
+ * plain name where there is only one.
+ */
+function tidyComponents(document: Document): Document {
+  const { components = {} } = document;
+  const schemas = (components.schemas ?? {}) as Record<string, unknown>;
+  const used = new Set<string>();
+  const visit = (value: unknown): void => {
+    for (const name of referencesIn(value)) {
+      if (used.has(name)) continue;
+      used.add(name);
+      visit(schemas[name]);
+    }
+  };
+  visit((document as { paths?: unknown }).paths);
+  const nameOf = (name: string): string => {
+    const plain = name.replace(/Input$/, '');
+    return used.has(plain) ? name : plain;
+  };
+  const kept = Object.fromEntries([...used].toSorted().map((name) => [nameOf(name), schemas[name]]));
+  const tidy = { ...document, components: { ...components, schemas: kept } };
+  return JSON.parse(JSON.stringify(tidy), (key, value: unknown) =>
+    key === '$ref' && typeof value === 'string' && value.startsWith(componentPath)
+      ? componentPath + nameOf(value.slice(componentPath.length))
+      : value,
+  ) as Document;
+}
+
+function referencesIn(value: unknown): string[] {
+  const text = JSON.stringify(value ?? null);
+  return [...text.matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name!);
+}

@@ -1,0 +1,115 @@
+import { liftPauses, pauseApp, readPauses } from '@pushfleet/push-queue';
+import { readQueueDepth, readTotals } from '@pushfleet/push-queue/status';
+import type { FleetApp } from '@pushfleet/service-kit';
+import { z } from 'zod';
+import type { ProducerContext } from '../context.ts';
+import {
+  type AppAnswer,
+  appDetailSchema,
+  appStateSchema,
+  pauseRequestSchema,
+  resumeRequestSchema,
+} from '../schemas/app-schemas.ts';
+import { appId } from '../schemas/notification-schemas.ts';
+import { problems } from '../schemas/problem-schemas.ts';
+import type { ProducerServer } from '../server.ts';
+import { checkApp } from './check-app.ts';
+
+const params = z.object({ app: appId });
+const refusals = ['invalid-request', 'unknown-app', 'internal', 'redis-unavailable'] as const;
+
+export function addAppRoutes(server: ProducerServer, context: ProducerContext): void {
+  const { apps, redis } = context;
+
+  server.get(
+    '/v1/apps',
+    {
+      schema: {
+        tags: ['Apps'],
+        summary: 'The apps of the fleet and whether they run',
+        response: {
+          200: z.strictObject({ apps: z.array(appStateSchema) }),
+          ...problems('internal', 'redis-unavailable'),
+        },
+      },
+    },
+    async () => ({ apps: await Promise.all([...apps.values()].map((app) => stateOf(context, app))) }),
+  );
+
+  server.get(
+    '/v1/apps/:app',
+    {
+      schema: {
+        tags: ['Apps'],
+        summary: 'An app, its queues and its sums',
+        params,
+        response: { 200: appDetailSchema, ...problems(...refusals) },
+      },
+    },
+    async (request) => {
+      const app = checkApp(apps, request.params.app);
+      const [state, depth, totals] = await Promise.all([
+        stateOf(context, app),
+        readQueueDepth(redis, app.id),
+        readTotals(redis, app.id),
+      ]);
+      return { ...state, queue: depth.lanes, deadLetters: depth.deadLetters, totals };
+    },
+  );
+
+  server.post(
+    '/v1/apps/:app/pause',
+    {
+      schema: {
+        tags: ['Apps'],
+        summary: 'Put an app to rest',
+        description: 'What is sent meanwhile waits in the queue. The first pause of a cause stands.',
+        params,
+        body: pauseRequestSchema,
+        response: { 200: appStateSchema, ...problems(...refusals, 'invalid-json') },
+      },
+    },
+    async (request) => {
+      const app = checkApp(apps, request.params.app);
+      const { reason } = request.body;
+      await pauseApp(redis, app.id, { cause: 'operator', reason, sinceMs: Date.now() });
+      return stateOf(context, app);
+    },
+  );
+
+  server.post(
+    '/v1/apps/:app/resume',
+    {
+      schema: {
+        tags: ['Apps'],
+        summary: 'Let an app run again',
+        params,
+        body: resumeRequestSchema,
+        response: { 200: appStateSchema, ...problems(...refusals, 'invalid-json') },
+      },
+    },
+    async (request) => {
+      const app = checkApp(apps, request.params.app);
+      await liftPauses(redis, app.id, request.body.causes ?? ['operator', 'invalid-tokens']);
+      return stateOf(context, app);
+    },
+  );
+}
+
+async function stateOf({ redis }: ProducerContext, app: FleetApp): Promise<AppAnswer> {
+  const { id, topic, environment, transport } = app;
+  const pauses = await readPauses(redis, id);
+  return {
+    app: id,
+    topic,
+    environment,
+    transport,
+    state: pauses.length === 0 ? 'running' : 'paused',
+    pauses: pauses.map(({ cause, reason, sinceMs }) => ({
+      cause,
+      reason,
+      since: new Date(sinceMs).toISOString(),
+    })),
+    credentialExpiresAt: null,
+  };
+}

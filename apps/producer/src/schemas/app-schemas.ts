@@ -1,0 +1,54 @@
+import { pauseCauses } from '@pushfleet/push-queue';
+import { z } from 'zod';
+import { appId } from './notification-schemas.ts';
+
+const count = z.int().min(0);
+
+const pauseSchema = z.strictObject({
+  cause: z.enum(pauseCauses),
+  reason: z.string(),
+  since: z.iso.datetime(),
+});
+
+export const appStateSchema = z
+  .strictObject({
+    app: appId,
+    topic: z.string(),
+    environment: z.enum(['production', 'sandbox']),
+    transport: z.enum(['binary', 'http2']),
+    state: z.enum(['running', 'paused']),
+    pauses: z.array(pauseSchema).meta({ description: 'Why it rests; it runs when there is none.' }),
+    credentialExpiresAt: z.iso.datetime().nullable().meta({
+      description: 'As the workers have it loaded; null: none has said so, or it does not expire.',
+    }),
+  })
+  .meta({ id: 'App' });
+export type AppAnswer = z.infer<typeof appStateSchema>;
+
+const laneSchema = z.strictObject({ wait: count, active: count, delayed: count });
+
+export const appDetailSchema = appStateSchema
+  .extend({
+    queue: z
+      .strictObject({ transactional: laneSchema, bulk: laneSchema })
+      .meta({ description: 'Push jobs by lane and by where they stand.' }),
+    deadLetters: count,
+    totals: z.record(z.string(), count).meta({
+      description:
+        'Notifications since the app first sent: `enqueued:<lane>`, and `<outcome>:<lane>` of each.',
+    }),
+  })
+  .meta({ id: 'AppDetail' });
+
+export const pauseRequestSchema = z
+  .strictObject({ reason: z.string().min(1).max(500).default('by an operator') })
+  .default({ reason: 'by an operator' });
+
+export const resumeRequestSchema = z
+  .strictObject({
+    causes: z.array(z.enum(pauseCauses)).min(1).optional().meta({
+      description:
+        'Which pauses to lift. By default `operator` and `invalid-tokens`, which nothing else lifts.',
+    }),
+  })
+  .default({});

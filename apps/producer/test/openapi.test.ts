@@ -1,0 +1,47 @@
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openProducer, type ProducerProbe } from './producer-probe.ts';
+
+let probe: ProducerProbe;
+beforeAll(async () => {
+  probe = await openProducer();
+});
+afterAll(async () => probe.close());
+
+test('the OpenAPI document is valid, and names every component that it refers to', async () => {
+  const { body } = await probe.call('GET', '/openapi.json');
+  expect(body.openapi).toBe('3.1.0');
+  const { valid, errors } = await new Validator().validate(structuredClone(body));
+  expect(errors ?? []).toEqual([]);
+  expect(valid).toBe(true);
+  const names = Object.keys(body.components.schemas);
+  const referred = [...JSON.stringify(body).matchAll(/#\/components\/schemas\/(\w+)/g)].map(
+    ([, name]) => name!,
+  );
+  expect([...new Set(referred)].toSorted()).toEqual(names.toSorted());
+  expect(names).toEqual(expect.arrayContaining(['SendOne', 'SendMany', 'SendAnswer', 'Batch', 'Problem']));
+});
+
+test('every operation says what it does and which problems it answers', async () => {
+  const { body } = await probe.call('GET', '/openapi.json');
+  for (const [path, operations] of Object.entries<Record<string, never>>(body.paths)) {
+    for (const [method, operation] of Object.entries<{
+      summary?: string;
+      tags?: string[];
+      responses: object;
+    }>(operations)) {
+      const what = `${method} ${path}`;
+      expect(operation.summary, what).toMatch(/^[A-Z]/);
+      expect(operation.tags, what).toHaveLength(1);
+      expect(operation.responses, what).toHaveProperty('500');
+    }
+  }
+});
+
+test('the reference is there to be browsed, and loads nothing from elsewhere', async () => {
+  const { status, text } = await probe.call('GET', '/docs/');
+  expect(status).toBe(200);
+  expect(text).toContain('/openapi.json');
+  expect(text).not.toMatch(/src="https?:/);
+  expect((await probe.call('GET', '/docs/js/scalar.js')).status).toBe(200);
+});

@@ -1,0 +1,266 @@
+import { randomUUID } from 'node:crypto';
+import {
+  cancelledKey,
+  createBatchId,
+  deadLetterQueue,
+  notificationId,
+  type PushJobData,
+  pushJobId,
+} from '@pushfleet/push-queue';
+import { generateTokens } from '@pushfleet/testkit';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openProducer, type ProducerProbe } from './producer-probe.ts';
+
+const tokens = generateTokens({ count: 3, seed: 16 });
+let probe: ProducerProbe;
+beforeAll(async () => {
+  probe = await openProducer();
+});
+afterAll(async () => probe.close());
+
+async function sendBatch(extra: object = {}): Promise<{ batchId: string; notificationIds: string[] }> {
+  const body = {
+    app: 'shop',
+    defaults: { alert: 'x' },
+    notifications: tokens.map((token) => ({ token })),
+    ...extra,
+  };
+  return (await probe.call('POST', '/v1/notifications', { body })).body;
+}
+
+test('cancelling a batch or a notification marks what is not yet sent', async () => {
+  const { batchId, notificationIds } = await sendBatch();
+  const key = cancelledKey(probe.prefix, 'shop', batchId);
+  expect(await probe.call('DELETE', `/v1/notifications/${notificationIds[1]}`)).toMatchObject({
+    status: 202,
+    body: { id: notificationIds[1], queued: 1 },
+  });
+  expect(await probe.redis.smembers(key)).toEqual(['2']);
+  expect(await probe.call('DELETE', `/v1/batches/${batchId}`)).toMatchObject({
+    status: 202,
+    body: { queued: 3 },
+  });
+  expect((await probe.redis.smembers(key)).toSorted()).toEqual(['0', '2']);
+});
+
+test('a single send is cancelled by its id, as a batch too, and nobody else with it', async () => {
+  const body = { app: 'shop', token: tokens[0], alert: 'x' };
+  const [mine, other] = await Promise.all(
+    [1, 2].map(() => probe.call('POST', '/v1/notifications', { body })),
+  );
+  const id = mine!.body.batchId;
+  expect(await probe.call('DELETE', `/v1/batches/${id}`)).toMatchObject({ status: 202, body: { queued: 1 } });
+  expect(other!.body.batchId).not.toBe(id);
+});
+
+test('a mark outlives the time that a scheduled batch is meant for', async () => {
+  const { batchId } = await sendBatch({ sendAt: Math.floor(Date.now() / 1000) + 20 * 86_400 });
+  await probe.call('DELETE', `/v1/batches/${batchId}`);
+  const leftMs = await probe.redis.pttl(cancelledKey(probe.prefix, 'shop', batchId));
+  expect(leftMs).toBeGreaterThan(21 * 86_400_000);
+});
+
+test('what is unknown or has left the queue cannot be cancelled', async () => {
+  expect(await probe.call('DELETE', `/v1/batches/${createBatchId()}`)).toMatchObject({
+    status: 404,
+    body: { code: 'unknown-batch' },
+  });
+  expect(await probe.call('DELETE', `/v1/notifications/${notificationId(createBatchId(), 1)}`)).toMatchObject(
+    {
+      status: 404,
+      body: { code: 'unknown-notification' },
+    },
+  );
+  const { batchId, notificationIds } = await sendBatch();
+  await probe.redis.hset(
+    `${probe.prefix}:{shop}:transactional:${pushJobId(batchId, 1)}`,
+    'progress',
+    JSON.stringify({
+      v: 1,
+      attempt: 0,
+      remaining: [[3, 4]],
+      accepted: { proved: 2, presumed: 0 },
+      exceptions: [],
+      resentUncertain: 0,
+    }),
+  );
+  expect(await probe.call('DELETE', `/v1/notifications/${notificationIds[0]}`)).toMatchObject({
+    status: 409,
+    body: { code: 'already-settled' },
+  });
+  expect(await probe.call('DELETE', `/v1/batches/${batchId}`)).toMatchObject({
+    status: 202,
+    body: { queued: 1 },
+  });
+});
+
+test('exceptions are paged, and come as NDJSON and CSV on request', async () => {
+  const batch = createBatchId();
+  const { database } = probe.database.store;
+  await database.query(
+    `insert into batches (id, app, lane, size, enqueued_at, rejected, first_settled_at, last_settled_at)
+     values ($1, 'shop', 'bulk', 5000, now(), 4500, now(), now())`,
+    [batch],
+  );
+  await database.query(
+    `insert into exceptions (batch, index, app, token, outcome, reason, status, at)
+     select $1, n, 'shop', $2, 'rejected', 'Bad "token", gone', case when n % 2 = 0 then 8 end, now()
+     from generate_series(1, 4500) n`,
+    [batch, Buffer.from(tokens[0]!, 'hex')],
+  );
+  const url = `/v1/batches/${batch}/exceptions`;
+  const indexes: number[] = [];
+  for (let next: number | null = 0; next !== null; ) {
+    const { body } = await probe.call('GET', `${url}?after=${next}&limit=2000`);
+    indexes.push(...body.exceptions.map(({ index }: { index: number }) => index));
+    next = body.next;
+  }
+  expect(indexes).toEqual(Array.from({ length: 4_500 }, (_, place) => place + 1));
+  const ndjson = await probe.call('GET', url, { headers: { accept: 'application/x-ndjson' } });
+  expect(ndjson.text.trim().split('\n')).toHaveLength(4_500);
+  const csv = await probe.call('GET', `${url}?format=csv&after=4498`);
+  expect(csv.headers['content-type']).toContain('text/csv');
+  const [head, first] = csv.text.split('\r\n');
+  expect(head).toBe('index,notificationId,token,outcome,reason,gatewayStatus,at');
+  expect(first).toMatch(`4499,${notificationId(batch, 4_499)},${tokens[0]},rejected,"Bad ""token"", gone",,`);
+  expect(csv.text.trim().split('\r\n')).toHaveLength(3);
+});
+
+test.each([
+  [`/v1/batches/${createBatchId()}/exceptions`, 404, 'unknown-batch'],
+  [`/v1/batches/${createBatchId()}/exceptions?limit=0`, 400, 'invalid-request'],
+  ['/v1/batches/x/exceptions', 400, 'invalid-request'],
+])('%s is answered %i', async (url, status, code) => {
+  expect(await probe.call('GET', url)).toMatchObject({ status, body: { code } });
+});
+
+test('an app is paused, says why, and is resumed', async () => {
+  expect((await probe.call('GET', '/v1/apps')).body.apps).toMatchObject([
+    { app: 'shop', state: 'running', pauses: [] },
+    { app: 'news', state: 'running' },
+  ]);
+  const paused = await probe.call('POST', '/v1/apps/news/pause', { body: { reason: 'maintenance' } });
+  expect(paused).toMatchObject({
+    status: 200,
+    body: { state: 'paused', pauses: [{ cause: 'operator', reason: 'maintenance' }] },
+  });
+  await probe.call('POST', '/v1/notifications', { body: { app: 'news', token: tokens[0], alert: 'x' } });
+  expect((await probe.call('GET', '/v1/apps/news')).body).toMatchObject({
+    state: 'paused',
+    queue: { transactional: { wait: 1, active: 0, delayed: 0 }, bulk: { wait: 0 } },
+    deadLetters: 0,
+    totals: { 'enqueued:transactional': 1 },
+  });
+  const resumed = await probe.call('POST', '/v1/apps/news/resume');
+  expect(resumed).toMatchObject({ status: 200, body: { state: 'running', pauses: [] } });
+  expect(await probe.call('POST', '/v1/apps/gone/pause')).toMatchObject({
+    status: 404,
+    body: { code: 'unknown-app' },
+  });
+  expect(await probe.call('POST', '/v1/apps/news/resume', { body: { causes: ['bad'] } })).toMatchObject({
+    status: 400,
+    body: { errors: [{ field: 'causes[0]' }] },
+  });
+});
+
+/** As a worker leaves it. */
+async function writeLetter(name: 'dead' | 'poisoned', letter: object): Promise<string> {
+  const id = `${createBatchId()}-1`;
+  const key = `${probe.prefix}:{shop}:${deadLetterQueue}`;
+  await probe.redis.hset(`${key}:${id}`, { name, data: JSON.stringify(letter) });
+  await probe.redis.lpush(`${key}:wait`, id);
+  return id;
+}
+
+function deadJob(): PushJobData {
+  const payloads = ['{"aps":{"alert":"a"}}', '{"aps":{"alert":"bb"}}'];
+  return {
+    v: 1,
+    app: 'shop',
+    lane: 'bulk',
+    batch: createBatchId(),
+    batchSize: 10,
+    count: 3,
+    index: [2, 5, 9],
+    enqueuedAtMs: 1_700_000_000_000,
+    tokens: Buffer.from(tokens.join(''), 'hex').toString('base64'),
+    tokenLength: [32, 32, 32],
+    payloads: Buffer.from(payloads.join('')).toString('base64'),
+    payloadLength: payloads.map((text) => text.length),
+    payloadOf: [0, 1, 0],
+    expiration: [0, 1_700_000_100, 4_000_000_000],
+    priority: [10, 5, 10],
+    collapseId: [null, 'c', null],
+  };
+}
+
+test('a dead letter is listed, shown, replayed once and gone', async () => {
+  const job = deadJob();
+  const reasons = { 2: 'uncertain', 5: 'attempts', 9: 'uncertain' };
+  const id = await writeLetter('dead', { v: 1, reasons, job, atMs: Date.now() });
+  const letters = '/v1/apps/shop/dead-letters';
+  expect((await probe.call('GET', letters)).body).toMatchObject({
+    total: 1,
+    letters: [
+      {
+        id,
+        kind: 'dead',
+        count: 3,
+        lane: 'bulk',
+        batchId: job.batch,
+        reasons: { uncertain: 2, attempts: 1 },
+      },
+    ],
+  });
+  expect((await probe.call('GET', `${letters}/${id}`)).body.notifications[1]).toEqual({
+    notificationId: notificationId(job.batch, 5),
+    index: 5,
+    token: tokens[1],
+    reason: 'attempts',
+  });
+  const before = Math.floor(Date.now() / 1000);
+  const replay = await probe.call('POST', `${letters}/${id}/replay`, { body: { ttl: 60 } });
+  expect(replay.status).toBe(202);
+  expect(replay.body.notificationIds).toHaveLength(3);
+  const [again] = await probe.jobs('shop', 'bulk');
+  expect(again).toMatchObject({
+    batch: replay.body.batchId,
+    count: 3,
+    tokens: job.tokens,
+    priority: [10, 5, 10],
+    collapseId: [null, 'c', null],
+  });
+  const expiration = again!.expiration as number[];
+  expect([expiration[0], expiration[2]]).toEqual([0, 4_000_000_000]);
+  expect(expiration[1]).toBeGreaterThanOrEqual(before + 60);
+  expect((await probe.call('GET', letters)).body.total).toBe(0);
+  expect(await probe.call('POST', `${letters}/${id}/replay`)).toMatchObject({ status: 404 });
+});
+
+test('a letter that was replayed but not taken away is replayed once', async () => {
+  const job = deadJob();
+  const letter = { v: 1, reasons: { 2: 'a', 5: 'a', 9: 'a' }, job, atMs: Date.now() };
+  const id = await writeLetter('dead', letter);
+  const first = await probe.call('POST', `/v1/apps/shop/dead-letters/${id}/replay`);
+  const key = `${probe.prefix}:{shop}:${deadLetterQueue}`;
+  await probe.redis.hset(`${key}:${id}`, { name: 'dead', data: JSON.stringify(letter) });
+  await probe.redis.lpush(`${key}:wait`, id);
+  const second = await probe.call('POST', `/v1/apps/shop/dead-letters/${id}/replay`);
+  expect(second.body).toEqual({ ...first.body, replayed: true });
+});
+
+test('a poisoned letter shows its data, cannot be replayed, and is thrown away', async () => {
+  const id = await writeLetter('poisoned', { v: 1, error: 'no JSON', raw: '{"x', atMs: Date.now() });
+  const url = `/v1/apps/shop/dead-letters/${id}`;
+  expect((await probe.call('GET', url)).body).toMatchObject({
+    summary: { kind: 'poisoned', error: 'no JSON' },
+    raw: '{"x',
+  });
+  expect(await probe.call('POST', `${url}/replay`)).toMatchObject({
+    status: 409,
+    body: { code: 'not-replayable' },
+  });
+  expect((await probe.call('DELETE', url)).status).toBe(204);
+  expect((await probe.call('DELETE', url)).status).toBe(404);
+  expect((await probe.call('GET', `/v1/apps/shop/dead-letters/${randomUUID()}`)).status).toBe(404);
+});
