@@ -1,7 +1,17 @@
 import { readFileSync } from 'node:fs';
-import { createBinaryTransport, type Transport, type TransportObserver } from '@pushfleet/apns-client';
-import type { WatchedCredential } from '@pushfleet/apns-credentials';
-import { type FleetApp, ServiceError } from '@pushfleet/service-kit';
+import {
+  createBinaryTransport,
+  createHttp2Transport,
+  type Http2Authentication,
+  type Transport,
+  type TransportObserver,
+} from '@pushfleet/apns-client';
+import {
+  ProviderTokenSource,
+  type ProviderTokenStore,
+  type WatchedCredential,
+} from '@pushfleet/apns-credentials';
+import type { FleetApp, Logger } from '@pushfleet/service-kit';
 
 export type CreateTransport = (
   app: FleetApp,
@@ -9,28 +19,76 @@ export type CreateTransport = (
   observer: TransportObserver,
 ) => Transport;
 
-/** Builds the transport of an app; opens nothing. Throws what is wrong with the credential or the authorities. */
-export const createTransport: CreateTransport = (app, credential, observer) => {
-  const { host, port, ca } = app.gateway;
-  const authorities = ca === undefined ? {} : { ca: readFileSync(ca, 'utf8') };
-  switch (app.transport) {
-    case 'binary':
-      return createBinaryTransport({
-        host,
-        port,
-        ...authorities,
-        credential: credential.tls,
-        command: app.commandVersion,
-        connections: app.connections,
-        window: app.window,
-        confirm: app.confirm,
-        confirmAfterMs: app.confirmAfterMs,
-        shutdownIdentifier: app.shutdownIdentifier,
-        observer,
-      });
-    case 'http2':
-      throw new ServiceError('transport-missing', `${app.id}: this worker has no HTTP/2 transport`);
-    default:
-      return app.transport satisfies never;
+export interface TransportsOptions {
+  /** Where the fleet shares its provider tokens. */
+  readonly tokenStore: ProviderTokenStore;
+  readonly logger: Logger;
+}
+
+/** Builds the transports of a worker's apps, and keeps the provider tokens of those that need one. */
+export class Transports {
+  readonly #options: TransportsOptions;
+  readonly #tokens = new Map<string, ProviderTokenSource>();
+
+  constructor(options: TransportsOptions) {
+    this.#options = options;
   }
-};
+
+  /** Opens nothing. Throws what is wrong with the credential or the authorities. */
+  readonly create: CreateTransport = (app, credential, observer) => {
+    const { host, port, ca } = app.gateway;
+    const authorities = ca === undefined ? {} : { ca: readFileSync(ca, 'utf8') };
+    switch (app.transport) {
+      case 'binary':
+        return createBinaryTransport({
+          host,
+          port,
+          ...authorities,
+          credential: credential.tls,
+          command: app.commandVersion,
+          connections: app.connections,
+          window: app.window,
+          confirm: app.confirm,
+          confirmAfterMs: app.confirmAfterMs,
+          shutdownIdentifier: app.shutdownIdentifier,
+          observer,
+        });
+      case 'http2':
+        return createHttp2Transport({
+          host,
+          port,
+          ...authorities,
+          topic: app.topic,
+          authentication: this.#authenticate(app, credential),
+          connections: app.connections,
+          observer,
+        });
+      default:
+        return app.transport satisfies never;
+    }
+  };
+
+  /** How old the provider token of each app is that has one, milliseconds. */
+  *tokenAgesMs(): Generator<[app: string, ageMs: number]> {
+    for (const [app, { ageMs }] of this.#tokens) if (ageMs !== undefined) yield [app, ageMs];
+  }
+
+  close(): void {
+    for (const tokens of this.#tokens.values()) tokens.close();
+    this.#tokens.clear();
+  }
+
+  #authenticate(app: FleetApp, credential: WatchedCredential): Http2Authentication {
+    if (!('p8' in app.credential)) return { kind: 'certificate', credential: credential.tls };
+    const { tokenStore, logger } = this.#options;
+    const tokens = new ProviderTokenSource({
+      credential,
+      store: tokenStore,
+      onProblem: (err) =>
+        logger.warn({ app: app.id, err }, 'the provider token could not be shared or renewed'),
+    });
+    this.#tokens.get(app.id)?.close();
+    this.#tokens.set(app.id, tokens);
+    return { kind: 'token', tokens };
+  }
+}

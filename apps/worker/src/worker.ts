@@ -5,8 +5,9 @@ import type { FleetApp, Logger } from '@pushfleet/service-kit';
 import type { Registry } from 'prom-client';
 import { AppMetrics } from './app-metrics.ts';
 import { AppSender } from './app-sender.ts';
-import { type CreateTransport, createTransport } from './create-transport.ts';
+import { type CreateTransport, Transports } from './create-transport.ts';
 import { MemoryBudget } from './memory-budget.ts';
+import { createProviderTokenStore } from './provider-token-store.ts';
 import { defaultRetryBackoff, type RetryBackoff } from './retry-delay.ts';
 import { createWorkerMetrics } from './worker-metrics.ts';
 
@@ -61,8 +62,14 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
   const onRedisError = (err: unknown) => logger.debug({ err }, 'Redis did not answer');
   const locks = new LockKeeper(link, onRedisError);
   const budget = new MemoryBudget({ totalBytes: budgetBytes, appBytes: budgetBytes / 4 });
+  const transports = new Transports({
+    tokenStore: createProviderTokenStore(link.client, options.redisPrefix),
+    logger,
+  });
   const families = createWorkerMetrics(register, () => {
     for (const sender of senders) sender.collectMetrics();
+    for (const [app, ageMs] of transports.tokenAgesMs())
+      families.providerTokenAge.set({ app }, ageMs / 1_000);
   });
   const workerId = randomUUID();
   const senders: readonly AppSender[] = options.apps.map(
@@ -70,7 +77,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
       new AppSender({
         app,
         credential,
-        createTransport: options.createTransport ?? createTransport,
+        createTransport: options.createTransport ?? transports.create,
         link,
         workerId,
         locks,
@@ -120,6 +127,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
       doorbell.close();
       await watch.close();
       await Promise.all(senders.map((sender) => sender.stop(drainTimeoutMs)));
+      transports.close();
       clearInterval(checkpoints);
       locks.close();
       await link.close();

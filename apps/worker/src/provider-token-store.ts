@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto';
+import type { ProviderTokenStore } from '@pushfleet/apns-credentials';
+
+/** As much of a Redis client as the store needs. */
+export interface ScriptRunner {
+  eval(script: string, keyCount: number, ...keysAndArguments: (string | number)[]): Promise<unknown>;
+}
+
+// Redis' own clock tells how old a token is: the clocks of the fleet need not agree.
+
+/** `born` is when the token was issued, milliseconds by the clock of Redis. */
+const setScript = `
+local now = redis.call('TIME')
+local born = now[1] * 1000 + math.floor(now[2] / 1000) - tonumber(ARGV[2])
+redis.call('SET', KEYS[1], born .. ' ' .. ARGV[1], 'PX', ARGV[3])
+return 1`;
+
+const getScript = `
+local stored = redis.call('GET', KEYS[1])
+if not stored then return false end
+local now = redis.call('TIME')
+local born, jwt = string.match(stored, '^(%-?%d+) (.*)$')
+if not born then return false end
+return { jwt, now[1] * 1000 + math.floor(now[2] / 1000) - tonumber(born) }`;
+
+const lockScript = `return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])`;
+
+const releaseScript = `
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0`;
+
+/**
+ * Where the fleet keeps its provider tokens: one per provider key, under `<prefix>:{token.<name>}`. Whoever can read
+ * them can send, for an hour.
+ */
+export function createProviderTokenStore(redis: ScriptRunner, prefix: string): ProviderTokenStore {
+  const tokenKey = (name: string): string => `${prefix}:{token.${name}}`;
+  const lockKey = (name: string): string => `${tokenKey(name)}:lock`;
+  return {
+    async get(name) {
+      const stored = await redis.eval(getScript, 1, tokenKey(name));
+      if (!Array.isArray(stored)) return undefined;
+      const [jwt, ageMs] = stored as [string, number];
+      return { jwt, ageMs };
+    },
+    async set(name, { jwt, ageMs }, expiresAtAgeMs) {
+      const livesMs = Math.round(expiresAtAgeMs - ageMs);
+      if (livesMs > 0) await redis.eval(setScript, 1, tokenKey(name), jwt, Math.round(ageMs), livesMs);
+    },
+    async lock(name, ttlMs) {
+      const mine = randomUUID();
+      const taken = await redis.eval(lockScript, 1, lockKey(name), mine, Math.round(ttlMs));
+      if (taken !== 'OK') return undefined;
+      return {
+        async release() {
+          await redis.eval(releaseScript, 1, lockKey(name), mine);
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,102 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { locateCredential, watchCredential } from '@pushfleet/apns-credentials';
+import { notificationId } from '@pushfleet/push-queue';
+import { createLogger, type FleetApp } from '@pushfleet/service-kit';
+import { generateTokens } from '@pushfleet/testkit';
+import { Registry } from 'prom-client';
+import { afterAll, expect } from 'vitest';
+import { openWorker } from '../src/worker.ts';
+import { type Rig, stopSimulator, test } from './worker-test.ts';
+
+afterAll(stopSimulator);
+
+/** An app on the HTTP/2 gateway, with a provider key. */
+async function tokenApp({ simulator, app }: Rig): Promise<FleetApp> {
+  const ids = JSON.parse(await readFile(join(simulator.tlsDir, 'provider-key.json'), 'utf8')) as {
+    keyId: string;
+    teamId: string;
+  };
+  return app({
+    transport: 'http2',
+    gateway: { host: 'localhost', port: simulator.http2Port, ca: join(simulator.tlsDir, 'ca.pem') },
+    credential: { p8: join(simulator.tlsDir, 'AuthKey.p8'), keyId: ids.keyId, teamId: ids.teamId },
+  });
+}
+
+interface Fleet {
+  metrics(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** Workers of a fleet, as `count` processes would be. */
+async function openFleet(rig: Rig, app: FleetApp, count: number): Promise<Fleet> {
+  const registers = Array.from({ length: count }, () => new Registry());
+  const workers = await Promise.all(
+    registers.map(async (register) =>
+      openWorker({
+        apps: [{ app, credential: await watchCredential(locateCredential(app.credential)) }],
+        redisUrl: rig.redisUrl,
+        redisPrefix: rig.prefix,
+        register,
+        logger: createLogger({ service: 'worker', level: 'silent' }),
+        pollIntervalMs: 300,
+        retryBackoff: { baseMs: 50, capMs: 500 },
+      }),
+    ),
+  );
+  return {
+    metrics: async () => (await Promise.all(registers.map(async (each) => each.metrics()))).join('\n'),
+    stop: async () => void (await Promise.all(workers.map(async (each) => each.stop(10_000)))),
+  };
+}
+
+test('over HTTP/2 every acceptance is proved, and apns-id is the id of the notification', async ({ rig }) => {
+  const app = await tokenApp(rig);
+  const fleet = await openFleet(rig, app, 2);
+  const tokens = generateTokens({ count: 1_500, seed: 21 });
+  const { batchId } = await rig.enqueue(tokens, 'bulk');
+  expect(await rig.settled()).toMatchObject({ enqueued: 1_500, accepted: 1_500 });
+  const reports = await rig.reports();
+  expect(reports.reduce((sum, { accepted }) => sum + accepted.proved, 0)).toBe(1_500);
+  const ids = new Set<unknown>();
+  for await (const { apnsId } of rig.simulator.control.notifications()) ids.add(apnsId);
+  expect(ids).toEqual(new Set(tokens.map((_, index) => notificationId(batchId, index + 1))));
+  // One token serves the fleet: the gateway would have said TooManyProviderTokenUpdates.
+  expect(await rig.redis.keys(`${rig.prefix}:{token.*`)).toHaveLength(1);
+  expect(await fleet.metrics()).toMatch(/pushfleet_provider_token_age_seconds\{app="shop"\} \d/);
+  await fleet.stop();
+});
+
+test('over HTTP/2 what the gateway says of a device reaches the report, and trouble is tried again', async ({
+  rig,
+}) => {
+  const app = await tokenApp(rig);
+  const [gone = '', bad = '', slow = '', fine = ''] = generateTokens({ count: 4, seed: 22 });
+  const respond = (token: string, action: object, times?: number): object => ({
+    on: 'http2',
+    match: { token },
+    ...(times === undefined ? {} : { times }),
+    action: { kind: 'respond', ...action },
+  });
+  await rig.setFaults([
+    respond(gone, { reason: 'Unregistered', timestamp: 1_700_000_000_123 }),
+    respond(bad, { reason: 'BadDeviceToken' }),
+    respond(slow, { reason: 'ServiceUnavailable', retryAfter: 1 }, 1),
+  ]);
+  const fleet = await openFleet(rig, app, 1);
+  await rig.enqueue([gone, bad, slow, fine]);
+  expect(await rig.settled()).toMatchObject({ enqueued: 4, accepted: 2, rejected: 2 });
+  const exceptions = (await rig.reports()).flatMap((report) => report.exceptions);
+  expect(exceptions.toSorted((a, b) => a.index - b.index)).toMatchObject([
+    {
+      token: gone,
+      outcome: 'rejected',
+      reason: 'Unregistered',
+      status: 410,
+      unregisteredAtMs: 1_700_000_000_123,
+    },
+    { token: bad, outcome: 'rejected', reason: 'BadDeviceToken', status: 400, tokenInvalid: true },
+  ]);
+  await fleet.stop();
+});
