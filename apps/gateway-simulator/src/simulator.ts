@@ -7,6 +7,7 @@ import { createControlApi } from './control/control-api.ts';
 import { FaultBook } from './faults/fault-book.ts';
 import { FeedbackService } from './feedback/feedback-service.ts';
 import { FeedbackStore } from './feedback/feedback-store.ts';
+import { ChannelStore } from './http2/channels/channel-store.ts';
 import { openHttp2Gateway } from './http2/http2-gateway.ts';
 import { ProviderTokenVerifier } from './http2/provider-token-verifier.ts';
 import { Ledger } from './ledger/ledger.ts';
@@ -57,6 +58,7 @@ export async function openSimulator(
       environment,
       updateIntervalMs,
     });
+    const channels = new ChannelStore();
     const feedbackService = new FeedbackService(feedback, faults, lingerMs);
     const shared = {
       host: options.host,
@@ -96,14 +98,14 @@ export async function openSimulator(
       openHttp2Gateway({
         ...shared,
         port: options.http2Port,
-        ...{ ledger, log, verifier, lingerMs },
+        ...{ ledger, log, verifier, channels, lingerMs },
         maxStreams: options.maxStreams,
         oneStreamUntilToken: options.oneStreamUntilToken,
       }),
     );
     const ports = [binary, feedbackPort, http2];
     const control = createControlApi({
-      ...{ ledger, log, faults, feedback, ports, tlsDirectory, providerKeys, verifier },
+      ...{ ledger, log, faults, feedback, ports, tlsDirectory, providerKeys, verifier, channels },
     });
     closers.push(async () => control.close());
     await withFlag('control-port', control.listen({ host: options.host, port: options.controlPort }));

@@ -101,7 +101,9 @@ export class Http2Client {
       answer = received;
     });
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-    stream.end(body);
+    // Without a body the request ends with its headers.
+    if (body.length > 0) stream.end(body);
+    else stream.end();
     if (!stream.closed || !stream.destroyed) await new Promise((resolve) => stream.once('close', resolve));
     const text = Buffer.concat(chunks).toString();
     return { status: answer[':status'], headers: answer, body: text, reason: reasonIn(text), error };

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { FaultBook } from '../faults/fault-book.ts';
 import { faultsBodySchema } from '../faults/fault-schema.ts';
 import { type FeedbackStore, FeedbackStoreFullError } from '../feedback/feedback-store.ts';
+import type { ChannelStore } from '../http2/channels/channel-store.ts';
 import type { ProviderTokenVerifier } from '../http2/provider-token-verifier.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { NotificationLog } from '../ledger/notification-log.ts';
@@ -21,6 +22,7 @@ export interface ControlContext {
   readonly tlsDirectory: TlsDirectory;
   readonly providerKeys: ProviderKeys;
   readonly verifier: ProviderTokenVerifier;
+  readonly channels: ChannelStore;
 }
 
 const tupleSchema = z.strictObject({
@@ -55,7 +57,7 @@ const bodyLimit = 32 * 1_024 * 1_024;
 
 /** The control API (DESIGN "Commands and contracts"; apps/gateway-simulator/README.md). Not listening yet. */
 export function createControlApi(context: ControlContext): FastifyInstance {
-  const { ledger, log, faults, feedback, ports, tlsDirectory, providerKeys, verifier } = context;
+  const { ledger, log, faults, feedback, ports, tlsDirectory, providerKeys, verifier, channels } = context;
   const app = fastify({ bodyLimit, forceCloseConnections: true });
   answerProblems(app);
 
@@ -118,6 +120,7 @@ export function createControlApi(context: ControlContext): FastifyInstance {
     log.reset();
     feedback.reset();
     verifier.reset();
+    channels.reset();
     for (const port of ports) port.restartNumbering();
     return { reset: true };
   });

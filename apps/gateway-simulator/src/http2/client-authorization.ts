@@ -35,17 +35,24 @@ export class ClientAuthorization {
   }
 
   /** The topic that is meant, or why there is none. */
-  topicOf({ topic, headers }: PushRequest): { readonly topic: string } | Reason {
+  topicOf({ topic, pushType }: PushRequest): { readonly topic: string } | Reason {
     const identity = this.#identity;
     if (identity.kind !== 'certificate') return topic === undefined ? 'MissingTopic' : { topic };
     // Location pushes need a token (PROTOCOL section 4).
-    if (headerOf(headers, 'apns-push-type') === 'location') return 'TopicDisallowed';
+    if (pushType === 'location') return 'TopicDisallowed';
     if (topic === undefined) {
       const { defaultTopic, topics } = identity;
       return topics.length > 1 || defaultTopic === undefined ? 'MissingTopic' : { topic: defaultTopic };
     }
     const isCovered = identity.topics.includes(topic) || identity.defaultTopic === topic;
     return isCovered ? { topic } : 'TopicDisallowed';
+  }
+
+  /** Whether the app's channels are this client's business. */
+  covers(bundleId: string): boolean {
+    const identity = this.#identity;
+    if (identity.kind !== 'certificate') return true;
+    return identity.topics.includes(bundleId) || identity.defaultTopic === bundleId;
   }
 
   /** Whom a request without a topic is counted for. */

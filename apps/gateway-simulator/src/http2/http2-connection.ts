@@ -1,24 +1,21 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { FaultBook } from '../faults/fault-book.ts';
 import { ContentKey } from '../ledger/content-key.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { LoggedNotification, NotificationLog } from '../ledger/notification-log.ts';
+import { answerRejected, answerTaken, type Rejection } from './answers.ts';
+import { answerAboutChannels } from './channels/answer-about-channels.ts';
+import { channelAppOf } from './channels/channel-paths.ts';
+import type { ChannelStore } from './channels/channel-store.ts';
 import type { ClientAuthorization } from './client-authorization.ts';
 import type { FrameGate } from './frame-gate.ts';
 import { GoAway } from './go-away.ts';
 import type { AnswerAction, DisruptAction, Http2Faults } from './http2-faults.ts';
-import {
-  checkContent,
-  checkHeaders,
-  checkRoute,
-  headerOf,
-  longestBody,
-  type PushRequest,
-  readPushRequest,
-} from './push-request.ts';
+import { checkPush } from './push-check.ts';
+import { toLogEntry } from './push-log-entry.ts';
+import { longestBody, type PushRequest, readPushRequest } from './push-request.ts';
 import { bundleIdOf } from './push-types.ts';
-import { type Reason, reasonStatus, statusOf } from './reasons.ts';
+import { reasonStatus, statusOf } from './reasons.ts';
 
 /** A connection whose handshake is done. */
 export interface Http2Link {
@@ -36,18 +33,11 @@ export interface Http2ConnectionContext {
   readonly book: FaultBook;
   readonly faults: Http2Faults;
   readonly authorization: ClientAuthorization;
+  readonly channels: ChannelStore;
   /** Streams that a client may have open once its first token was valid; undefined: as many from the start. */
   readonly streamsWithToken: number | undefined;
   /** How long a client that has been told to go may stay, milliseconds. */
   readonly lingerMs: number;
-}
-
-interface Answer {
-  readonly status: number;
-  readonly reason?: string | undefined;
-  readonly timestamp?: number | undefined;
-  readonly retryAfter?: number | string | undefined;
-  readonly body?: string | undefined;
 }
 
 /** A notification on its stream. */
@@ -104,15 +94,18 @@ export class Http2Connection {
       length += chunk.length;
     });
     stream.on('end', () => {
-      if (!this.#isOver && !stream.destroyed)
-        this.#handle(stream, readPushRequest(headers, rawHeaders, chunks));
+      if (this.#isOver || stream.destroyed) return;
+      const request = readPushRequest(headers, rawHeaders, chunks);
+      const channelApp = channelAppOf(request.path);
+      if (channelApp === undefined) this.#handle(stream, request);
+      else answerAboutChannels(stream, request, channelApp.bundleId, this.#context);
     });
   }
 
   #handle(stream: ServerHttp2Stream, request: PushRequest): void {
     const { authorization, faults } = this.#context;
     this.#handled += 1;
-    const checked = this.#check(request);
+    const checked = checkPush(request, authorization, this.#context.channels);
     if (this.#isRestricted && authorization.hasToken) this.#openForMore();
     const topic = typeof checked === 'string' ? (request.topic ?? authorization.defaultTopic) : checked.topic;
     const push = { stream, request, app: bundleIdOf(topic) };
@@ -129,14 +122,6 @@ export class Http2Connection {
       else this.#act(push, action);
     }
     if (!faults.isQuiet) this.#disrupt(push.app, notification);
-  }
-
-  #check(request: PushRequest): { readonly topic: string } | Reason {
-    const { authorization } = this.#context;
-    const refusal = checkRoute(request) ?? authorization.checkSender(request) ?? checkHeaders(request);
-    if (refusal !== undefined) return refusal;
-    const topic = authorization.topicOf(request);
-    return typeof topic === 'string' ? topic : (checkContent(request) ?? topic);
   }
 
   /** The first valid token opens the connection for more than one stream. */
@@ -193,10 +178,11 @@ export class Http2Connection {
     this.#readContent(request);
     const duplicate = this.#context.ledger.app(app).take(this.#content.low, this.#content.high);
     if (this.#context.log.isOpen) this.#record(push, { outcome: 'received', duplicate });
-    stream.respond({ ':status': 200, 'apns-id': this.#apnsIdOf(request) }, { endStream: true });
+    answerTaken(stream, request);
   }
 
-  #reject(push: Push, { status, reason, timestamp, retryAfter, body }: Answer): void {
+  #reject(push: Push, answer: Rejection): void {
+    const { status, reason } = answer;
     const { stream, request, app } = push;
     if (status === 200) {
       this.#take(push);
@@ -206,12 +192,7 @@ export class Http2Connection {
     if (this.#context.log.isOpen) {
       this.#record(push, { outcome: 'rejected', status, ...(reason === undefined ? {} : { reason }) });
     }
-    stream.respond({
-      ':status': status,
-      'apns-id': this.#apnsIdOf(request),
-      ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }),
-    });
-    stream.end(body ?? (reason === undefined ? '' : JSON.stringify({ reason, timestamp })));
+    answerRejected(stream, request, answer);
   }
 
   /** Of what the client hears nothing of, or only that its stream is gone. */
@@ -275,40 +256,11 @@ export class Http2Connection {
     this.#content.read(bytes, 0, tokenLength, tokenLength, payloadLength);
   }
 
-  #apnsIdOf({ headers }: PushRequest): string {
-    return headerOf(headers, 'apns-id') ?? randomUUID();
-  }
-
   #record(
     { request, app }: Push,
     result: Pick<LoggedNotification, 'outcome' | 'status' | 'duplicate' | 'reason'>,
   ): void {
-    const { headers, bytes, tokenLength, tokenText } = request;
-    const apnsId = headerOf(headers, 'apns-id');
-    const expiration = headerOf(headers, 'apns-expiration');
-    this.#context.log.append({
-      at: Date.now(),
-      app,
-      transport: 'http2',
-      connection: this.#link.number,
-      token: tokenText.toLowerCase().slice(0, 400),
-      payload: bytes.toString('utf8', tokenLength),
-      ...(apnsId === undefined ? {} : { apnsId }),
-      ...(expiration === undefined ? {} : { expiration: Number(expiration) }),
-      priority: Number(headerOf(headers, 'apns-priority') ?? 10),
-      headers: apnsHeadersOf(headers),
-      ...result,
-    });
+    const { number } = this.#link;
+    this.#context.log.append({ ...toLogEntry(request), app, connection: number, ...result });
   }
-}
-
-/** Those that tell how a notification is to be delivered and have no field of their own. */
-function apnsHeadersOf(headers: IncomingHttpHeaders): Record<string, string> {
-  const names = ['apns-topic', 'apns-push-type', 'apns-collapse-id'];
-  return Object.fromEntries(
-    names.flatMap((name) => {
-      const value = headerOf(headers, name);
-      return value === undefined ? [] : [[name, value]];
-    }),
-  );
 }

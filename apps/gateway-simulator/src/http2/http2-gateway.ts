@@ -6,6 +6,7 @@ import type { NotificationLog } from '../ledger/notification-log.ts';
 import type { GatewayEnvironment } from '../tls/client-certificate.ts';
 import { GatewayPort } from '../tls/gateway-port.ts';
 import type { ServerIdentity } from '../tls/tls-directory.ts';
+import type { ChannelStore } from './channels/channel-store.ts';
 import { ClientAuthorization } from './client-authorization.ts';
 import { readClientIdentity } from './client-identity.ts';
 import { FrameGate } from './frame-gate.ts';
@@ -22,6 +23,7 @@ export interface Http2GatewayOptions {
   readonly ledger: Ledger;
   readonly log: NotificationLog;
   readonly verifier: ProviderTokenVerifier;
+  readonly channels: ChannelStore;
   /** SETTINGS_MAX_CONCURRENT_STREAMS. */
   readonly maxStreams: number;
   /** Whether a client without a certificate gets one stream until its first valid token (PROTOCOL section 4). */
@@ -69,7 +71,7 @@ function serve(
   connection: { readonly number: number; reset(): void },
   options: Http2GatewayOptions,
 ): void {
-  const { environment, verifier, maxStreams, ledger, log, lingerMs } = options;
+  const { environment, verifier, channels, maxStreams, ledger, log, lingerMs } = options;
   const identity = readClientIdentity(socket, environment);
   const authorization = new ClientAuthorization(identity, verifier);
   const faults = new Http2Faults(options.faults, connection.number);
@@ -85,6 +87,6 @@ function serve(
   const streamsWithToken = isRestricted ? maxStreams : undefined;
   served = new Http2Connection(
     { ...connection, gate, session },
-    { ledger, log, book: options.faults, faults, authorization, streamsWithToken, lingerMs },
+    { ledger, log, book: options.faults, faults, authorization, channels, streamsWithToken, lingerMs },
   );
 }

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http2';
+import { broadcastAppOf } from './channels/channel-paths.ts';
 import { fitsTopic, isPushType } from './push-types.ts';
 import type { Reason } from './reasons.ts';
 
@@ -9,14 +10,15 @@ export interface PushRequest {
   readonly headers: IncomingHttpHeaders;
   /** Names and values by turns, as they came. */
   readonly rawHeaders: readonly string[];
-  /** As it stands in the path. */
+  /** As it stands in the path; of a broadcast, the channel's id. */
   readonly tokenText: string;
-  /** Token, then payload. */
+  /** Token or id, then payload. */
   readonly bytes: Buffer;
   readonly tokenLength: number;
   readonly payloadLength: number;
   /** `undefined` where the header is absent. */
   readonly topic: string | undefined;
+  readonly pushType: string | undefined;
 }
 
 const devicePath = '/3/device/';
@@ -27,9 +29,14 @@ export function readPushRequest(
   body: readonly Buffer[],
 ): PushRequest {
   const path = headers[':path'] ?? '';
-  const tokenText = path.startsWith(devicePath) ? path.slice(devicePath.length) : '';
+  const isDevice = path.startsWith(devicePath);
+  const broadcastApp = isDevice ? undefined : broadcastAppOf(path);
+  const isBroadcast = broadcastApp !== undefined;
+  const channelId = isBroadcast ? (headerOf(headers, 'apns-channel-id') ?? '') : '';
+  const tokenText = isDevice ? path.slice(devicePath.length) : channelId;
   // Stops at what is no hexadecimal digit: a bad token is refused further below, for its length.
-  const token = Buffer.from(tokenText, 'hex');
+  const token = Buffer.from(tokenText, isBroadcast ? 'base64' : 'hex');
+  const pushType = headerOf(headers, 'apns-push-type');
   const bytes = Buffer.concat([token, ...body]);
   return {
     method: headers[':method'] ?? '',
@@ -40,7 +47,9 @@ export function readPushRequest(
     bytes,
     tokenLength: token.length,
     payloadLength: bytes.length - token.length,
-    topic: headerOf(headers, 'apns-topic'),
+    topic: broadcastApp ?? headerOf(headers, 'apns-topic'),
+    // Apple's pages on broadcasts write LiveActivity.
+    pushType: isBroadcast ? pushType?.toLowerCase() : pushType,
   };
 }
 
@@ -51,17 +60,18 @@ export function headerOf(headers: IncomingHttpHeaders, name: string): string | u
 
 /** Whether it is a push at all. */
 export function checkRoute({ method, path }: PushRequest): Reason | undefined {
-  if (!path.startsWith(devicePath)) return path === '/3/device' ? 'MissingDeviceToken' : 'BadPath';
+  if (!path.startsWith(devicePath) && broadcastAppOf(path) === undefined) {
+    return path === '/3/device' ? 'MissingDeviceToken' : 'BadPath';
+  }
   return method === 'POST' ? undefined : 'MethodNotAllowed';
 }
 
 /** What is wrong with the headers of a push. */
 export function checkHeaders(request: PushRequest): Reason | undefined {
-  const { headers, topic } = request;
+  const { headers, pushType } = request;
   if (hasDuplicates(request.rawHeaders)) return 'DuplicateHeaders';
   const apnsId = headerOf(headers, 'apns-id');
   if (apnsId !== undefined && !uuid.test(apnsId)) return 'BadMessageId';
-  const pushType = headerOf(headers, 'apns-push-type');
   if (pushType !== undefined && !isPushType(pushType)) return 'InvalidPushType';
   const priority = headerOf(headers, 'apns-priority');
   if (priority !== undefined && !isPriority(priority, pushType)) return 'BadPriority';
@@ -69,18 +79,27 @@ export function checkHeaders(request: PushRequest): Reason | undefined {
   if (expiration !== undefined && !/^\d{1,10}$/.test(expiration)) return 'BadExpirationDate';
   const collapseId = headerOf(headers, 'apns-collapse-id');
   if (collapseId !== undefined && !isCollapseId(collapseId)) return 'BadCollapseId';
-  if (topic === undefined) return undefined;
-  if (!topicForm.test(topic)) return 'BadTopic';
-  return pushType === undefined || fitsTopic(pushType, topic) ? undefined : 'BadTopic';
+  return undefined;
 }
 
-/** What is wrong with the device token and the payload. */
-export function checkContent(request: PushRequest): Reason | undefined {
-  const { tokenText, tokenLength, payloadLength, headers } = request;
+/** What is wrong with the topic of a push to a device. */
+export function checkTopic({ topic, pushType }: PushRequest): Reason | undefined {
+  if (topic === undefined) return undefined;
+  if (!topicForm.test(topic)) return 'BadTopic';
+  const isFitting = pushType === undefined || !isPushType(pushType) || fitsTopic(pushType, topic);
+  return isFitting ? undefined : 'BadTopic';
+}
+
+/** What is wrong with a device token. */
+export function checkToken({ tokenText, tokenLength }: PushRequest): Reason | undefined {
   if (tokenText === '') return 'MissingDeviceToken';
-  if (tokenLength > longestToken || 2 * tokenLength !== tokenText.length) return 'BadDeviceToken';
+  return tokenLength > longestToken || 2 * tokenLength !== tokenText.length ? 'BadDeviceToken' : undefined;
+}
+
+/** What is wrong with a payload. */
+export function checkPayload({ payloadLength, pushType }: PushRequest): Reason | undefined {
   if (payloadLength === 0) return 'PayloadEmpty';
-  const limit = headerOf(headers, 'apns-push-type') === 'voip' ? voipPayloadLimit : payloadLimit;
+  const limit = pushType === 'voip' ? voipPayloadLimit : payloadLimit;
   return payloadLength > limit ? 'PayloadTooLarge' : undefined;
 }
 

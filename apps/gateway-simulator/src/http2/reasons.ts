@@ -1,4 +1,6 @@
-/** Every reason that the HTTP/2 gateway may give, with its status (PROTOCOL section 4). */
+import { channelReasonStatus } from './channels/channel-reasons.ts';
+
+/** Every reason that the HTTP/2 gateway may give, with its status (PROTOCOL section 4); last those about broadcast channels. */
 export const reasonStatus = {
   BadCollapseId: 400,
   BadDeviceToken: 400,
@@ -32,6 +34,7 @@ export const reasonStatus = {
   InternalServerError: 500,
   ServiceUnavailable: 503,
   Shutdown: 503,
+  ...channelReasonStatus,
 } as const;
 
 export type Reason = keyof typeof reasonStatus;
