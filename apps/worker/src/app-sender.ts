@@ -71,6 +71,8 @@ export class AppSender implements WatchedApp {
   readonly #pending = new Set<Promise<void>>();
   /** One job is out to try whether a trouble is over. */
   #isProbing = false;
+  /** Too many tokens were called invalid, here or at another worker. */
+  #isTripped = false;
   #pumpScheduled = false;
   #stopped = false;
 
@@ -97,11 +99,7 @@ export class AppSender implements WatchedApp {
       },
     };
     this.#intake = new JobIntake({ ...options, events });
-    this.#jobEnd = new JobEnd({
-      ...options,
-      letters: new DeadLetters(link, app.id),
-      withholdsEvidence: () => this.#pauses.causes.has('invalid-tokens'),
-    });
+    this.#jobEnd = new JobEnd({ ...options, letters: new DeadLetters(link, app.id) });
   }
 
   get state(): TransportState {
@@ -285,7 +283,12 @@ export class AppSender implements WatchedApp {
 
   #pausesChanged(causes: ReadonlySet<PauseCause>): void {
     this.#options.metrics.paused(causes);
-    if (!causes.has('invalid-tokens')) this.#transport.resetBreaker();
+    if (causes.has('invalid-tokens')) {
+      for (const { active } of this.#lanes) for (const job of active) job.settlement.withholdEvidence();
+    } else if (this.#isTripped) {
+      this.#transport.resetBreaker();
+    }
+    this.#isTripped = causes.has('invalid-tokens');
     if (causes.size > 0) for (const lane of this.#lanes) this.#giveReadyBack(lane);
     this.#schedulePump();
   }

@@ -23,6 +23,8 @@ export interface AppTransportOptions {
  * bulk waits outside: a few milliseconds of line rate inside.
  */
 const mostUnwritten: Readonly<Record<Lane, number>> = { transactional: 10_000, bulk: 3_000 };
+/** How long a transport may take to settle what is in flight when the breaker has tripped, milliseconds. */
+const retireTimeoutMs = 5_000;
 /** Share of the in-flight windows that bulk leaves to the transactional lane. */
 const bulkReserve = 0.1;
 
@@ -34,6 +36,8 @@ export class AppTransport {
   readonly #options: AppTransportOptions;
   readonly #breaker: Breaker;
   readonly #unsubscribe: () => void;
+  /** Transports that a tripped breaker has taken out of service. */
+  readonly #retiring = new Set<Promise<void>>();
   #transport: Transport | undefined;
   /** Handed over and still in the transport's queue. */
   #unwritten = 0;
@@ -89,6 +93,7 @@ export class AppTransport {
     const { decided, invalid } = this.#breaker.sums();
     const reason = `${invalid} of ${decided} tokens were called invalid: is it the right environment?`;
     this.#options.pauses.pause('invalid-tokens', reason);
+    this.#retire();
   }
 
   /** An operator has let the app go on after the breaker tripped. */
@@ -99,6 +104,7 @@ export class AppTransport {
   async drain(deadlineMs: number): Promise<void> {
     this.#unsubscribe();
     await this.#transport?.drain(deadlineMs);
+    await Promise.all(this.#retiring);
   }
 
   #reserve(lane: Lane, { room, inFlight }: Transport): number {
@@ -107,23 +113,42 @@ export class AppTransport {
 
   #open(): Transport | undefined {
     if (this.#transport !== undefined) return this.#transport;
-    const { app, credential, createTransport, pauses, metrics, onChange } = this.#options;
+    const { credential, pauses } = this.#options;
     try {
-      const transport = createTransport(app, credential, {
-        stateChanged: (state) => this.#stateChanged(state),
-        connectionClosed: (_id, end, lifetimeMs) => metrics.connectionClosed(end, lifetimeMs),
-        errorResponse: (_id, status) => metrics.errorResponse(status),
-        lateErrorResponse: () => metrics.lateErrorResponse(),
-        replayed: (notifications) => metrics.replayed(notifications),
-        uncertain: (notifications, cause) => metrics.uncertain(notifications, cause),
-      });
-      transport.onRoom(onChange);
-      this.#transport = transport;
+      // A file that is missing here is no reason for the whole fleet to rest.
+      credential.current();
+      this.#transport = this.#create();
       pauses.setLocalTrouble(undefined);
+      if (this.#transport.state.kind === 'paused') this.#stateChanged(this.#transport.state);
     } catch (error) {
       pauses.setLocalTrouble(error instanceof Error ? error.message : String(error));
     }
     return this.#transport;
+  }
+
+  #create(): Transport {
+    const { app, credential, createTransport, metrics, onChange } = this.#options;
+    const transport = createTransport(app, credential, {
+      stateChanged: (state) => {
+        if (transport === this.#transport) this.#stateChanged(state);
+      },
+      connectionClosed: (_id, end, lifetimeMs) => metrics.connectionClosed(end, lifetimeMs),
+      errorResponse: (_id, status) => metrics.errorResponse(status),
+      lateErrorResponse: () => metrics.lateErrorResponse(),
+      replayed: (notifications) => metrics.replayed(notifications),
+      uncertain: (notifications, cause) => metrics.uncertain(notifications, cause),
+    });
+    transport.onRoom(onChange);
+    return transport;
+  }
+
+  /** Asks the gateway about no more tokens: what is in flight settles, the rest comes back. */
+  #retire(): void {
+    const transport = this.#transport;
+    if (transport === undefined) return;
+    this.#transport = undefined;
+    const drained = transport.drain(retireTimeoutMs).then(() => void this.#retiring.delete(drained));
+    this.#retiring.add(drained);
   }
 
   #stateChanged(state: TransportState): void {

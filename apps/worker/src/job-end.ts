@@ -20,8 +20,6 @@ export interface JobEndOptions {
   readonly metrics: AppMetrics;
   readonly backoff: RetryBackoff;
   readonly logger: Logger;
-  /** Whether what the gateway says against tokens is not to be held against devices now. */
-  readonly withholdsEvidence: () => boolean;
 }
 
 /**
@@ -88,18 +86,14 @@ export class JobEnd {
   }
 
   async #finish(queue: LaneQueue, job: ActiveJob): Promise<void> {
-    const { letters, withholdsEvidence } = this.#options;
+    const { letters } = this.#options;
     const nowMs = Date.now();
     if (countDead(job) > 0) {
       // Before the letter, so that a crash in between ends with the same notifications dead.
       await this.#persist(job, () => queue.checkpoint(job.taken, job.settlement.progress()));
       await this.#persist(job, () => letters.keepDead(job.taken, job.settlement, nowMs));
     }
-    const report = job.settlement.report(
-      { id: job.taken.id, firstIndex: job.firstIndex },
-      nowMs,
-      withholdsEvidence(),
-    );
+    const report = job.settlement.report({ id: job.taken.id, firstIndex: job.firstIndex }, nowMs);
     await this.#persist(job, () => queue.report(job.taken, report));
     if (job.isLost) return;
     job.metrics.enqueueToSettled(Math.max(0, nowMs - job.taken.availableAtMs) / 1_000);

@@ -52,7 +52,8 @@ export class Settlement {
   readonly job: DecodedPushJob;
   readonly #state: Uint8Array;
   readonly #tries: Uint8Array;
-  readonly #exceptions: OutcomeException[];
+  #exceptions: OutcomeException[];
+  #withholdsEvidence = false;
   /** Answers to retryable places of this try. */
   readonly #answers = new Map<number, Refusal>();
   /** Places of the run by position; undefined: the run is the whole job. */
@@ -252,14 +253,17 @@ export class Settlement {
   }
 
   /**
-   * What is to be said of the finished job; nothing may be left.
-   * @param withhold Whether what the gateway said against tokens is not to be held against devices.
+   * From now on, and for what has been rejected already, the gateway's word about tokens is not held against devices:
+   * too many are called invalid for all of them to be.
    */
-  report(
-    job: { readonly id: string; readonly firstIndex: number },
-    atMs: number,
-    withhold: boolean,
-  ): OutcomeReport {
+  withholdEvidence(): void {
+    this.#withholdsEvidence = true;
+    this.#exceptions = this.#exceptions.map(withoutEvidence);
+    this.#changes++;
+  }
+
+  /** What is to be said of the finished job; nothing may be left. */
+  report(job: { readonly id: string; readonly firstIndex: number }, atMs: number): OutcomeReport {
     const { app, lane, batch, batchSize, enqueuedAtMs, count } = this.job;
     return {
       v: 1,
@@ -273,7 +277,7 @@ export class Settlement {
       enqueuedAtMs,
       settledAtMs: atMs,
       accepted: this.accepted,
-      exceptions: withhold ? this.#exceptions.map(withoutEvidence) : this.#exceptions,
+      exceptions: this.#exceptions,
       resentUncertain: this.#resentUncertain,
     };
   }
@@ -317,7 +321,7 @@ export class Settlement {
   #except(place: number, outcome: OutcomeException['outcome'], answer: Refusal, atMs: number): void {
     this.#left--;
     this.#changes++;
-    this.#exceptions.push({
+    const exception: OutcomeException = {
       index: this.job.indexes[place]!,
       token: tokenHex(this.job, place),
       outcome,
@@ -326,7 +330,8 @@ export class Settlement {
       ...(answer.tokenInvalid ? { tokenInvalid: true } : {}),
       ...(answer.unregisteredAtMs === undefined ? {} : { unregisteredAtMs: answer.unregisteredAtMs }),
       atMs,
-    });
+    };
+    this.#exceptions.push(this.#withholdsEvidence ? withoutEvidence(exception) : exception);
   }
 }
 
