@@ -30,7 +30,7 @@ export interface WorkerOptions {
 }
 
 /** How long the start waits for Redis, milliseconds. */
-const startTimeoutMs = 5_000;
+const startTimeoutMs = 3_000;
 /** How often jobs are looked over for checkpoints that are due. */
 const checkpointTickMs = 500;
 
