@@ -165,7 +165,7 @@ describe('certificates', () => {
   describe.each([
     { environment: 'production', wrong: 'development' },
     { environment: 'sandbox', wrong: 'production' },
-  ])('for $environment', ({ environment, wrong }) => {
+  ] as const)('for $environment', ({ environment, wrong }) => {
     test.override({ flags: ['--environment', environment] });
 
     test(`one for ${wrong} alone passes the handshake and is cut`, async ({ simulator }) => {

@@ -1,4 +1,5 @@
-import { createProviderKey } from '@pushfleet/testkit/certificates';
+import { readFile } from 'node:fs/promises';
+import { createProviderKey, TestAuthority } from '@pushfleet/testkit/certificates';
 import { afterAll, describe, expect } from 'vitest';
 import type { Http2Answer, PushOptions } from './http2-client.ts';
 import { bearer } from './provider-tokens.ts';
@@ -151,7 +152,6 @@ describe('who may send', () => {
   });
 
   test('nobody with a certificate that nobody trusts', async ({ simulator }) => {
-    const { TestAuthority } = await import('@pushfleet/testkit/certificates');
     const stranger = await TestAuthority.create();
     const foreign = await stranger.issueApnsCertificate({ topic: 'com.example.shop' });
     const client = await simulator.connectHttp2({
@@ -183,12 +183,8 @@ describe('who may send', () => {
 
     test('no token of a key for the sandbox', async ({ simulator }) => {
       const ids = { keyId: 'SANDBOXKEY', teamId: 'PUSHFLEET1' };
-      const { body } = await simulator.post('/provider-keys', {
-        ...{ name: 'sandbox-key', environment: 'sandbox' },
-        ...ids,
-      });
-      const { readFile } = await import('node:fs/promises');
-      const p8 = await readFile(String(body.p8), 'utf8');
+      const files = await simulator.control.addProviderKey('sandbox-key', { ...ids, environment: 'sandbox' });
+      const p8 = await readFile(files.p8, 'utf8');
       const client = await simulator.connectHttp2({ identity: undefined, headers: bearer({ p8, ...ids }) });
       expect(refused(await client.push())).toEqual([403, 'BadEnvironmentKeyIdInToken']);
       await client.close();
@@ -236,9 +232,8 @@ describe('who may send', () => {
 
   test('on one connection no token of a key that the first has nothing to do with', async ({ simulator }) => {
     const ids = { keyId: 'SECONDKEY1', teamId: simulator.providerKey.teamId };
-    const { body } = await simulator.post('/provider-keys', { name: 'second', ...ids });
-    const { readFile } = await import('node:fs/promises');
-    const second = bearer({ p8: await readFile(String(body.p8), 'utf8'), ...ids });
+    const files = await simulator.control.addProviderKey('second', ids);
+    const second = bearer({ p8: await readFile(files.p8, 'utf8'), ...ids });
     const client = await simulator.connectHttp2({ identity: undefined });
     expect(await client.push(bearer(simulator.providerKey))).toMatchObject({ status: 200 });
     expect(refused(await client.push(second))).toEqual([403, 'UnrelatedKeyIdInToken']);

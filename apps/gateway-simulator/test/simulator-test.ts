@@ -28,7 +28,7 @@ export interface TestSimulator extends Simulator {
   issue(
     name: string,
     topic: string,
-    environments?: readonly string[],
+    environments?: readonly ('development' | 'production')[],
   ): Promise<{ readonly cert: string; readonly key: string }>;
   get(path: string): Promise<Record<string, unknown>>;
   post(path: string, body: unknown): Promise<{ status: number; body: Record<string, unknown> }>;
@@ -92,10 +92,10 @@ export const test = base.extend<Fixtures>({
     };
     const control = new SimulatorControl(url);
     const issue: TestSimulator['issue'] = async (name, topic, environments) => {
-      const { body } = await post('/certificates', { name, topic, environments });
+      const files = await control.issueCertificate(name, topic, environments);
       const [cert, key] = await Promise.all([
-        readFile(String(body.certificate), 'utf8'),
-        readFile(String(body.key), 'utf8'),
+        readFile(files.certificate, 'utf8'),
+        readFile(files.key, 'utf8'),
       ]);
       return { cert, key };
     };

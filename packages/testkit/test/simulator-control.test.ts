@@ -69,6 +69,28 @@ test('faults and feedback are posted as JSON', async () => {
   ]);
 });
 
+test('certificates, provider keys and recording are posted too; connections are read', async () => {
+  const seen: unknown[] = [];
+  const control = await serve(async (request, response) => {
+    const body = await text(request);
+    seen.push([request.method, request.url, body === '' ? undefined : JSON.parse(body)]);
+    response.end('{"open":1}');
+  });
+  await control.issueCertificate('other', 'com.example.other', ['production']);
+  await control.addProviderKey('key', { keyId: 'KEY1234567', teamId: 'TEAM123456' });
+  await control.record(0);
+  expect(await control.connections()).toEqual({ open: 1 });
+  expect(seen).toEqual([
+    [
+      ...['POST', '/certificates'],
+      { name: 'other', topic: 'com.example.other', environments: ['production'] },
+    ],
+    ['POST', '/provider-keys', { name: 'key', keyId: 'KEY1234567', teamId: 'TEAM123456' }],
+    ['POST', '/ledger/recording', { limit: 0 }],
+    ['GET', '/connections', undefined],
+  ]);
+});
+
 test('a refusal carries the status and what the simulator said', async () => {
   const control = await serve((_, response) => response.writeHead(400).end('rejectEvery must be a number'));
   await expect(control.faults({ rejectEvery: 'x' })).rejects.toMatchObject({

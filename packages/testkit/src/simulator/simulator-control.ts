@@ -21,6 +21,28 @@ export interface FeedbackTuple {
   readonly time: number;
 }
 
+/** Where the simulator has put a push certificate or a provider key; paths. */
+export interface IssuedCertificate {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+export interface IssuedProviderKey {
+  readonly p8: string;
+  /** JSON with `keyId` and `teamId`. */
+  readonly ids: string;
+}
+
+/** What happened at one of its ports since the start or the last reset. */
+export interface PortCounts {
+  readonly accepted: number;
+  readonly refused: number;
+  readonly handshakeFailed: number;
+  readonly wrongEnvironment: number;
+  /** Connections that are open now. */
+  readonly open: number;
+}
+
 /** The simulator refused a request, or answered something unexpected. */
 export class SimulatorControlError extends Error {
   override readonly name = 'SimulatorControlError';
@@ -80,7 +102,38 @@ export class SimulatorControl {
     return this.#post('/feedback', body);
   }
 
-  /** Empties the ledger and takes all faults away. */
+  /** How many notifications are kept one by one; 0: they are only counted, which is the fastest. */
+  async record(limit: number): Promise<void> {
+    await this.#post('/ledger/recording', { limit });
+  }
+
+  async connections(): Promise<Readonly<Record<'binary' | 'feedback' | 'http2', PortCounts>>> {
+    const answer = await this.#request('GET', '/connections');
+    return (await answer.json()) as Record<'binary' | 'feedback' | 'http2', PortCounts>;
+  }
+
+  /** Signs a push certificate for one more app. @param name Of its files. */
+  async issueCertificate(
+    name: string,
+    topic: string,
+    environments: readonly ('development' | 'production')[] = ['development', 'production'],
+  ): Promise<IssuedCertificate> {
+    return (await this.#post('/certificates', { name, topic, environments })) as IssuedCertificate;
+  }
+
+  /** Makes one more provider key whose tokens the HTTP/2 gateway accepts. @param name Of its files. */
+  async addProviderKey(
+    name: string,
+    ids: {
+      readonly keyId: string;
+      readonly teamId: string;
+      readonly environment?: 'production' | 'sandbox';
+    },
+  ): Promise<IssuedProviderKey> {
+    return (await this.#post('/provider-keys', { name, ...ids })) as IssuedProviderKey;
+  }
+
+  /** Empties the ledger, forgets provider tokens and channels, and takes all faults away. */
   async reset(): Promise<void> {
     await this.#post('/reset', {});
   }

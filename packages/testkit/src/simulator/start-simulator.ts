@@ -23,7 +23,10 @@ export interface Simulator {
   readonly feedbackPort: number;
   readonly http2Port: number;
   readonly controlPort: number;
-  /** Holds `ca.pem`, `client.pem` and `client-key.pem`, with the APNs extensions. */
+  /**
+   * Holds `ca.pem`, `client.pem` and `client-key.pem`, with the APNs extensions, and `AuthKey.p8` with
+   * `provider-key.json`.
+   */
   readonly tlsDir: string;
   readonly control: SimulatorControl;
   readonly process: SupervisedProcess;
