@@ -15,7 +15,7 @@ export interface ServiceEnvironment {
   readonly redisUrl: string;
   readonly redisPrefix: string;
   /** Absent: the service gets none. */
-  readonly databaseUrl?: string;
+  readonly databaseUrl?: string | undefined;
   /** Path of pushfleet.yaml. */
   readonly configPath: string;
   /** More variables; they win. */

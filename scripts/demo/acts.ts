@@ -1,0 +1,195 @@
+import { generateTokens } from '@pushfleet/testkit';
+import { type BatchState, forEach, ProducerApi } from './producer-api.ts';
+import type { Progress } from './progress.ts';
+import { badTokenPrefix, binaryApp, http2App, type Stage } from './stage.ts';
+import { sumOutcomes } from './tally.ts';
+
+/** Notifications in one call of the API. */
+const callSize = 5_000;
+/** How long everything may take to settle, milliseconds. */
+const settleTimeoutMs = 180_000;
+
+/** What happens in the demo, one act after another; keeps the batches that were sent. */
+export class Acts {
+  readonly #stage: Stage;
+  readonly #api: ProducerApi;
+  readonly #progress: Progress;
+  readonly #batches = new Map<string, BatchState | undefined>();
+  readonly #tokens: readonly string[];
+  readonly #badTokens: readonly string[];
+
+  constructor(stage: Stage, progress: Progress, devices: number) {
+    this.#stage = stage;
+    this.#api = new ProducerApi(stage.producerUrl);
+    this.#progress = progress;
+    const bad = Math.max(50, Math.round(devices / 200));
+    const tokens = generateTokens({ count: devices });
+    // Spread over the whole, so that each cuts a stream that is under way.
+    const every = Math.floor(devices / bad);
+    this.#tokens = tokens.map((token, place) => (isBad(place) ? badTokenPrefix + token.slice(4) : token));
+    this.#badTokens = this.#tokens.filter((_, place) => isBad(place));
+    function isBad(place: number): boolean {
+      return place % every === every - 1 && place < every * bad;
+    }
+  }
+
+  get outcomes() {
+    return sumOutcomes([...this.#batches.values()].filter((batch) => batch !== undefined));
+  }
+
+  /** Every batch that was sent has a state, and nothing of it is queued. */
+  get unsettled(): string[] {
+    return [...this.#batches].flatMap(([id, batch]) => (batch === undefined || batch.queued > 0 ? [id] : []));
+  }
+
+  async registerDevices(): Promise<void> {
+    let done = 0;
+    await forEach(this.#tokens, 64, async (token) => {
+      await this.#api.registerDevice(binaryApp, token);
+      done++;
+      this.#progress.show(`registering devices: ${done} of ${this.#tokens.length}`);
+    });
+    this.#progress.say(
+      `${this.#tokens.length.toLocaleString('en')} devices registered, ${this.#badTokens.length} of them with tokens that the gateway will refuse`,
+    );
+  }
+
+  /** A batch to all devices while the gateway cuts connections: at each bad token, and five times for maintenance. */
+  async sendThroughCuts(): Promise<void> {
+    const { control } = this.#stage.simulator;
+    await control.faults({
+      rules: [
+        { on: 'binary', match: { tokenPrefix: badTokenPrefix }, action: { kind: 'reject', status: 8 } },
+        {
+          on: 'binary',
+          match: { everyNth: Math.floor(this.#tokens.length / 7) },
+          times: 5,
+          action: { kind: 'shutdown' },
+        },
+      ],
+    });
+    await this.#sendToAll('Spring sale', 'Everything must go');
+    await this.#settle('batch to all devices, through cuts');
+    const { rejected } = await control.ledger();
+    this.#progress.say(
+      `batch sent to all of them; the gateway cut a connection at each of ${rejected} bad tokens, and 5 times for maintenance`,
+    );
+  }
+
+  async sendSingles(count: number): Promise<void> {
+    const singles = this.#goodTokens().slice(0, count);
+    await forEach(singles, 32, async (token, place) => {
+      await this.#send({
+        app: binaryApp,
+        token,
+        alert: { title: 'Your order', body: `Order ${place + 1} is on its way` },
+      });
+    });
+    await this.#settle('single sends');
+    this.#progress.say(`${singles.length} single sends through the HTTP API`);
+  }
+
+  async sendByHttp2(count: number): Promise<void> {
+    await this.#send({
+      app: http2App,
+      defaults: { alert: 'Good morning over HTTP/2' },
+      notifications: this.#goodTokens()
+        .slice(0, count)
+        .map((token) => ({ token })),
+    });
+    await this.#settle('the app on HTTP/2');
+    this.#progress.say(`${count} more to the app on HTTP/2`);
+  }
+
+  /** A batch to all devices, in the middle of which one of the workers is killed. */
+  async sendThroughKill(): Promise<void> {
+    const { simulator, workers } = this.#stage;
+    const before = (await simulator.control.ledger()).received;
+    const size = this.#goodTokens().length;
+    // Slow enough to be in the middle of it.
+    await simulator.control.faults({
+      rules: [{ on: 'binary', action: { kind: 'slowReading', bytesPerSecond: size * 60 } }],
+    });
+    await this.#sendToAll('Last day', 'Tomorrow it will be too late', this.#goodTokens());
+    const victim = workers[0]!;
+    while ((await simulator.control.ledger()).received - before < size / 4) await pause(20);
+    await victim.kill();
+    this.#progress.say(
+      `batch to all devices again; kill -9 of worker ${victim.process.pid} in the middle of it`,
+    );
+    await simulator.control.faults({ rules: [] });
+    await this.#settle('another worker takes over');
+    this.#progress.say('another worker took over what it held');
+  }
+
+  /** Feedback for some devices, one of which has registered again since; gives how many were deactivated in all. */
+  async sweepFeedback(count: number): Promise<number> {
+    const gone = this.#goodTokens().slice(-count);
+    const [back, ...others] = gone;
+    const time = Math.floor(Date.now() / 1000);
+    // Whole seconds: the devices' registrations have to be older than the tuple's time, the one's newer.
+    await pause(1_100);
+    await this.#api.registerDevice(binaryApp, back!);
+    await this.#stage.simulator.control.feedback(gone.map((token) => ({ token, time })));
+    await this.#waitUntilInactive(others.at(-1)!);
+    let deactivated = 0;
+    await forEach([...gone, ...this.#badTokens], 32, async (token) => {
+      if (!(await this.#api.isActive(binaryApp, token))) deactivated++;
+    });
+    if (!(await this.#api.isActive(binaryApp, back!))) {
+      throw new Error('The device that registered again was deactivated');
+    }
+    this.#progress.say(
+      `feedback swept: ${others.length} devices gone and deactivated, one kept since it had registered again; ` +
+        `${this.#badTokens.length} deactivated for status 8`,
+    );
+    return deactivated;
+  }
+
+  #goodTokens(): readonly string[] {
+    return this.#tokens.filter((token) => !token.startsWith(badTokenPrefix));
+  }
+
+  async #sendToAll(title: string, body: string, tokens: readonly string[] = this.#tokens): Promise<void> {
+    for (let first = 0; first < tokens.length; first += callSize) {
+      await this.#send({
+        app: binaryApp,
+        lane: 'bulk',
+        defaults: { alert: { title, body } },
+        notifications: tokens.slice(first, first + callSize).map((token) => ({ token })),
+      });
+    }
+  }
+
+  async #send(body: Readonly<Record<string, unknown>>): Promise<void> {
+    this.#batches.set(await this.#api.send(body), undefined);
+  }
+
+  async #settle(what: string): Promise<void> {
+    const deadlineMs = performance.now() + settleTimeoutMs;
+    for (;;) {
+      await forEach(this.unsettled, 32, async (id) => {
+        this.#batches.set(id, await this.#api.batch(id));
+      });
+      const { enqueued, queued, accepted, rejected } = this.outcomes;
+      this.#progress.show(
+        `${what}: ${enqueued} enqueued, ${accepted} accepted, ${rejected} rejected, ${queued} still queued`,
+      );
+      if (this.unsettled.length === 0 || performance.now() > deadlineMs) return;
+      await pause(50);
+    }
+  }
+
+  async #waitUntilInactive(token: string): Promise<void> {
+    const deadlineMs = performance.now() + settleTimeoutMs;
+    while (await this.#api.isActive(binaryApp, token)) {
+      if (performance.now() > deadlineMs) throw new Error('The feedback was not applied in time');
+      this.#progress.show('waiting for the sweeper');
+      await pause(100);
+    }
+  }
+}
+
+async function pause(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,75 @@
+import type { BatchState } from './producer-api.ts';
+
+/** Sums of outcomes, as the producer tells them of all batches. */
+export interface Outcomes {
+  readonly enqueued: number;
+  readonly queued: number;
+  readonly accepted: number;
+  readonly rejected: number;
+  readonly expired: number;
+  readonly cancelled: number;
+  readonly dead: number;
+}
+
+export function sumOutcomes(batches: Iterable<BatchState>): Outcomes {
+  const sum = { enqueued: 0, queued: 0, accepted: 0, rejected: 0, expired: 0, cancelled: 0, dead: 0 };
+  for (const batch of batches) {
+    sum.enqueued += batch.size;
+    sum.queued += batch.queued;
+    sum.accepted += batch.accepted;
+    sum.rejected += batch.rejected;
+    sum.expired += batch.expired;
+    sum.cancelled += batch.cancelled;
+    sum.dead += batch.dead;
+  }
+  return sum;
+}
+
+/** What `--json` prints. */
+export interface DemoResult extends Omit<Outcomes, 'queued'> {
+  readonly gatewayReceivedUnique: number;
+  /** Without an outcome, or accepted and yet not in the gateway's ledger. */
+  readonly lost: number;
+  /** What the gateway got more than once, in all. */
+  readonly duplicates: number;
+  /** Of these, before the worker was killed: connections had been cut, each with an error-response packet. */
+  readonly duplicatesAfterErrorPackets: number;
+  readonly devicesDeactivated: number;
+  readonly seconds: number;
+}
+
+/** Whether every notification has exactly one outcome, and the gateway's ledger says the same. */
+export function holds(result: DemoResult): boolean {
+  const { enqueued, accepted, rejected, expired, cancelled, dead, gatewayReceivedUnique, lost } = result;
+  return (
+    lost === 0 &&
+    enqueued === accepted + rejected + expired + cancelled + dead &&
+    accepted === gatewayReceivedUnique &&
+    result.duplicatesAfterErrorPackets === 0
+  );
+}
+
+/** The ledger beside the outcomes. */
+export function formatResult(result: DemoResult): string[] {
+  const number = (value: number): string => value.toLocaleString('en').padStart(12);
+  const row = (left: string, value: number, right = ''): string =>
+    `  ${left.padEnd(34)}${number(value)}   ${right}`.trimEnd();
+  const { accepted, rejected, expired, cancelled, dead } = result;
+  return [
+    row('enqueued', result.enqueued),
+    row(
+      'accepted',
+      accepted,
+      `the gateway's ledger: ${result.gatewayReceivedUnique.toLocaleString('en')} unique`,
+    ),
+    row('rejected', rejected),
+    row('expired', expired),
+    row('cancelled', cancelled),
+    row('dead', dead),
+    row('sum of the outcomes', accepted + rejected + expired + cancelled + dead),
+    row('lost', result.lost),
+    row('duplicates after error packets', result.duplicatesAfterErrorPackets),
+    row('duplicates after kill -9', result.duplicates - result.duplicatesAfterErrorPackets),
+    row('devices deactivated', result.devicesDeactivated),
+  ];
+}
