@@ -33,7 +33,12 @@ export function decodePushJob(text: string, expected: ExpectedQueue): DecodedPus
   }
   const count = integer('count', data.count, 1, maxJobNotifications);
   const columns = decodeColumns(data, count);
-  const pushType = textColumn('pushType', data.pushType ?? 'alert', count, false) as string | string[];
+  const pushType = textColumn(
+    'pushType',
+    data.pushType === undefined ? 'alert' : data.pushType,
+    count,
+    false,
+  ) as string | string[];
   return {
     app: expected.app,
     lane: expected.lane,
@@ -44,7 +49,7 @@ export function decodePushJob(text: string, expected: ExpectedQueue): DecodedPus
     indexes: decodeIndexes(data.index, count),
     columns,
     pushType,
-    collapseId: textColumn('collapseId', data.collapseId ?? null, count, true),
+    collapseId: textColumn('collapseId', data.collapseId === undefined ? null : data.collapseId, count, true),
     bytes: columns.tokens.length + columns.payloads.length + count * 24 + encodingOverheadBytes,
   };
 }
