@@ -1,6 +1,6 @@
-import { createPushQueue } from '@pushfleet/push-queue';
+import { createPushQueue, createRedisClient } from '@pushfleet/push-queue';
 import { listenAt, openAdminServer, type ServiceContext } from '@pushfleet/service-kit';
-import { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { DatabaseLink } from './database-link.ts';
 import { createProducerMetrics } from './metrics.ts';
@@ -48,8 +48,8 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
 }
 
 /** A client that fails at once while Redis is away, and never waits long. */
-function openStatusClient(url: string): Redis {
-  const client = new Redis(url, {
+function openStatusClient(url: string): Redis | Cluster {
+  const client = createRedisClient(url, {
     connectionName: 'pushfleet:producer',
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,

@@ -4,6 +4,7 @@ import { watchCredential } from '@pushfleet/apns-credentials';
 import {
   type BatchResult,
   createPushQueue,
+  createRedisClient,
   type Lane,
   lanes,
   type OutcomeReport,
@@ -12,7 +13,7 @@ import {
 } from '@pushfleet/push-queue';
 import { createLogger, type FleetApp } from '@pushfleet/service-kit';
 import { type Simulator, startSimulator } from '@pushfleet/testkit';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { Registry } from 'prom-client';
 import { test as base, expect, inject, vi } from 'vitest';
 import { openWorker, type Worker, type WorkerOptions } from '../src/worker.ts';
@@ -89,7 +90,8 @@ export async function stopSimulator(): Promise<void> {
 }
 
 function createRig(simulator: Simulator, redisUrl: string, prefix: string, workers: Worker[]): Rig {
-  const redis = new Redis(redisUrl);
+  // Of a cluster it takes the same commands.
+  const redis = createRedisClient(redisUrl) as Redis;
   // A test may kill it.
   redis.on('error', () => undefined);
   const app: Rig['app'] = (change = {}) => ({

@@ -33,7 +33,12 @@ const parameters = [
 ] as const;
 
 /** How the client behaves; what it connects to is the URL's business. */
-export type RedisClientOptions = Pick<
+export interface RedisClientOptions extends SocketOptions {
+  /** Of a cluster: whether commands follow keys that moved to another node; true by default. */
+  readonly followsMoves?: boolean;
+}
+
+type SocketOptions = Pick<
   RedisOptions,
   | 'autoResendUnfulfilledCommands'
   | 'commandTimeout'
@@ -117,8 +122,9 @@ function parseNode(text: string, usualPort: number): { host: string; port: numbe
  * Connects to what a URL names: a server, the one that sentinels point to, or a cluster.
  * @throws RedisUrlError where the URL says something that it may not say, or names a file that cannot be read
  */
-export function createRedisClient(text: string, options: RedisClientOptions = {}): Redis | Cluster {
+export function createRedisClient(text: string, clientOptions: RedisClientOptions = {}): Redis | Cluster {
   const location = parseRedisUrl(text);
+  const { followsMoves, ...options } = clientOptions;
   const tls: { readonly tls?: ConnectionOptions } = location.isTls ? { tls: readTls(location) } : {};
   const [first] = location.nodes;
   switch (location.kind) {
@@ -139,7 +145,7 @@ export function createRedisClient(text: string, options: RedisClientOptions = {}
       });
     }
     case 'cluster':
-      return createCluster(location, options, tls);
+      return createCluster(location, clientOptions, tls);
     default:
       return location.kind satisfies never;
   }
@@ -153,12 +159,13 @@ function createCluster(
   options: RedisClientOptions,
   tls: { readonly tls?: ConnectionOptions },
 ): Cluster {
-  const { retryStrategy, enableOfflineQueue, lazyConnect, ...redisOptions } = options;
+  const { retryStrategy, enableOfflineQueue, lazyConnect, followsMoves, ...redisOptions } = options;
   return new Cluster([...nodes], {
     clusterRetryStrategy: retryStrategy ?? null,
     enableOfflineQueue: enableOfflineQueue ?? true,
     lazyConnect: lazyConnect ?? false,
     slotsRefreshTimeout: slotsTimeoutMs,
+    ...(followsMoves === false ? { maxRedirections: 0 } : {}),
     // What a broken connection may have carried is for the caller to decide about, not for the client to send again.
     ...(options.autoResendUnfulfilledCommands === false ? { retryDelayOnFailover: 0 } : {}),
     // Certificates name hosts: what nodes announce is used as it is, and not resolved first.

@@ -10,6 +10,9 @@ export type ServiceName = 'producer' | 'worker' | 'sweeper';
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
+/** What push-queue's `createRedisClient` takes: a server, a cluster, sentinels; each also over TLS. */
+const redisProtocols = ['', '+cluster', '+sentinel'].flatMap((kind) => [`redis${kind}:`, `rediss${kind}:`]);
+
 /** Where metrics and health are served by default; one per service, so that all fit on one machine. */
 const adminPorts: Readonly<Record<ServiceName, number>> = { producer: 9100, worker: 9101, sweeper: 9102 };
 
@@ -64,7 +67,7 @@ export async function readEnvironment(
     }
     return '';
   };
-  const redisUrl = await secret('REDIS_URL', 'redis:', 'rediss:');
+  const redisUrl = await secret('REDIS_URL', ...redisProtocols);
   const databaseUrl =
     needs.database === true ? await secret('DATABASE_URL', 'postgres:', 'postgresql:') : undefined;
   const schema = z.object({

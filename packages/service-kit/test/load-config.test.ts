@@ -216,7 +216,9 @@ describe('a secret', () => {
       ),
     );
     expect(problems).toEqual([
-      'REDIS_URL: must be a URL that begins with redis:// or rediss://',
+      expect.stringMatching(
+        /^REDIS_URL: must be a URL that begins with redis:\/\/ or rediss:\/\/ or redis\+cluster:/,
+      ),
       'DATABASE_URL: is set, and so is DATABASE_URL_FILE: only one of them may be',
     ]);
   });

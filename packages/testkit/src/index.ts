@@ -15,6 +15,7 @@ export {
 export * from './services/postgres.ts';
 export { createPrivateFolder, type PrivateFolder } from './services/private-folder.ts';
 export * from './services/redis.ts';
+export { openRedisCluster, type RedisCluster, type RedisClusterOptions } from './services/redis-cluster.ts';
 export { findRedisProgram, openRedisProgram, type RedisProgramOptions } from './services/redis-program.ts';
 export type { RestartableServer } from './services/restartable-server.ts';
 export * from './services/service-source.ts';

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import {
   CredentialError,
+  type CredentialLocation,
   checkCredential,
   daysLeft,
   expiryThreshold,
@@ -39,7 +40,7 @@ async function checkAppCredential(app: FleetApp, env: NodeJS.ProcessEnv, nowMs: 
         'The gateway refuses the app. Put a fitting credential in its place; workers take it up.',
       ),
     );
-    const readable = await readableByAll(filesOf(location));
+    const readable = await readableByAll(secretFilesOf(location));
     if (readable.length > 0) {
       findings.push(
         warning(
@@ -65,13 +66,17 @@ async function checkAppCredential(app: FleetApp, env: NodeJS.ProcessEnv, nowMs: 
   }
 }
 
+/** A certificate is public, unless its key is in the same file. */
+function secretFilesOf(location: CredentialLocation): string[] {
+  const isPublic = (file: string) => 'cert' in location && file === location.cert && (location.key ?? file) !== file;
+  return filesOf(location).filter((file) => !isPublic(file));
+}
+
 /** Files whose mode lets everybody read them, where there are modes. */
 async function readableByAll(files: readonly string[]): Promise<string[]> {
   if (process.platform === 'win32') return [];
   const modes = await Promise.all(files.map(async (file) => ({ file, mode: (await stat(file)).mode })));
-  return modes
-    .filter(({ file, mode }) => (mode & 0o004) !== 0 && !/\.(cer|crt)$/.test(file))
-    .map(({ file }) => file);
+  return modes.filter(({ mode }) => (mode & 0o004) !== 0).map(({ file }) => file);
 }
 
 async function checkGateway(app: FleetApp): Promise<Finding[]> {

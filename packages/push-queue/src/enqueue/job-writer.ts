@@ -184,7 +184,7 @@ export class JobWriter {
 
   #openExclusive(): { link: RedisLink; backend: RedisQueueBackend } {
     if (this.#exclusive === undefined) {
-      const link = new RedisLink(this.#options.redis, 'pushfleet:enqueue-keyed');
+      const link = new RedisLink(this.#options.redis, 'pushfleet:enqueue-keyed', { followsMoves: false });
       this.#exclusive = { link, backend: createBackend(link) };
     }
     return this.#exclusive;

@@ -1,5 +1,6 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { PushQueueError } from '../push-queue-error.ts';
+import { createRedisClient, type RedisClientOptions } from '../redis-client.ts';
 
 /**
  * Nothing is kept for later and nothing is sent twice by the client: a command goes out on a connection that is up,
@@ -15,10 +16,16 @@ const linkOptions = {
   keepAlive: 30_000,
   // Full jitter, so that a fleet does not come back in step.
   retryStrategy: (attempt: number) => 50 + Math.random() * Math.min(2_000, 100 * 2 ** Math.min(attempt, 10)),
-} satisfies RedisOptions;
+} satisfies RedisClientOptions;
+
+export interface RedisLinkOptions {
+  /** Whether commands follow keys that move to another node of a cluster. A transaction that watches them must not. */
+  readonly followsMoves?: boolean;
+}
 
 /** A connection to Redis with deadlines. */
 export class RedisLink {
+  /** Of one server, or of a cluster, which takes the same commands: those of one app go to one node. */
   readonly client: Redis;
   #lastError: Error | undefined;
   #connectionCount = 0;
@@ -26,14 +33,19 @@ export class RedisLink {
   #givenUp = false;
 
   /** `source`: a URL, or a client whose options are taken over; the client itself is not used. */
-  constructor(source: string | Redis, connectionName: string) {
+  constructor(
+    source: string | Redis,
+    connectionName: string,
+    { followsMoves = true }: RedisLinkOptions = {},
+  ) {
     const options = { ...linkOptions, connectionName };
     this.client =
       typeof source === 'string'
-        ? new Redis(source, options)
+        ? (createRedisClient(source, { ...options, followsMoves }) as Redis)
         : source.duplicate({ ...options, lazyConnect: false });
-    this.client.on('error', (error: Error) => {
-      this.#lastError = error;
+    // A cluster says only that none of its nodes could be asked; the reason stands beside it.
+    this.client.on('error', (error: Error & { lastNodeError?: Error }) => {
+      this.#lastError = error.lastNodeError ?? error;
     });
     this.client.on('close', () => {
       this.#connectionCount += 1;
@@ -89,6 +101,8 @@ export class RedisLink {
       return await Promise.race([send(), late.promise]);
     } catch (error) {
       if (neverSent(error)) this.#givenUp = true;
+      // Asks the cluster anew where everything lies.
+      if (hasMoved(error)) this.reset();
       throw asPushQueueError(error);
     } finally {
       clearTimeout(timer);
@@ -118,11 +132,17 @@ function tooLate(): PushQueueError {
 /** The connection had ended already when the command came. */
 export function neverSent(error: unknown): boolean {
   const cause = error instanceof PushQueueError ? error.cause : error;
-  return cause instanceof Error && cause.message.startsWith("Stream isn't writeable");
+  return cause instanceof Error && /^(Stream isn't writeable|Cluster isn't ready)/.test(cause.message);
+}
+
+/** A node of a cluster refused the command, since another one holds the key. */
+function hasMoved(error: unknown): boolean {
+  return error instanceof Error && /^(MOVED|ASK|Too many Cluster redirections)\b/.test(error.message);
 }
 
 /** Redis refused the command. */
-const refused = /^(OOM|READONLY|LOADING|MASTERDOWN|NOAUTH|NOPERM|MISCONF|EXECABORT|CLUSTERDOWN)\b/;
+const refused =
+  /^(MOVED|ASK|TRYAGAIN|Too many Cluster redirections|OOM|READONLY|LOADING|MASTERDOWN|NOAUTH|NOPERM|MISCONF|EXECABORT|CLUSTERDOWN)\b/;
 
 export function asPushQueueError(error: unknown): PushQueueError {
   if (error instanceof PushQueueError) return error;
