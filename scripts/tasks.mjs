@@ -75,6 +75,8 @@ export const tasks = {
       },
     ],
   },
+  stack: { steps: program('stack', 'scripts/stack/main.ts') },
+  'check:dashboards': { steps: program('dashboards', 'ops/src/check-dashboards.ts') },
   'start:producer': { steps: program('producer', 'apps/producer/src/main.ts') },
   'start:worker': { steps: program('worker', 'apps/worker/src/main.ts') },
   'start:sweeper': { steps: program('sweeper', 'apps/feedback-sweeper/src/main.ts') },

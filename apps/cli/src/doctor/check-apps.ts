@@ -68,7 +68,8 @@ async function checkAppCredential(app: FleetApp, env: NodeJS.ProcessEnv, nowMs: 
 
 /** A certificate is public, unless its key is in the same file. */
 function secretFilesOf(location: CredentialLocation): string[] {
-  const isPublic = (file: string) => 'cert' in location && file === location.cert && (location.key ?? file) !== file;
+  const isPublic = (file: string) =>
+    'cert' in location && file === location.cert && (location.key ?? file) !== file;
   return filesOf(location).filter((file) => !isPublic(file));
 }
 
