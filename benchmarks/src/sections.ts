@@ -55,4 +55,9 @@ export const sections: readonly Section[] = [
     title: 'memory of a worker over five million notifications',
     load: async () => import('./sections/memory.ts'),
   },
+  {
+    name: 'feedback',
+    title: 'a million feedback tuples against ten million devices, with live traffic',
+    load: async () => import('./sections/feedback.ts'),
+  },
 ];

@@ -5,11 +5,11 @@ import type { Database } from './database.ts';
 //   batch.finished           { batch, lane, size, acceptedProved, acceptedPresumed, rejected, expired, cancelled, dead,
 //                              finishedAt }
 //   notifications.rejected   { batch, notifications: [{ index, token, reason, status, atMs }] }, up to 1,000
-//   devices.deactivated      { devices: [{ token, userId, source, status, evidenceAt }] }, up to 500
+//   devices.deactivated      { source, status, devices: [{ token, userId, evidenceAt }] }, up to 500
 //   app.paused, app.resumed  { cause, reason, sinceMs }
 //   credential.expiring      { daysLeft, threshold, notAfter, fingerprint }
 //
-// Fields without a value are left out.
+// What is not known is null or left out.
 
 export const eventKinds = [
   'batch.finished',

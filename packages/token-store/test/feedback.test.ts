@@ -76,7 +76,7 @@ test('tuples are weighed against the last registration, in whole seconds', async
   expect(await context.sql('select kind, payload from events where app = $1', [app])).toMatchObject([
     {
       kind: 'devices.deactivated',
-      payload: { devices: [{ token: tokens.older, userId: 'older', source: 'feedback' }] },
+      payload: { source: 'feedback', status: null, devices: [{ token: tokens.older, userId: 'older' }] },
     },
   ]);
   await store(app, [tuple(tokens.older!, hourAgo)]);
@@ -113,6 +113,19 @@ test('a long reading is applied in chunks, each once, by whoever comes', async (
   expect(await feedback.backlog()).toEqual([]);
 });
 
+test('tuples are applied while the reading goes on', async () => {
+  const { feedback } = context.store;
+  const app = newApp();
+  const reading = (await feedback.openReading(app))!;
+  for (const count of [3, 4]) {
+    await reading.append(randomTuples(count));
+    expect(await applyAll()).toMatchObject([{ reading: reading.id, counts: { unknown: count } }]);
+  }
+  await reading.finish({ result: 'complete' });
+  await reading.close();
+  expect(await applyAll()).toEqual([]);
+});
+
 test('one reader at a time has the lock of an app; another app is free', async () => {
   const { feedback } = context.store;
   const app = newApp();
@@ -135,7 +148,6 @@ test('what a reader stored before it died is applied, and its lock is free', asy
   const [session] = await sessionsOf(app);
   await context.sql('select pg_terminate_backend($1)', [session!.pid]);
   await vi.waitFor(() => expect(reading.hasLostLock).toBe(true), 10_000);
-  expect(await applyAll()).toEqual([]);
   await vi.waitFor(async () => expect(await feedback.endInterrupted([app])).toBe(1), 10_000);
   expect(await applyAll()).toMatchObject([{ app, counts: { unknown: 30 } }]);
   expect(await feedback.lastReadings([app, newApp()])).toMatchObject([

@@ -181,7 +181,7 @@ test('status 8 deactivates a device that was registered before the enqueueing, a
   });
   expect((await eventsOf(app)).at(-1)).toMatchObject({
     kind: 'devices.deactivated',
-    payload: { devices: [{ token: gone, userId: 'ann', source: 'invalid-token', status: 8 }] },
+    payload: { source: 'invalid-token', status: 8, devices: [{ token: gone, userId: 'ann' }] },
   });
   // Again active with the next registration, and not deactivated by the same evidence once more.
   expect(await devices.register(app, { token: gone })).toMatchObject({ reactivated: true });

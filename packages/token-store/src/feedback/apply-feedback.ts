@@ -1,4 +1,4 @@
-import type { Database } from '../database.ts';
+import type { Database, Queryable } from '../database.ts';
 import { deactivationEffectsSql } from '../reconcile/evidence.ts';
 
 // Readings are applied chunk by chunk, each in a transaction that also moves `applied` of the reading: a chunk takes
@@ -55,48 +55,74 @@ interface ChunkRow {
 }
 
 interface ReadingRow {
-  readonly id: string;
   readonly app: string;
-  readonly started_at: Date;
-  readonly ended_at: Date;
+  readonly ended_at: Date | null;
   readonly tuples: number;
   readonly applied: number;
 }
 
+/** Names the lock of the one who applies a reading; the second number is made from the reading. */
+const applierLockClass = 0x50_46_46_41;
+/** Readings to look at for one that nobody applies now. */
+const candidates = 16;
+
 /**
- * Applies the next chunk of an ended reading that nobody else applies now; undefined: there is none. Tuples are
- * weighed by PROTOCOL section 2, rule 3: a device is deactivated if its last registration is older than the tuple.
+ * Applies the next chunk of a reading that nobody else applies now, also while it is being read; undefined: there is
+ * none. Tuples are weighed by PROTOCOL section 2, rule 3: a device is deactivated if its last registration is older
+ * than the tuple.
  * @throws TokenStoreError; then nothing of the chunk has been applied
  */
 export async function applyNextChunk(
   database: Database,
   chunkSize: number,
 ): Promise<AppliedChunk | undefined> {
-  return database.transaction(async (client) => {
-    const { rows: readings } = await client.query<ReadingRow>(
-      `select id, app, started_at, ended_at, tuples, applied from feedback_readings
-       where ended_at is not null and applied < tuples
-       order by id limit 1 for update skip locked`,
-    );
-    const [reading] = readings;
-    if (reading === undefined) return undefined;
-    const upTo = Math.min(reading.tuples, reading.applied + chunkSize);
-    const { rows } = await client.query<ChunkRow>(chunkSql, [
-      reading.id,
-      reading.applied,
-      upTo,
-      reading.app,
-      reading.ended_at,
-    ]);
-    const counts = countsOf(rows[0]!);
-    await client.query(
-      `update feedback_readings set applied = $2, deactivated = deactivated + $3, kept = kept + $4,
-         inactive = inactive + $5, unknown = unknown + $6, absurd = absurd + $7, repeated = repeated + $8
-       where id = $1`,
-      [reading.id, upTo, ...tupleResults.map((result) => counts[result])],
-    );
-    return { reading: reading.id, app: reading.app, counts };
-  });
+  const { rows } = await database.query<{ id: string }>(
+    'select id from feedback_readings where applied < tuples order by id limit $1',
+    [candidates],
+  );
+  for (const { id } of rows) {
+    const chunk = await database.transaction((client) => applyChunk(client, id, chunkSize));
+    if (chunk !== undefined) return chunk;
+  }
+  return undefined;
+}
+
+/** The lock is apart from the reading's row, so that its reader can go on counting there. */
+async function applyChunk(
+  client: Queryable,
+  id: string,
+  chunkSize: number,
+): Promise<AppliedChunk | undefined> {
+  const { rows: locks } = await client.query<{ locked: boolean }>(
+    'select pg_try_advisory_xact_lock($1, ($2::bigint % 2147483647)::integer) as locked',
+    [applierLockClass, id],
+  );
+  if (!locks[0]!.locked) return undefined;
+  const { rows: readings } = await client.query<ReadingRow>(
+    'select app, ended_at, tuples, applied from feedback_readings where id = $1 and applied < tuples',
+    [id],
+  );
+  const [reading] = readings;
+  if (reading === undefined) return undefined;
+  // A chunk is sorted, hashed and gathered in memory.
+  await client.query(`set local work_mem = '64MB'`);
+  const { app } = reading;
+  const upTo = Math.min(reading.tuples, reading.applied + chunkSize);
+  const { rows } = await client.query<ChunkRow>(chunkSql, [
+    id,
+    reading.applied,
+    upTo,
+    app,
+    reading.ended_at ?? new Date(),
+  ]);
+  const counts = countsOf(rows[0]!);
+  await client.query(
+    `update feedback_readings set applied = $2, deactivated = deactivated + $3, kept = kept + $4,
+       inactive = inactive + $5, unknown = unknown + $6, absurd = absurd + $7, repeated = repeated + $8
+     where id = $1`,
+    [id, upTo, ...tupleResults.map((result) => counts[result])],
+  );
+  return { reading: id, app, counts };
 }
 
 function countsOf({ total, absurd, different, unknown, inactive, deactivated }: ChunkRow): TupleCounts {

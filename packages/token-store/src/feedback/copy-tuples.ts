@@ -18,17 +18,33 @@ const header = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffe
 const end = Buffer.from([0xff, 0xff]);
 const fixedLength = 2 + (4 + 8) + (4 + 4) + (4 + 8) + 4;
 
-/** Stores tuples under positions from `firstPosition` on, all or none. */
+/** Stores tuples under positions from `firstPosition` on and counts them in their reading, all or nothing. */
 export async function copyTuples(
   client: pg.Client,
   reading: string,
   firstPosition: number,
   tuples: readonly FeedbackTuple[],
 ): Promise<void> {
+  await client.query('begin');
+  try {
+    await copyRows(client, encodeRows(reading, firstPosition, tuples));
+    await client.query('update feedback_readings set tuples = $2 where id = $1', [
+      reading,
+      firstPosition - 1 + tuples.length,
+    ]);
+    await client.query('commit');
+  } catch (error) {
+    // Where the connection is gone, so is the transaction.
+    await client.query('rollback').catch(() => undefined);
+    throw error;
+  }
+}
+
+async function copyRows(client: pg.Client, rows: Buffer): Promise<void> {
   const copy = client.query(
     from('copy feedback_tuples (reading, position, time, token) from stdin (format binary)'),
   );
-  await pipeline(Readable.from([header, encodeRows(reading, firstPosition, tuples), end]), copy);
+  await pipeline(Readable.from([header, rows, end]), copy);
 }
 
 function encodeRows(reading: string, firstPosition: number, tuples: readonly FeedbackTuple[]): Buffer {

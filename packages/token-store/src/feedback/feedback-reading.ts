@@ -78,7 +78,7 @@ export class FeedbackReading {
     this.#position += tuples.length;
   }
 
-  /** Ends the reading: from then on it can be applied. @throws TokenStoreError */
+  /** Ends the reading. @throws TokenStoreError */
   async finish(end: ReadingEnd): Promise<void> {
     await this.#database.query(
       `update feedback_readings set ended_at = now(), result = $2, detail = $3, remainder = $4, tuples = $5

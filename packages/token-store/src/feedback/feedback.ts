@@ -27,9 +27,9 @@ export interface Feedback {
    * reading less than `unlessYoungerThanMs` ago.
    */
   openReading(app: string, options?: OpenReadingOptions): Promise<FeedbackReading | undefined>;
-  /** Ends the readings of these apps whose readers have died, so that they can be applied; gives how many. */
+  /** Ends the readings of these apps whose readers have died; gives how many. */
   endInterrupted(apps: readonly string[]): Promise<number>;
-  /** Applies the next chunk of an ended reading; undefined: nothing is left. */
+  /** Applies the next chunk of a reading, also of one under way; undefined: nothing is left that nobody else applies. */
   applyNextChunk(chunkSize?: number): Promise<AppliedChunk | undefined>;
   /** Tuples that are stored and not yet applied, by app. */
   backlog(): Promise<{ app: string; tuples: number }[]>;
@@ -102,11 +102,11 @@ export function createFeedback(database: Database): Feedback {
       }
       return ended;
     },
-    applyNextChunk: (chunkSize = 20_000) => applyNextChunk(database, chunkSize),
+    applyNextChunk: (chunkSize = 5_000) => applyNextChunk(database, chunkSize),
     async backlog() {
       const { rows } = await database.query<{ app: string; tuples: number }>(
         `select app, sum(tuples - applied)::float8 as tuples from feedback_readings
-         where ended_at is not null and applied < tuples group by app`,
+         where applied < tuples group by app`,
       );
       return rows;
     },

@@ -26,7 +26,8 @@ export function up(pgm: MigrationBuilder): void {
     ) with (fillfactor = 70);
 
     create index feedback_readings_by_app on feedback_readings (app, started_at);
-    create index feedback_readings_unfinished on feedback_readings (id) where ended_at is null or applied < tuples;
+    create index feedback_readings_unapplied on feedback_readings (id) where applied < tuples;
+    create index feedback_readings_open on feedback_readings (id) where ended_at is null;
 
     create table feedback_tuples (
       reading bigint not null,

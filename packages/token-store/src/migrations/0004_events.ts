@@ -16,6 +16,9 @@ export function up(pgm: MigrationBuilder): void {
       dispatched_at timestamptz
     ) with (fillfactor = 80);
 
+    -- Read once and soon removed: compressing costs more than it saves.
+    alter table events alter column payload set storage external;
+
     create index events_undispatched on events (id) where dispatched_at is null;
 
     create table told_once (

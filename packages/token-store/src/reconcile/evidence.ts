@@ -24,7 +24,8 @@ const maxEventDevices = 500;
 
 /**
  * What follows from devices having been deactivated, for a CTE `deactivated` with the columns app, token, user_id,
- * source, status and evidence_at: a line of history each, and events of up to `maxEventDevices` devices.
+ * source, status and evidence_at: a line of history each, and events of up to `maxEventDevices` devices
+ * of one source and status.
  */
 export const deactivationEffectsSql = `
 changes as (
@@ -32,12 +33,12 @@ changes as (
   select app, token, 'deactivated', source, status, evidence_at from deactivated
 ), told as (
   insert into events (app, kind, payload)
-  select app, 'devices.deactivated', jsonb_build_object('devices', jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
-    'token', encode(token, 'hex'), 'userId', user_id, 'source', source, 'status', status, 'evidenceAt', evidence_at))))
+  select app, 'devices.deactivated', jsonb_build_object('source', source, 'status', status, 'devices',
+    jsonb_agg(jsonb_build_object('token', encode(token, 'hex'), 'userId', user_id, 'evidenceAt', evidence_at)))
   from (
-    select *, (row_number() over (partition by app) - 1) / ${maxEventDevices} as part from deactivated
+    select *, (row_number() over (partition by app, source, status) - 1) / ${maxEventDevices} as part from deactivated
   ) parted
-  group by app, part
+  group by app, source, status, part
 )`;
 
 const deactivateSql = `
