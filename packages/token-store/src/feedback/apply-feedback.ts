@@ -2,8 +2,7 @@ import type { Database, Queryable } from '../database.ts';
 import { deactivationEffectsSql } from '../reconcile/evidence.ts';
 
 // Readings are applied chunk by chunk, each in a transaction that also moves `applied` of the reading: a chunk takes
-// effect once, whoever dies in between. Devices are updated by their place in the table, which the one look-up by
-// primary key has found; the update checks again what it depends on.
+// effect once, whoever dies in between. Tuples are sorted first, so that the look-ups walk along the primary key.
 
 /** What became of tuples; a closed set, usable as a metric label. The sum is what was applied. */
 export const tupleResults = ['deactivated', 'kept', 'inactive', 'unknown', 'absurd', 'repeated'] as const;
@@ -28,30 +27,30 @@ with chunk as materialized (
   from feedback_tuples where reading = $1 and position > $2 and position <= $3
 ), tuple as materialized (
   select token, to_timestamp(max(time)) as at from chunk where plausible group by token order by token
-), found as materialized (
-  select t.token, t.at, d.ctid as place, d.active, d.active and d.registered_at < t.at as is_older
-  from tuple t left join devices d on d.app = $4 and d.token = t.token
 ), deactivated as (
   update devices d set active = false, deactivated_at = now(), deactivated_source = 'feedback',
-    deactivated_status = null, evidence_at = f.at
-  from found f where f.is_older and d.ctid = f.place and d.active and d.registered_at < f.at
+    deactivated_status = null, evidence_at = t.at
+  from tuple t where d.app = $4 and d.token = t.token and d.active and d.registered_at < t.at
   returning d.app, d.token, d.user_id, 'feedback' as source, null::integer as status, d.evidence_at
+), rest as materialized (
+  select d.active from tuple t left join devices d on d.app = $4 and d.token = t.token
+  where not exists (select from deactivated x where x.token = t.token)
 ), ${deactivationEffectsSql}
 select
   (select count(*) from chunk)::integer as total,
   (select count(*) from chunk where not plausible)::integer as absurd,
-  (select count(*) from found)::integer as different,
-  (select count(*) from found where active is null)::integer as unknown,
-  (select count(*) from found where not active)::integer as inactive,
-  (select count(*) from deactivated)::integer as deactivated`;
+  (select count(*) from deactivated)::integer as deactivated,
+  (select count(*) from rest where active)::integer as kept,
+  (select count(*) from rest where not active)::integer as inactive,
+  (select count(*) from rest where active is null)::integer as unknown`;
 
 interface ChunkRow {
   readonly total: number;
   readonly absurd: number;
-  readonly different: number;
-  readonly unknown: number;
-  readonly inactive: number;
   readonly deactivated: number;
+  readonly kept: number;
+  readonly inactive: number;
+  readonly unknown: number;
 }
 
 interface ReadingRow {
@@ -105,7 +104,7 @@ async function applyChunk(
   const [reading] = readings;
   if (reading === undefined) return undefined;
   // A chunk is sorted, hashed and gathered in memory.
-  await client.query(`set local work_mem = '64MB'`);
+  await client.query(`select set_config('work_mem', '64MB', true), set_config('jit', 'off', true)`);
   const { app } = reading;
   const upTo = Math.min(reading.tuples, reading.applied + chunkSize);
   const { rows } = await client.query<ChunkRow>(chunkSql, [
@@ -125,13 +124,7 @@ async function applyChunk(
   return { reading: id, app, counts };
 }
 
-function countsOf({ total, absurd, different, unknown, inactive, deactivated }: ChunkRow): TupleCounts {
-  return {
-    deactivated,
-    kept: different - unknown - inactive - deactivated,
-    inactive,
-    unknown,
-    absurd,
-    repeated: total - absurd - different,
-  };
+function countsOf({ total, ...counts }: ChunkRow): TupleCounts {
+  const { absurd, deactivated, kept, inactive, unknown } = counts;
+  return { ...counts, repeated: total - absurd - deactivated - kept - inactive - unknown };
 }
