@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { openAdminServer, runService, type ServiceContext } from '@pushfleet/service-kit';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { readRetentionPolicy } from './retention/retention-policy.ts';
 import { sweepOnce } from './sweep-once.ts';
 import { openSweeper, runSweeper } from './sweeper.ts';
 
@@ -22,7 +23,7 @@ await runService({ name: 'sweeper', env: process.env, database: true, start: onc
 async function start(context: ServiceContext): Promise<Readonly<Record<string, number>>> {
   const register = new Registry();
   collectDefaultMetrics({ register });
-  const sweeper = await openSweeper(context, register);
+  const sweeper = await openSweeper(context, register, readRetentionPolicy(process.env));
   const admin = await openAdminServer({
     ...context.config.admin,
     register,
@@ -35,7 +36,7 @@ async function start(context: ServiceContext): Promise<Readonly<Record<string, n
 
 /** Ends the process. */
 async function startOnce(context: ServiceContext): Promise<never> {
-  const failed = await sweepOnce(context);
+  const failed = await sweepOnce(context, readRetentionPolicy(process.env));
   await context.resources.release();
   process.exit(failed.length === 0 ? 0 : 1);
 }

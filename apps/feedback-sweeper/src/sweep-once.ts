@@ -1,4 +1,5 @@
 import type { ServiceContext } from '@pushfleet/service-kit';
+import type { RetentionPolicy } from '@pushfleet/token-store';
 import { Registry } from 'prom-client';
 import { openSweeper, type Sweeper } from './sweeper.ts';
 
@@ -7,8 +8,11 @@ import { openSweeper, type Sweeper } from './sweeper.ts';
  * apps whose feedback service could not be read.
  * @throws TokenStoreError, PushQueueError
  */
-export async function sweepOnce(context: ServiceContext): Promise<readonly string[]> {
-  const sweeper = await openSweeper(context, new Registry());
+export async function sweepOnce(
+  context: ServiceContext,
+  policy: RetentionPolicy,
+): Promise<readonly string[]> {
+  const sweeper = await openSweeper(context, new Registry(), policy);
   const swept = sweep(sweeper);
   context.resources.add('the sweep', async () => {
     sweeper.stop();
@@ -19,10 +23,11 @@ export async function sweepOnce(context: ServiceContext): Promise<readonly strin
   return failed;
 }
 
-async function sweep({ feedback, reports, fleet, expiry }: Sweeper): Promise<readonly string[]> {
+async function sweep({ feedback, reports, fleet, expiry, retention }: Sweeper): Promise<readonly string[]> {
   const failed = await feedback.readAll();
   await reports.drain();
   await fleet.look();
   await expiry.look();
+  await retention.look();
   return failed;
 }

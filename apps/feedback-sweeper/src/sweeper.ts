@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { locateCredential, type WatchedCredential, watchCredential } from '@pushfleet/apns-credentials';
 import { Doorbell, FleetFacts, OutcomeReader } from '@pushfleet/push-queue/outcomes';
 import type { FleetApp, ServiceContext } from '@pushfleet/service-kit';
-import { migrate, openTokenStore, type TokenStore } from '@pushfleet/token-store';
+import { migrate, openTokenStore, type RetentionPolicy, type TokenStore } from '@pushfleet/token-store';
 import type { Registry } from 'prom-client';
 import { backoffMs, pause } from './backoff.ts';
 import type { FeedbackApp } from './feedback/feedback-app.ts';
@@ -12,6 +12,7 @@ import { ExpiryWatch } from './fleet/expiry-watch.ts';
 import { FleetWatch } from './fleet/fleet-watch.ts';
 import { ReportApplier } from './reports/report-applier.ts';
 import { ReportSweep } from './reports/report-sweep.ts';
+import { RetentionSweep } from './retention/retention-sweep.ts';
 import { SweeperMetrics } from './sweeper-metrics.ts';
 import { Trouble } from './trouble.ts';
 
@@ -22,6 +23,7 @@ export interface Sweeper {
   readonly feedback: FeedbackSweep;
   readonly fleet: FleetWatch;
   readonly expiry: ExpiryWatch;
+  readonly retention: RetentionSweep;
   /** Why it does not do its work now; empty: it does. */
   readiness(): string[];
   /** Ends what runs, and resolves when what was read is stored, or `drainTimeoutMs` have passed. */
@@ -31,11 +33,15 @@ export interface Sweeper {
 }
 
 /** How long a start waits for Postgres, milliseconds: it may be starting too. */
-const startPatienceMs = 10_000;
+const startPatienceMs = 5_000;
 const readyTimeoutMs = 5_000;
 
 /** Opens everything that a sweeper stands on. @throws TokenStoreError, PushQueueError */
-export async function openSweeper(context: ServiceContext, register: Registry): Promise<Sweeper> {
+export async function openSweeper(
+  context: ServiceContext,
+  register: Registry,
+  policy: RetentionPolicy,
+): Promise<Sweeper> {
   const { config, logger, resources } = context;
   const ids = config.apps.map(({ id }) => id);
   const stop = new AbortController();
@@ -94,6 +100,7 @@ export async function openSweeper(context: ServiceContext, register: Registry): 
       postgres,
       signal,
     }),
+    retention: new RetentionSweep({ ...shared, policy, signal }),
     doorbell,
     readiness: () => [postgres.reason, redis.reason].filter((reason) => reason !== undefined),
     stop() {
@@ -105,8 +112,8 @@ export async function openSweeper(context: ServiceContext, register: Registry): 
 
 /** Lets everything run until the service is stopped; what runs is part of its resources. */
 export function runSweeper(sweeper: Sweeper, { resources, logger }: ServiceContext): void {
-  const { reports, feedback, fleet, expiry } = sweeper;
-  const running = Promise.all([reports.run(), feedback.run(), fleet.run(), expiry.run()]);
+  const { reports, feedback, fleet, expiry, retention } = sweeper;
+  const running = Promise.all([reports, feedback, fleet, expiry, retention].map((part) => part.run()));
   running.catch((err: unknown) => {
     logger.fatal({ err }, 'the sweeper cannot go on');
     process.exit(1);

@@ -1,4 +1,5 @@
 export type { DeviceToken } from '@pushfleet/apns-wire/device-token';
+export * from './accounting.ts';
 export * from './batches.ts';
 export { Database, type DatabaseOptions, type Queryable } from './database.ts';
 export type {
@@ -30,5 +31,6 @@ export { type MigrationState, readMigrationState } from './migration-state.ts';
 export type { AppliedReports, ApplyOptions } from './reconcile/apply-reports.ts';
 export type { Reports, UnreadableReport } from './reconcile/reports.ts';
 export type { SettledException, SettledJob } from './reconcile/settled-job.ts';
+export * from './retention.ts';
 export { openTokenStore, type TokenStore } from './token-store.ts';
 export { TokenStoreError, type TokenStoreErrorCode } from './token-store-error.ts';

@@ -1,9 +1,11 @@
+import { type Accounting, createAccounting } from './accounting.ts';
 import { type Batches, createBatches } from './batches.ts';
 import { Database, type DatabaseOptions } from './database.ts';
 import { createDevices, type Devices } from './devices/devices.ts';
 import { createEvents, type Events } from './events.ts';
 import { createFeedback, type Feedback } from './feedback/feedback.ts';
 import { createReports, type Reports } from './reconcile/reports.ts';
+import { createRetention, type Retention } from './retention.ts';
 
 /** Postgres behind named queries. */
 export interface TokenStore {
@@ -14,6 +16,8 @@ export interface TokenStore {
   readonly reports: Reports;
   readonly feedback: Feedback;
   readonly events: Events;
+  readonly accounting: Accounting;
+  readonly retention: Retention;
   /** Whether Postgres answers. @throws TokenStoreError */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -29,6 +33,8 @@ export function openTokenStore(options: DatabaseOptions): TokenStore {
     reports: createReports(database),
     feedback: createFeedback(database),
     events: createEvents(database),
+    accounting: createAccounting(database),
+    retention: createRetention(database),
     async ping() {
       await database.query('select 1');
     },

@@ -34,6 +34,7 @@ export class FeedbackSweep {
   /** Readings under way. They do not hold the others up: a service may take its time. */
   readonly #running = new Map<string, Promise<void>>();
   #wake: () => void = () => undefined;
+  #applying: Promise<void> | undefined;
 
   constructor(options: FeedbackSweepOptions) {
     this.#options = options;
@@ -53,6 +54,7 @@ export class FeedbackSweep {
       }
     }
     await Promise.all(this.#running.values());
+    await this.#applying?.catch(() => undefined);
   }
 
   /** Reads every app now, and applies everything; gives the apps whose reading failed. @throws TokenStoreError */
@@ -102,11 +104,14 @@ export class FeedbackSweep {
   }
 
   async #readOne(app: FeedbackApp, unlessYoungerThanMs: number): Promise<boolean> {
-    const { store, metrics } = this.#options;
+    const { store, metrics, postgres } = this.#options;
     const reading = await store.feedback.openReading(app.id, { unlessYoungerThanMs });
     if (reading === undefined) return true;
     try {
-      const result = await readAppFeedback({ ...this.#options, app, reading });
+      const onStored = () => {
+        this.#applyAll().catch((error: unknown) => postgres.failed(error));
+      };
+      const result = await readAppFeedback({ ...this.#options, app, reading, onStored });
       metrics.readingEnded(app.id, result);
       return result !== 'failed';
     } finally {
@@ -122,15 +127,24 @@ export class FeedbackSweep {
     await pause(ms, AbortSignal.any([stopSignal, wake.signal]));
   }
 
+  /** Applies everything that is stored by now, with no more than one run of it at a time. */
   async #applyAll(): Promise<void> {
-    const { store, metrics, logger, giveUpSignal } = this.#options;
-    while (!giveUpSignal.aborted) {
+    await this.#applying?.catch(() => undefined);
+    this.#applying ??= this.#applyChunks().finally(() => {
+      this.#applying = undefined;
+    });
+    await this.#applying;
+  }
+
+  async #applyChunks(): Promise<void> {
+    const { store, metrics, logger, stopSignal } = this.#options;
+    while (!stopSignal.aborted) {
       const startMs = performance.now();
       const chunk = await store.feedback.applyNextChunk();
       if (chunk === undefined) return;
       metrics.chunkApplied(chunk, (performance.now() - startMs) / 1000);
       const { app, reading, counts } = chunk;
-      logger.info({ app, reading, ...counts }, 'feedback applied');
+      logger.debug({ app, reading, ...counts }, 'feedback applied');
     }
   }
 }

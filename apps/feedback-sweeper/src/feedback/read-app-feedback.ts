@@ -16,6 +16,8 @@ export interface ReadAppFeedbackOptions {
   /** Gives up storing what was read: nobody will have it then. */
   readonly giveUpSignal: AbortSignal;
   readonly silenceTimeoutMs?: number;
+  /** Some more can be applied. Must not throw. */
+  readonly onStored: () => void;
 }
 
 /**
@@ -40,6 +42,7 @@ export async function readAppFeedback(options: ReadAppFeedbackOptions): Promise<
       ...(silenceTimeoutMs === undefined ? {} : { silenceTimeoutMs }),
       onTuples: async (tuples) => {
         await store(options, tuples);
+        options.onStored();
         // Another reader may be at work: one at a time (PROTOCOL section 2, rule 1).
         if (reading.hasLostLock) lost.abort();
       },

@@ -1,6 +1,6 @@
-import type { AppPause } from '@pushfleet/push-queue';
-import type { FleetFacts } from '@pushfleet/push-queue/outcomes';
-import type { TokenStore } from '@pushfleet/token-store';
+import { type AppPause, lanes } from '@pushfleet/push-queue';
+import type { AppFacts, FleetFacts } from '@pushfleet/push-queue/outcomes';
+import type { FleetTotals, TokenStore } from '@pushfleet/token-store';
 import { pause } from '../backoff.ts';
 import type { SweeperMetrics } from '../sweeper-metrics.ts';
 import type { Trouble } from '../trouble.ts';
@@ -22,7 +22,7 @@ interface Told {
   readonly pause: AppPause;
 }
 
-/** Reads what Redis knows of the fleet into metrics, and tells of pauses that begin and end. */
+/** Reads what Redis knows of the fleet into metrics and the accounting, and tells of pauses that begin and end. */
 export class FleetWatch {
   readonly #options: FleetWatchOptions;
   /** Pauses whose beginning is told, by key. */
@@ -42,19 +42,20 @@ export class FleetWatch {
 
   /** Looks once; failures are told and made good by the next look. */
   async look(): Promise<void> {
-    const { apps, facts, metrics, redis, postgres } = this.#options;
-    let pauses: Told[];
+    const { apps, facts, metrics, store, redis, postgres } = this.#options;
+    let read: AppFacts[];
+    const readAt = new Date();
     try {
-      const read = await facts.read(apps);
+      read = await facts.read(apps);
       metrics.fleetFacts(read, Date.now());
-      pauses = read.flatMap(({ app, pauses: ofApp }) => ofApp.map((one) => ({ app, pause: one })));
       redis.succeeded();
     } catch (error) {
       redis.failed(error);
       return;
     }
     try {
-      await this.#tell(pauses);
+      await this.#tell(read.flatMap(({ app, pauses }) => pauses.map((one) => ({ app, pause: one }))));
+      await store.accounting.store(totalsOf(read), readAt);
       postgres.succeeded();
     } catch (error) {
       postgres.failed(error);
@@ -83,6 +84,20 @@ export class FleetWatch {
     const payload = { cause, reason, sinceMs };
     await this.#options.store.events.tellOnce({ app, kind, payload, key: `${kind} ${key}` });
   }
+}
+
+function totalsOf(facts: readonly AppFacts[]): FleetTotals[] {
+  return facts.flatMap(({ app, lanes: byLane }) =>
+    lanes.map((lane) => {
+      const { enqueued, settled } = byLane[lane];
+      const { rejected, expired, cancelled, dead } = settled;
+      const accepted = {
+        acceptedProved: settled['accepted-proved'],
+        acceptedPresumed: settled['accepted-presumed'],
+      };
+      return { app, lane, enqueued, ...accepted, rejected, expired, cancelled, dead };
+    }),
+  );
 }
 
 function keyOf({ app, pause: { cause, sinceMs } }: Told): string {

@@ -80,4 +80,6 @@ export type DeviceChangeKind =
   /** By another token, which `detail` names. */
   | 'replaced'
   | 'unregistered'
-  | 'deactivated';
+  | 'deactivated'
+  /** Long inactive. */
+  | 'removed';

@@ -72,6 +72,17 @@ with input as materialized (
 select (select coalesce(json_agg(batch || '-' || first_index), '[]') from fresh) as fresh,
   (select count(*)::integer from told) as finished`;
 
+const totalColumns = ['accepted_proved', 'accepted_presumed', ...outcomes];
+const totalsSql = `
+insert into app_totals as t (app, lane, ${totalColumns.join(', ')})
+select app, lane, ${totalColumns.map((column) => `sum(${column})`).join(', ')}
+from jsonb_to_recordset($1::jsonb) as r (
+  app text, lane text, ${totalColumns.map((column) => `${column} integer`).join(', ')}
+)
+group by app, lane order by app, lane
+on conflict (app, lane) do update set
+  ${totalColumns.map((column) => `${column} = t.${column} + excluded.${column}`).join(', ')}`;
+
 const exceptionsSql = `
 with input as materialized (
   select * from jsonb_to_recordset($1::jsonb) as e (
@@ -107,12 +118,15 @@ export async function applyReports(
     const evidence = freshJobs.flatMap((job) =>
       job.exceptions.flatMap((exception) => evidenceOf(job, exception, options.heldApps) ?? []),
     );
+    const deactivated = await deactivateByEvidence(client, evidence);
+    // Last, since every sweeper that applies reports of the app waits for this row.
+    await client.query(totalsSql, [JSON.stringify(countsOf(freshJobs))]);
     return {
       applied: freshJobs.length,
       appliedByApp: countByApp(freshJobs),
       repeated: jobs.length - freshJobs.length,
       finishedBatches: finished,
-      deactivated: await deactivateByEvidence(client, evidence),
+      deactivated,
     };
   });
 }
@@ -121,8 +135,8 @@ function countByApp(jobs: readonly SettledJob[]): Map<string, number> {
   return new Map([...Map.groupBy(jobs, ({ app }) => app)].map(([app, ofApp]) => [app, ofApp.length]));
 }
 
-async function storeCounts(client: Queryable, jobs: readonly SettledJob[]) {
-  const input = jobs.map((job) => ({
+function countsOf(jobs: readonly SettledJob[]) {
+  return jobs.map((job) => ({
     app: job.app,
     lane: job.lane,
     batch: job.batch,
@@ -138,8 +152,11 @@ async function storeCounts(client: Queryable, jobs: readonly SettledJob[]) {
       outcomes.map((outcome) => [outcome, job.exceptions.filter((one) => one.outcome === outcome).length]),
     ),
   }));
+}
+
+async function storeCounts(client: Queryable, jobs: readonly SettledJob[]) {
   const { rows } = await client.query<{ fresh: string[]; finished: number }>(storeSql, [
-    JSON.stringify(input),
+    JSON.stringify(countsOf(jobs)),
   ]);
   const [row] = rows;
   return { fresh: new Set(row!.fresh), finished: row!.finished };

@@ -1,0 +1,139 @@
+import { expect, test } from 'vitest';
+import { defaultRetention, type RetentionOptions } from '../src/index.ts';
+import { newApp, newToken, useTestStore } from './test-store.ts';
+
+const context = useTestStore();
+const dayMs = 86_400_000;
+const nowMs = Date.now();
+
+const daysAgo = (days: number) => new Date(nowMs - days * dayMs);
+const batchFrom = (days: number, last = '0') =>
+  `${(nowMs - days * dayMs)
+    .toString(16)
+    .padStart(12, '0')
+    .replace(/^(.{8})/, '$1-')}-7000-8000-${last.padStart(12, '0')}`;
+
+async function run(options: Partial<RetentionOptions> = {}): Promise<Record<string, number>> {
+  const removed: Record<string, number> = {};
+  await context.store.retention.run({
+    policy: defaultRetention,
+    signal: new AbortController().signal,
+    onRemoved: (table, rows) => {
+      removed[table] = (removed[table] ?? 0) + rows;
+    },
+    nowMs,
+    ...options,
+  });
+  return removed;
+}
+
+test('old batches go with their push jobs and exceptions, in chunks; newer ones stay', async () => {
+  const { batches, reports } = context.store;
+  const app = newApp();
+  const old = Array.from({ length: 25 }, (_, place) => batchFrom(91, String(place)));
+  const kept = [batchFrom(89), batchFrom(1)];
+  await reports.apply(
+    [...old, ...kept].map((batch) => ({
+      app,
+      lane: 'bulk',
+      batch,
+      batchSize: 5,
+      firstIndex: 1,
+      count: 5,
+      enqueuedAtMs: nowMs,
+      settledAtMs: nowMs,
+      accepted: { proved: 4, presumed: 0 },
+      resentUncertain: 0,
+      exceptions: [
+        { index: 1, token: newToken(), outcome: 'dead' as const, reason: 'uncertain', atMs: nowMs },
+      ],
+    })),
+  );
+  expect(await run({ chunkRows: 10 })).toEqual({ batches: 25, batch_jobs: 25, exceptions: 25 });
+  expect(await batches.get(app, old[0]!)).toBeUndefined();
+  for (const batch of kept) expect(await batches.exceptions(batch)).toHaveLength(1);
+  // The sums of the app outlive its batches.
+  expect(
+    await context.sql('select accepted_proved::integer as n from app_totals where app = $1', [app]),
+  ).toEqual([{ n: 108 }]);
+  expect(await context.store.accounting.inconsistentBatches()).toEqual([]);
+});
+
+test('a policy that would forget batches which are still to be sent is not followed', async () => {
+  const { batches, reports } = context.store;
+  const [app, batch] = [newApp(), batchFrom(34)];
+  await reports.apply([
+    {
+      app,
+      lane: 'bulk',
+      batch,
+      batchSize: 2,
+      firstIndex: 1,
+      count: 1,
+      enqueuedAtMs: nowMs,
+      settledAtMs: nowMs,
+      accepted: { proved: 1, presumed: 0 },
+      resentUncertain: 0,
+      exceptions: [],
+    },
+  ]);
+  await run({ policy: { ...defaultRetention, batchesMs: dayMs } });
+  expect(await batches.get(app, batch)).toBeDefined();
+});
+
+test('old readings go with their tuples, but for what is not applied and the last one of each app', async () => {
+  const { feedback } = context.store;
+  const app = newApp();
+  for (let place = 0; place < 3; place++) {
+    const reading = (await feedback.openReading(app))!;
+    await reading.append([{ timestamp: 1, token: Buffer.from(newToken(), 'hex') }]);
+    await reading.finish({ result: 'complete' });
+    await reading.close();
+  }
+  await context.sql(`update feedback_readings set started_at = $1, ended_at = $1 where app = $2`, [
+    daysAgo(91),
+    app,
+  ]);
+  expect(await run()).toEqual({});
+  while ((await feedback.applyNextChunk()) !== undefined);
+  expect(await run()).toEqual({ feedback_tuples: 3, feedback_readings: 2 });
+  expect(await feedback.lastReadings([app])).toHaveLength(1);
+});
+
+test('old events, lines of history and devices that are long gone go, block by block', async () => {
+  const { devices } = context.store;
+  const app = newApp();
+  const tokens = Array.from({ length: 3_000 }, newToken);
+  await devices.registerMany(
+    app,
+    tokens.map((token) => ({ token })),
+  );
+  await context.sql(`update device_changes set at = $1 where app = $2`, [daysAgo(401), app]);
+  await context.sql(
+    `update devices set active = false, deactivated_at = $1, deactivated_source = 'feedback', evidence_at = $1
+     where app = $2 and token >= '\\x80'`,
+    [daysAgo(401), app],
+  );
+  await context.sql(
+    `insert into events (app, kind, payload, created_at) values ($1, 'x', '{}', $2), ($1, 'y', '{}', now())`,
+    [app, daysAgo(31)],
+  );
+  const gone = tokens.filter((token) => token >= '8');
+  expect(await run()).toEqual({ events: 1, device_changes: 3_000, devices: gone.length });
+  expect((await devices.history(app, gone[0]!)).map(({ kind }) => kind)).toEqual(['removed']);
+  expect(await context.sql(`select count(*)::integer as n from devices where app = $1`, [app])).toEqual([
+    { n: 3_000 - gone.length },
+  ]);
+});
+
+test('it stops between two chunks when it has to', async () => {
+  expect(await run({ signal: AbortSignal.abort() })).toEqual({});
+});
+
+test('one process of the fleet does it, once per interval', async () => {
+  const { retention } = context.store;
+  const claims = await Promise.all(Array.from({ length: 5 }, () => retention.claim(dayMs)));
+  expect(claims.filter(Boolean)).toHaveLength(1);
+  expect(await retention.claim(0)).toBe(true);
+  expect(await retention.claim(dayMs)).toBe(false);
+});
