@@ -1,5 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  test: { globalSetup: ['@pushfleet/testkit/vitest/redis', '@pushfleet/testkit/vitest/postgres'] },
+  test: {
+    globalSetup: ['@pushfleet/testkit/vitest/redis', '@pushfleet/testkit/vitest/postgres'],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
 });

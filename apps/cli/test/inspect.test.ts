@@ -54,6 +54,11 @@ test('tells people the same in words', async () => {
   expect(stdout).toMatch(/^good for +binary gateway, feedback service, HTTP\/2$/m);
 });
 
+test('says that it fits what was asked about', async () => {
+  const { stdout } = await inspect('ck.pem', '--topic', 'com.example.shop', '--environment', 'production');
+  expect(stdout.endsWith('\n\n✓ fits com.example.shop in production\n')).toBe(true);
+});
+
 test('tells the facts of a provider key, whose id is in the name of its file', async () => {
   const { exitCode, json } = await inspect('AuthKey_KEY1234567.p8', '--team-id', 'TEAM123456', '--json');
   expect(exitCode).toBe(0);

@@ -32,7 +32,7 @@ Examples:
     )
     .action(async (file: string, options: InspectOptions) => {
       const inspection = await inspectCredential(await locateFile(file, options), terminal.env, options);
-      terminal.print(inspection, () => showInspection(inspection));
+      terminal.print(inspection, () => showInspection(inspection, options));
       if (inspection.problems.length > 0) terminal.exitCode = ExitCode.failed;
     });
 }

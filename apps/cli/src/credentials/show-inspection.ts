@@ -1,11 +1,20 @@
-import type { CertificateInspection, Inspection, ProviderKeyInspection } from './inspection.ts';
+import type { CertificateInspection, Inspection, IntendedUse, ProviderKeyInspection } from './inspection.ts';
 
-/** What people read. */
-export function showInspection(inspection: Inspection): string {
+/** What people read. @param use What they asked about. */
+export function showInspection(inspection: Inspection, use: IntendedUse): string {
   const rows = inspection.kind === 'certificate' ? certificateRows(inspection) : providerKeyRows(inspection);
   const lines = rows.map(([name, value]) => `${name.padEnd(14)}${value}`);
-  const problems = inspection.problems.map(({ message }) => `✗ ${message}`);
-  return [...lines, ...(problems.length === 0 ? [] : ['', ...problems])].join('\n');
+  const verdict = verdictOf(inspection, use);
+  return [...lines, ...(verdict.length === 0 ? [] : ['', ...verdict])].join('\n');
+}
+
+function verdictOf({ problems }: Inspection, { topic, environment }: IntendedUse): string[] {
+  if (problems.length > 0) return problems.map(({ message }) => `✗ ${message}`);
+  const asked = [
+    topic === undefined ? [] : topic,
+    environment === undefined ? [] : `in ${environment}`,
+  ].flat();
+  return asked.length === 0 ? [] : [`✓ fits ${asked.join(' ')}`];
 }
 
 type Row = readonly [name: string, value: string];
