@@ -12,6 +12,7 @@ export interface ProducerMetrics {
   readonly observer: PushQueueObserver;
   requestFinished(method: string, route: string, status: number, seconds: number): void;
   enqueueRefused(code: ProblemCode): void;
+  broadcastDevices(app: string, devices: number): void;
 }
 
 const refusals = [
@@ -52,7 +53,14 @@ export function createProducerMetrics(register: Registry, apps: readonly string[
     labelNames: ['code'],
     registers,
   });
+  const broadcastDevices = new Counter({
+    name: 'pushfleet_broadcast_devices_total',
+    help: 'Devices that the fan-out of broadcasts has enqueued',
+    labelNames: ['app'],
+    registers,
+  });
   for (const app of apps) {
+    broadcastDevices.inc({ app }, 0);
     for (const lane of lanes) {
       groups.zero({ app, lane });
       for (const source of Object.values(sources)) enqueued.inc({ app, lane, source }, 0);
@@ -69,6 +77,9 @@ export function createProducerMetrics(register: Registry, apps: readonly string[
     },
     requestFinished(method, route, status, seconds) {
       requests.observe({ method, route, status }, seconds);
+    },
+    broadcastDevices(app, devices) {
+      broadcastDevices.inc({ app }, devices);
     },
     enqueueRefused(code) {
       if ((refusals as readonly string[]).includes(code)) refused.inc({ code });

@@ -2,6 +2,7 @@ import { createPushQueue, createRedisClient } from '@pushfleet/push-queue';
 import { listenAt, openAdminServer, type ServiceContext } from '@pushfleet/service-kit';
 import type { Cluster, Redis } from 'ioredis';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { BroadcastRunner } from './broadcasts/broadcast-runner.ts';
 import { DatabaseLink } from './database-link.ts';
 import { createProducerMetrics } from './metrics.ts';
 import { createServer } from './server.ts';
@@ -18,21 +19,39 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
   resources.add('database', () => database.close());
   const redis = openStatusClient(config.redisUrl);
   resources.add('redis', () => redis.disconnect());
-  const queue = createPushQueue({
-    redis: config.redisUrl,
-    prefix: config.redisPrefix,
-    apps: Object.fromEntries(apps),
-    observer: metrics.observer,
-  });
+  const statusOptions = { redis, prefix: config.redisPrefix };
+  const openQueue = () =>
+    createPushQueue({
+      redis: config.redisUrl,
+      prefix: config.redisPrefix,
+      apps: Object.fromEntries(apps),
+      observer: metrics.observer,
+    });
+  const queue = openQueue();
   resources.add('push queue', () => queue.close());
+  // Of its own connections, so that no send waits behind a chunk of a broadcast.
+  const broadcastQueue = openQueue();
+  resources.add('push queue of broadcasts', () => broadcastQueue.close());
+  const broadcastRunner = new BroadcastRunner({
+    database,
+    queue: broadcastQueue,
+    redis: statusOptions,
+    logger,
+    chunkRows: 10_000,
+    maxWaitingJobs: 2_000,
+    onDevices: metrics.broadcastDevices,
+  });
+  resources.add('broadcasts', () => broadcastRunner.close());
 
   const server = await createServer({
     logger,
     apps,
     queue,
-    redis: { redis, prefix: config.redisPrefix },
+    redis: statusOptions,
     database,
+    broadcastRunner,
     metrics,
+    stopping: service.signal,
   });
   resources.add('server', () => server.close());
   const admin = await openAdminServer({

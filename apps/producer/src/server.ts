@@ -6,10 +6,12 @@ import { answerProblems } from './http/answer-problems.ts';
 import { compileValidator } from './http/compile-validator.ts';
 import { describeApi } from './http/openapi.ts';
 import { addAppRoutes } from './routes/apps.ts';
+import { addBroadcastRoutes } from './routes/broadcasts.ts';
 import { addCancellationRoutes } from './routes/cancellations.ts';
 import { addDeadLetterRoutes } from './routes/dead-letters.ts';
 import { addDeviceRoutes } from './routes/devices.ts';
 import { addExceptionRoutes } from './routes/exceptions.ts';
+import { addImportRoutes } from './routes/imports.ts';
 import { addNotificationRoutes } from './routes/notifications.ts';
 import { addStatusRoutes } from './routes/status.ts';
 
@@ -23,8 +25,8 @@ export type ProducerServer = ReturnType<typeof typed>;
 export async function createServer(context: ProducerContext): Promise<ProducerServer> {
   const app = fastify({
     bodyLimit,
-    // Waiting requests may have a body of megabytes on a slow line; a connection that says nothing may not wait on.
-    requestTimeout: 60_000,
+    // Imports may have a body of gigabytes; a connection that says nothing for long is given up.
+    requestTimeout: 3_600_000,
     connectionTimeout: 120_000,
     keepAliveTimeout: 72_000,
     // Idle connections must not hold the stop up; those that are being served are waited for.
@@ -43,16 +45,19 @@ export async function createServer(context: ProducerContext): Promise<ProducerSe
   const server = typed(app);
   addNotificationRoutes(server, context);
   addDeviceRoutes(server, context);
+  await addImportRoutes(server, context);
   addStatusRoutes(server, context);
   addCancellationRoutes(server, context);
   addExceptionRoutes(server, context);
+  addBroadcastRoutes(server, context);
   addAppRoutes(server, context);
   addDeadLetterRoutes(server, context);
   await app.ready();
   return server;
 }
 
-function typed(app: FastifyInstance) {
+/** The same server, its routes typed by their zod schemas. */
+export function typed(app: FastifyInstance) {
   return app.withTypeProvider<ZodTypeProvider>();
 }
 

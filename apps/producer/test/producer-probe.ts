@@ -6,11 +6,12 @@ import {
   type PushJobData,
   pushJobDataSchema,
 } from '@pushfleet/push-queue';
-import { createLogger, type FleetApp } from '@pushfleet/service-kit';
+import { createLogger, type FleetApp, type Logger } from '@pushfleet/service-kit';
 import { createTestDatabase } from '@pushfleet/testkit';
 import { Redis } from 'ioredis';
 import { Registry } from 'prom-client';
 import { inject } from 'vitest';
+import { BroadcastRunner } from '../src/broadcasts/broadcast-runner.ts';
 import { DatabaseLink } from '../src/database-link.ts';
 import { createProducerMetrics } from '../src/metrics.ts';
 import { createServer, type ProducerServer } from '../src/server.ts';
@@ -39,6 +40,7 @@ export interface ProducerProbe {
   readonly prefix: string;
   readonly database: DatabaseLink;
   readonly register: Registry;
+  readonly logger: Logger;
   /** Everything that was logged. */
   readonly log: string[];
   /** Push jobs that wait or are scheduled. */
@@ -91,7 +93,28 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
     observer: metrics.observer,
     writeTimeoutMs: options.writeTimeoutMs ?? 5_000,
   });
-  const server = await createServer({ logger, apps, queue, redis: { redis, prefix }, database, metrics });
+  const stopping = new AbortController();
+  const broadcastRunner = new BroadcastRunner({
+    database,
+    queue,
+    redis: { redis, prefix },
+    logger,
+    chunkRows: 1_000,
+    maxWaitingJobs: 1_000,
+    onDevices: metrics.broadcastDevices,
+    pollMs: 50,
+    leaseMs: 2_000,
+  });
+  const server = await createServer({
+    logger,
+    apps,
+    queue,
+    redis: { redis, prefix },
+    database,
+    broadcastRunner,
+    metrics,
+    stopping: stopping.signal,
+  });
   const reader = new Redis(inject('redisUrl'));
   const jobs: ProducerProbe['jobs'] = async (app, lane = 'transactional') => {
     const key = `${prefix}:{${app}}:${lane}`;
@@ -123,6 +146,7 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
     prefix,
     database,
     register,
+    logger,
     log,
     jobs,
     async enqueued(app) {
@@ -130,7 +154,9 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
       return all.flat().reduce((sum, job) => sum + job.count, 0);
     },
     async close() {
+      stopping.abort();
       await server.close();
+      await broadcastRunner.close();
       await queue.close();
       redis.disconnect();
       reader.disconnect();

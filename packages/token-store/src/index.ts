@@ -1,6 +1,10 @@
 export type { DeviceToken } from '@pushfleet/apns-wire/device-token';
 export * from './accounting.ts';
 export * from './batches.ts';
+export type { AudienceColumns, AudienceRun } from './broadcasts/audience-columns.ts';
+export * from './broadcasts/broadcast.ts';
+export type { Broadcasts, Lease } from './broadcasts/broadcasts.ts';
+export type { Uploads } from './broadcasts/uploads.ts';
 export { Database, type DatabaseOptions, type Queryable } from './database.ts';
 export type {
   AudienceDevice,

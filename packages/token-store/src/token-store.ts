@@ -1,5 +1,7 @@
 import { type Accounting, createAccounting } from './accounting.ts';
 import { type Batches, createBatches } from './batches.ts';
+import { type Broadcasts, createBroadcasts } from './broadcasts/broadcasts.ts';
+import { createUploads, type Uploads } from './broadcasts/uploads.ts';
 import { Database, type DatabaseOptions } from './database.ts';
 import { createDevices, type Devices } from './devices/devices.ts';
 import { createEvents, type Events } from './events.ts';
@@ -13,6 +15,8 @@ export interface TokenStore {
   readonly database: Database;
   readonly devices: Devices;
   readonly batches: Batches;
+  readonly broadcasts: Broadcasts;
+  readonly uploads: Uploads;
   readonly reports: Reports;
   readonly feedback: Feedback;
   readonly events: Events;
@@ -30,6 +34,8 @@ export function openTokenStore(options: DatabaseOptions): TokenStore {
     database,
     devices: createDevices(database),
     batches: createBatches(database),
+    broadcasts: createBroadcasts(database),
+    uploads: createUploads(database),
     reports: createReports(database),
     feedback: createFeedback(database),
     events: createEvents(database),

@@ -8,6 +8,8 @@ export const problemKinds = {
   'unknown-batch': { status: 404, title: 'There is no such batch' },
   'unknown-notification': { status: 404, title: 'There is no such notification' },
   'unknown-device': { status: 404, title: 'There is no such device' },
+  'unknown-broadcast': { status: 404, title: 'There is no such broadcast' },
+  'unknown-upload': { status: 404, title: 'There is no such list' },
   'unknown-dead-letter': { status: 404, title: 'There is no such dead letter' },
   'already-settled': { status: 409, title: 'Nothing of it waits to be sent any more' },
   'not-replayable': { status: 409, title: 'A letter that cannot be read cannot be replayed' },

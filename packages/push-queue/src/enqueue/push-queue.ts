@@ -26,6 +26,8 @@ import { JobWriter } from './job-writer.ts';
 import { invalidField, locateDefect } from './notification-defect.ts';
 import type {
   BatchInput,
+  CallOptions,
+  NotificationDefaults,
   NotificationInput,
   RecallOptions,
   SendInput,
@@ -134,6 +136,17 @@ export class PushQueue {
     return this.#writeJobs(call, { count: checked.count, bytes, source: 'tokens' }, (batch) =>
       buildTokenJobs({ app: call.app, lane: call.lane, batch }, checked, delivery),
     );
+  }
+
+  /**
+   * Checks what is to be sent to many devices later, as `enqueueTokens` would. Gives when it may be sent from on, epoch
+   * milliseconds. Throws `PushQueueError`.
+   */
+  checkDelivery(options: CallOptions, delivery: NotificationDefaults): number {
+    const call = parseCall(this.#directory, options, options);
+    const context = this.#contextOf(call);
+    located('', () => encodeDelivery(delivery, context));
+    return context.startMs;
   }
 
   /**

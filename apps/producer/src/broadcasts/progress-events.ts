@@ -1,0 +1,42 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Broadcast } from '@pushfleet/token-store';
+import type { BroadcastAnswer } from '../schemas/broadcast-schemas.ts';
+
+export interface ProgressOptions {
+  readonly read: () => Promise<BroadcastAnswer>;
+  /** Ends the stream: a client connects again, to another producer. */
+  readonly stopping: AbortSignal;
+  /** Between looks, milliseconds. */
+  readonly pollMs?: number;
+}
+
+/** Said when nothing changes, so that nobody in between takes the connection for dead. Milliseconds. */
+const heartbeatMs = 15_000;
+
+/** Server-sent events (WHATWG HTML, section 9.2) until nothing of the broadcast is queued. */
+export async function* progressEvents(first: Broadcast, options: ProgressOptions): AsyncGenerator<string> {
+  const { read, stopping, pollMs = 500 } = options;
+  let told = '';
+  let toldAtMs = performance.now();
+  let id = 0;
+  yield 'retry: 2000\n\n';
+  while (!stopping.aborted) {
+    const answer = await read().catch(() => undefined);
+    const text = answer === undefined ? told : JSON.stringify(answer);
+    if (text !== told) {
+      id += 1;
+      yield `id: ${first.id}/${id}\nevent: progress\ndata: ${text}\n\n`;
+      told = text;
+      toldAtMs = performance.now();
+    } else if (performance.now() - toldAtMs > heartbeatMs) {
+      yield ': still here\n\n';
+      toldAtMs = performance.now();
+    }
+    if (answer !== undefined && isOver(answer)) return;
+    await delay(pollMs, undefined, { signal: stopping }).catch(() => undefined);
+  }
+}
+
+function isOver({ state, queued }: BroadcastAnswer): boolean {
+  return state !== 'running' && state !== 'paused' && queued === 0;
+}

@@ -1,0 +1,231 @@
+import { randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { cancel, fingerprintOf } from '@pushfleet/push-queue';
+import type { Audience, Broadcast, BroadcastState } from '@pushfleet/token-store';
+import { z } from 'zod';
+import { answerOf } from '../broadcasts/broadcast-answer.ts';
+import { progressEvents } from '../broadcasts/progress-events.ts';
+import type { ProducerContext } from '../context.ts';
+import { Problem } from '../http/problem.ts';
+import { readIdempotencyKey } from '../notifications/idempotency-key.ts';
+import {
+  type BroadcastAnswer,
+  broadcastRequestSchema,
+  broadcastSchema,
+  dryRunSchema,
+} from '../schemas/broadcast-schemas.ts';
+import { appId } from '../schemas/notification-schemas.ts';
+import { problems } from '../schemas/problem-schemas.ts';
+import type { ProducerServer } from '../server.ts';
+import { checkApp } from './check-app.ts';
+
+const params = z.object({ id: z.uuid() });
+const refusals = ['invalid-request', 'internal', 'database-unavailable'] as const;
+
+/** Marks of cancelled batches outlive any backlog. Milliseconds. */
+const cancellationMs = 14 * 86_400_000;
+
+export function addBroadcastRoutes(server: ProducerServer, context: ProducerContext): void {
+  const { apps, database, redis } = context;
+
+  server.post(
+    '/v1/broadcasts',
+    {
+      schema: {
+        tags: ['Broadcasts'],
+        summary: 'Send one notification to an audience of the device table',
+        description: 'Every device that is in the audience when the fan-out comes to it gets it once.',
+        headers: z.object({ 'idempotency-key': z.string().optional() }),
+        body: broadcastRequestSchema,
+        response: {
+          200: dryRunSchema,
+          202: broadcastSchema,
+          ...problems(
+            ...refusals,
+            'invalid-json',
+            'invalid-notification',
+            'unknown-app',
+            'unknown-upload',
+            'idempotency-conflict',
+            'body-too-large',
+            'unsupported-media-type',
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { app, lane, audience, sendAt, spreadOver, dryRun, ...delivery } = request.body;
+      checkApp(apps, app);
+      const { all, ...conditions } = audience;
+      const stored = conditions as Audience;
+      const { broadcasts, uploads } = database.store;
+      if (stored.upload !== undefined && !(await uploads.exists(stored.upload, app))) {
+        throw new Problem('unknown-upload', `audience.upload: app ${app} has no such list`, {
+          errors: [{ field: 'audience.upload', message: `app ${app} has no such list` }],
+        });
+      }
+      const startMs = context.queue.checkDelivery(
+        { app, lane, ...(sendAt === undefined ? {} : { sendAt }) },
+        delivery as object,
+      );
+      if (dryRun) return { devices: await broadcasts.countAudience(app, stored) };
+      const header = request.headers['idempotency-key'];
+      const created = await broadcasts.create({
+        id: randomUUID(),
+        app,
+        lane,
+        delivery,
+        audience: stored,
+        startAt: new Date(startMs),
+        spreadOverMs: spreadOver === undefined ? null : spreadOver * 1_000,
+        keyed:
+          header === undefined
+            ? undefined
+            : { key: readIdempotencyKey(header), fingerprint: fingerprintOf(request.body) },
+      });
+      if (created === undefined) {
+        throw new Problem('idempotency-conflict', 'the idempotency key was used for another broadcast');
+      }
+      context.broadcastRunner.wake();
+      void reply.code(202);
+      if (created.replayed) void reply.header('idempotency-replayed', 'true');
+      const answer = await tell(created.broadcast);
+      return created.replayed ? { ...answer, replayed: true as const } : answer;
+    },
+  );
+
+  server.get(
+    '/v1/broadcasts',
+    {
+      schema: {
+        tags: ['Broadcasts'],
+        summary: 'The broadcasts of an app, the newest first',
+        querystring: z.strictObject({
+          app: appId,
+          limit: z.coerce.number().int().min(1).max(100).default(20),
+        }),
+        response: {
+          200: z.strictObject({ broadcasts: z.array(broadcastSchema) }),
+          ...problems(...refusals, 'unknown-app'),
+        },
+      },
+    },
+    async (request) => {
+      const { app, limit } = request.query;
+      checkApp(apps, app);
+      const all = await database.store.broadcasts.list(app, limit);
+      return { broadcasts: await Promise.all(all.map(tell)) };
+    },
+  );
+
+  server.get(
+    '/v1/broadcasts/:id',
+    {
+      schema: {
+        tags: ['Broadcasts'],
+        summary: 'How far a broadcast has come',
+        params,
+        response: { 200: broadcastSchema, ...problems(...refusals, 'unknown-broadcast') },
+      },
+    },
+    async (request) => tell(await find(request.params.id)),
+  );
+
+  server.get(
+    '/v1/broadcasts/:id/events',
+    {
+      schema: {
+        tags: ['Broadcasts'],
+        summary: 'How far a broadcast has come, as server-sent events',
+        description:
+          'An event `progress` whenever something has changed, with the same data as the broadcast itself; the ' +
+          'stream ends when nothing of it is queued any more.',
+        params,
+        response: {
+          200: { description: 'Events.', content: { 'text/event-stream': { schema: z.string() } } },
+          ...problems(...refusals, 'unknown-broadcast'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const first = await find(request.params.id);
+      const events = progressEvents(first, {
+        read: async () => tell(await find(first.id)),
+        stopping: context.stopping,
+      });
+      void reply.type('text/event-stream').header('cache-control', 'no-store');
+      return reply.serializer((value: unknown) => value as string).send(Readable.from(events) as never);
+    },
+  );
+
+  const transition = (
+    verb: 'pause' | 'resume',
+    summary: string,
+    from: readonly BroadcastState[],
+    to: BroadcastState,
+  ) =>
+    server.post(
+      `/v1/broadcasts/:id/${verb}`,
+      {
+        schema: {
+          tags: ['Broadcasts'],
+          summary,
+          params,
+          response: {
+            200: broadcastSchema,
+            ...problems(...refusals, 'unknown-broadcast', 'already-settled'),
+          },
+        },
+      },
+      async (request) => {
+        const moved = await move(request.params.id, from, to);
+        context.broadcastRunner.wake();
+        return tell(moved);
+      },
+    );
+  transition('pause', 'Let a broadcast rest after the chunk at hand', ['running'], 'paused');
+  transition('resume', 'Let a broadcast go on where it stands', ['paused'], 'running');
+
+  server.delete(
+    '/v1/broadcasts/:id',
+    {
+      schema: {
+        tags: ['Broadcasts'],
+        summary: 'Cancel a broadcast',
+        description: 'The fan-out ends, and what is queued and not yet sent ends as `cancelled`.',
+        params,
+        response: {
+          202: broadcastSchema,
+          ...problems(...refusals, 'unknown-broadcast', 'already-settled', 'redis-unavailable'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { broadcasts } = database.store;
+      const from = ['running', 'paused', 'finished', 'failed', 'cancelled'] as const;
+      const moved = await move(request.params.id, from, 'cancelled');
+      for (const batch of await broadcasts.batchesOf(moved.id)) {
+        await cancel(redis, moved.app, batch, cancellationMs);
+      }
+      void reply.code(202);
+      return tell(moved);
+    },
+  );
+
+  async function find(id: string): Promise<Broadcast> {
+    const broadcast = await database.store.broadcasts.get(id);
+    if (broadcast === undefined) throw new Problem('unknown-broadcast', `there is no broadcast ${id}`);
+    return broadcast;
+  }
+
+  async function move(id: string, from: readonly BroadcastState[], to: BroadcastState): Promise<Broadcast> {
+    const { state } = await find(id);
+    const moved = await database.store.broadcasts.move(id, from, to);
+    if (moved === undefined) throw new Problem('already-settled', `the broadcast ${id} is ${state}`);
+    return moved;
+  }
+
+  async function tell(broadcast: Broadcast): Promise<BroadcastAnswer> {
+    return answerOf(broadcast, await database.store.broadcasts.outcomes(broadcast.id));
+  }
+}

@@ -1,0 +1,97 @@
+import { lanes } from '@pushfleet/push-queue';
+import { broadcastStates, type TagExpression } from '@pushfleet/token-store';
+import { z } from 'zod';
+import { tag } from './device-schemas.ts';
+import { appId, notificationFields, time } from './notification-schemas.ts';
+
+const count = z.int().min(0);
+const instant = z.iso.datetime();
+
+/** Nodes of one expression: more is no audience but an attack. */
+const maxTerms = 200;
+
+const tagExpression: z.ZodType<TagExpression> = z
+  .union([
+    tag,
+    z.strictObject({ and: z.array(z.lazy(() => tagExpression)).min(1) }),
+    z.strictObject({ or: z.array(z.lazy(() => tagExpression)).min(1) }),
+    z.strictObject({ not: z.lazy(() => tagExpression) }),
+  ])
+  .meta({
+    id: 'TagExpression',
+    description: 'A tag, or `and`, `or`, `not` of expressions.',
+    examples: [{ and: ['vip', { not: 'silent' }] }],
+  });
+
+const audienceSchema = z
+  .strictObject({
+    all: z.literal(true).optional().meta({ description: 'Every active device of the app.' }),
+    tags: tagExpression.optional(),
+    locales: z.array(z.string().max(64)).min(1).max(1_000).optional(),
+    timeZones: z.array(z.string().max(64)).min(1).max(1_000).optional(),
+    upload: z.uuid().optional().meta({ description: 'Devices of the users of an uploaded list.' }),
+  })
+  .refine((audience) => Object.values(audience).some((value) => value !== undefined), {
+    message: 'must say who: `all`, `tags`, `locales`, `timeZones` or `upload`',
+  })
+  .refine(
+    ({ all, ...conditions }) =>
+      all === undefined || Object.values(conditions).every((value) => value === undefined),
+    { path: ['all'], message: 'cannot stand beside conditions' },
+  )
+  .refine(({ tags }) => tags === undefined || termsOf(tags) <= maxTerms, {
+    path: ['tags'],
+    message: `must have at most ${maxTerms} terms`,
+  })
+  .meta({ id: 'Audience', description: 'Whom to send to; all conditions must hold.' });
+
+const callFields = {
+  app: appId,
+  lane: z.enum(lanes).default('bulk'),
+  audience: audienceSchema,
+  sendAt: time.optional().meta({ description: 'When the fan-out begins; at most 30 days ahead.' }),
+  spreadOver: z
+    .int()
+    .min(1)
+    .max(7 * 86_400)
+    .optional()
+    .meta({ description: 'Seconds over which the fan-out is spread. Otherwise it goes as fast as it can.' }),
+  dryRun: z.boolean().default(false).meta({ description: 'Count the devices, and send nothing.' }),
+};
+
+export const broadcastRequestSchema = z
+  .strictObject({ ...callFields, ...notificationFields })
+  .meta({ id: 'BroadcastRequest' });
+
+export const dryRunSchema = z.strictObject({ devices: count }).meta({ id: 'AudienceCount' });
+
+export const broadcastSchema = z
+  .strictObject({
+    broadcastId: z.uuid(),
+    app: appId,
+    lane: z.enum(lanes),
+    state: z.enum(broadcastStates),
+    error: z.string().optional().meta({ description: 'Of `failed`.' }),
+    createdAt: instant,
+    startAt: instant,
+    startedAt: instant.optional(),
+    finishedAt: instant.optional(),
+    progress: z.number().min(0).max(1).meta({ description: 'How much of the device table is done, about.' }),
+    enqueued: count.meta({ description: 'Devices that have been enqueued: the sum of all counts below.' }),
+    queued: count,
+    accepted: count,
+    rejected: count,
+    expired: count,
+    cancelled: count,
+    dead: count,
+    replayed: z.literal(true).optional(),
+  })
+  .meta({ id: 'Broadcast' });
+export type BroadcastAnswer = z.infer<typeof broadcastSchema>;
+
+function termsOf(expression: TagExpression): number {
+  if (typeof expression === 'string') return 1;
+  if ('not' in expression) return 1 + termsOf(expression.not);
+  const parts = 'and' in expression ? expression.and : expression.or;
+  return parts.reduce((sum, part) => sum + termsOf(part), 1);
+}

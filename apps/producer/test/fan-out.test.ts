@@ -1,0 +1,141 @@
+import { randomUUID } from 'node:crypto';
+import { createPushQueue } from '@pushfleet/push-queue';
+import { createRandom, generateTokens } from '@pushfleet/testkit';
+import type { Broadcast, Broadcasts } from '@pushfleet/token-store';
+import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
+import { FanOut } from '../src/broadcasts/fan-out.ts';
+import { openProducer, type ProducerProbe } from './producer-probe.ts';
+
+const tokens = generateTokens({ count: 2_000, seed: 19 });
+let probe: ProducerProbe;
+beforeAll(async () => {
+  probe = await openProducer();
+  await probe.database.store.devices.registerMany(
+    'shop',
+    tokens.map((token) => ({ token: token as never })),
+  );
+});
+afterAll(async () => probe.close());
+
+class Crash extends Error {}
+
+/** The steps at which a process may die: before a statement has reached Postgres, or after it has. */
+function crashing(broadcasts: Broadcasts, random: () => number): Broadcasts {
+  return new Proxy(broadcasts, {
+    get(target, name: keyof Broadcasts) {
+      const method = target[name] as (...args: unknown[]) => Promise<unknown>;
+      if (!['intend', 'commit', 'readAudience'].includes(name)) return method;
+      return async (...args: unknown[]) => {
+        if (random() < 0.15) throw new Crash(`before ${name}`);
+        const result = await method(...args);
+        if (random() < 0.15) throw new Crash(`after ${name}`);
+        return result;
+      };
+    },
+  });
+}
+
+async function createBroadcast(): Promise<Broadcast> {
+  const created = await probe.database.store.broadcasts.create({
+    id: randomUUID(),
+    app: 'shop',
+    lane: 'bulk',
+    delivery: { alert: 'Sale' },
+    audience: {},
+    // Beyond the reach of the producer's own runner.
+    startAt: new Date(Date.now() + 86_400_000),
+    spreadOverMs: null,
+    keyed: undefined,
+  });
+  return created!.broadcast;
+}
+
+/** As a runner does, whatever `start_at` says. */
+async function take(id: string, owner: string): Promise<Broadcast> {
+  const { database } = probe.database.store;
+  await database.query(
+    `update broadcasts set lease_owner = $2, lease_until = now() + interval '1 minute' where id = $1`,
+    [id, owner],
+  );
+  return (await probe.database.store.broadcasts.get(id))!;
+}
+
+test('a fan-out that dies at any step, again and again, reaches every device once', async () => {
+  const { broadcasts, devices } = probe.database.store;
+  const random = createRandom(23);
+  const queue = createPushQueue({ redis: inject('redisUrl'), prefix: probe.prefix });
+  onTestFinished(() => queue.close());
+  for (let round = 0; round < 5; round++) {
+    const { id } = await createBroadcast();
+    let crashes = 0;
+    for (let state = 'running', owner = 0; state === 'running'; owner++) {
+      const lease = { owner: `owner-${owner}`, leaseMs: 60_000 };
+      const broadcast = await take(id, lease.owner);
+      const fanOut = new FanOut(
+        broadcast,
+        {
+          broadcasts: crashing(broadcasts, random),
+          queue,
+          redis: { redis: probe.redis, prefix: probe.prefix },
+          lease,
+          logger: probe.logger,
+          chunkRows: 150,
+          maxWaitingJobs: 10_000,
+          onDevices: () => undefined,
+        },
+        new AbortController().signal,
+      );
+      await fanOut.run().catch((error: unknown) => {
+        if (!(error instanceof Crash)) throw error;
+        crashes += 1;
+      });
+      // Devices come and go while nobody runs it.
+      await devices.registerMany('shop', [
+        { token: tokens[(owner * 37) % 2_000] as never, tags: [`${owner}`] },
+      ]);
+      state = (await broadcasts.get(id))!.state;
+    }
+    expect(crashes).toBeGreaterThan(3);
+    const batches = new Set(await broadcasts.batchesOf(id));
+    const jobs = (await probe.jobs('shop', 'bulk')).filter(({ batch }) => batches.has(batch));
+    const sent = jobs.flatMap((job) => {
+      const all = Buffer.from(job.tokens, 'base64').toString('hex');
+      return Array.from({ length: job.count }, (_, place) => all.slice(place * 64, (place + 1) * 64));
+    });
+    expect(sent.toSorted()).toEqual(tokens.toSorted());
+    // Nothing that was enqueued is unknown to it.
+    expect((await probe.jobs('shop', 'bulk')).reduce((sum, { count }) => sum + count, 0)).toBe(
+      2_000 * (round + 1),
+    );
+    expect((await broadcasts.get(id))!.enqueued).toBe(2_000);
+  }
+});
+
+test('of two that run the same broadcast at once, the one that lost the lease stops, and every device is there once', async () => {
+  const { broadcasts } = probe.database.store;
+  const queue = createPushQueue({ redis: inject('redisUrl'), prefix: probe.prefix });
+  onTestFinished(() => queue.close());
+  const { id } = await createBroadcast();
+  const run = async (owner: string) =>
+    new FanOut(
+      await take(id, owner),
+      {
+        broadcasts,
+        queue,
+        redis: { redis: probe.redis, prefix: probe.prefix },
+        lease: { owner, leaseMs: 60_000 },
+        logger: probe.logger,
+        chunkRows: 100,
+        maxWaitingJobs: 10_000,
+        onDevices: () => undefined,
+      },
+      new AbortController().signal,
+    ).run();
+  const first = run('first');
+  await expect.poll(async () => (await broadcasts.get(id))!.enqueued, { interval: 2 }).toBeGreaterThan(0);
+  await Promise.all([first, run('second')]);
+  expect(await broadcasts.get(id)).toMatchObject({ state: 'finished', enqueued: 2_000 });
+  const batches = new Set(await broadcasts.batchesOf(id));
+  const jobs = (await probe.jobs('shop', 'bulk')).filter(({ batch }) => batches.has(batch));
+  expect(jobs.reduce((sum, { count }) => sum + count, 0)).toBe(2_000);
+});
