@@ -8,6 +8,7 @@ import { addQueuesCommand } from './apps/queues-command.ts';
 import { CliError } from './cli-error.ts';
 import { addCompletionCommand } from './completion/completion-command.ts';
 import { addCredentialsCommands } from './credentials/credentials-commands.ts';
+import { addDeadLettersCommands } from './dead-letters/dead-letters-commands.ts';
 import { addDoctorCommand } from './doctor/doctor-command.ts';
 import { addMigrateCommand } from './migrate-command.ts';
 import { ExitCode, type ProgramEnvironment, Terminal } from './terminal.ts';
@@ -18,6 +19,7 @@ type AddCommands = (program: Command, terminal: Terminal) => void;
 const commandGroups: readonly AddCommands[] = [
   addAppsCommands,
   addQueuesCommand,
+  addDeadLettersCommands,
   addCredentialsCommands,
   addDoctorCommand,
   addMigrateCommand,

@@ -1,0 +1,107 @@
+import { createPushQueue, type DeadLetter } from '@pushfleet/push-queue';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { createFleetFile } from './fleet-files.ts';
+import { runCli } from './run-cli.ts';
+
+const prefix = `${inject('redisPrefix')}-dead-letters`;
+const lettersKey = `${prefix}:{shop}:dead-letters`;
+let file: Awaited<ReturnType<typeof createFleetFile>>;
+let redis: Redis;
+let env: NodeJS.ProcessEnv;
+
+beforeAll(async () => {
+  file = await createFleetFile();
+  env = { REDIS_URL: inject('redisUrl'), PUSHFLEET_REDIS_PREFIX: prefix, PUSHFLEET_CONFIG: file.path };
+  redis = new Redis(inject('redisUrl'));
+});
+beforeEach(async () => {
+  const keys = await redis.keys(`${prefix}:*`);
+  if (keys.length > 0) await redis.del(...keys);
+});
+afterAll(async () => {
+  redis.disconnect();
+  await file.remove();
+});
+
+/** Lays a letter down as a worker does: what it holds was a push job of the queue. */
+async function layDead(id: string): Promise<void> {
+  const queue = createPushQueue({ redis: inject('redisUrl'), prefix: `${prefix}-source` });
+  const { batchId } = await queue.enqueueBatch({
+    app: 'shop',
+    notifications: [{ token: 'ab'.repeat(32) }, { token: 'cd'.repeat(32) }],
+    defaults: { alert: 'hello' },
+  });
+  await queue.close();
+  const data = await redis.hget(`${prefix}-source:{shop}:transactional:${batchId}-1`, 'data');
+  const letter: DeadLetter = {
+    v: 1,
+    reasons: { 1: 'attempts used up: status 1', 2: 'uncertain' },
+    job: JSON.parse(data!),
+    atMs: Date.now(),
+  };
+  await lay(id, 'dead', letter);
+}
+
+async function lay(id: string, name: string, letter: object): Promise<void> {
+  await redis.hset(`${lettersKey}:${id}`, { name, data: JSON.stringify(letter) });
+  await redis.lpush(`${lettersKey}:wait`, id);
+}
+
+const layPoisoned = async (id: string) =>
+  lay(id, 'poisoned', { v: 1, error: 'count: is missing', raw: '{"app":"shop"}', atMs: Date.now() });
+
+test('letters are listed, the newest first, with what is in them', async () => {
+  await layDead('one-1');
+  await layPoisoned('two-1-poisoned');
+  const { json } = await runCli(['dead-letters', 'list', 'shop', '--json'], env);
+  expect(json).toMatchObject({
+    total: 2,
+    letters: [
+      { id: 'two-1-poisoned', kind: 'poisoned', notifications: null, why: 'count: is missing' },
+      { id: 'one-1', kind: 'dead', notifications: 2, why: 'attempts used up: status 1 ×1, uncertain ×1' },
+    ],
+  });
+  const { stdout } = await runCli(['dead-letters', 'list', 'shop', '--limit', '1', '--offset', '1'], env);
+  expect(stdout).toMatch(/^one-1 .* 2 {2}attempts/m);
+  expect(stdout).toMatch(/2 to 2 of 2$/m);
+});
+
+test('a letter is shown with a reason for each notification, and without tokens', async () => {
+  await layDead('one-1');
+  const { stdout } = await runCli(['dead-letters', 'show', 'shop', 'one-1'], env);
+  expect(stdout).toMatch(/^ +2 {2}uncertain$/m);
+  expect(stdout).not.toContain('abab');
+});
+
+test('a replay sends a letter again once, and takes it away; unreadable ones stay', async () => {
+  await layDead('one-1');
+  await layPoisoned('two-1-poisoned');
+  const { exitCode, json } = await runCli(['dead-letters', 'replay', 'shop', '--all', '--json'], env);
+  expect(exitCode).toBe(0);
+  expect(json).toMatchObject({
+    replayed: [{ letter: 'one-1', batchId: expect.any(String), notifications: 2 }],
+    unreadable: ['two-1-poisoned'],
+  });
+  expect(await redis.lrange(`${lettersKey}:wait`, 0, -1)).toEqual(['two-1-poisoned']);
+  expect(await redis.hget(`${prefix}:{shop}:totals`, 'enqueued:transactional')).toBe('2');
+});
+
+test('discarding takes letters away', async () => {
+  await layDead('one-1');
+  await layPoisoned('two-1-poisoned');
+  expect((await runCli(['dead-letters', 'discard', 'shop', 'one-1'], env)).stdout).toBe('1 discarded\n');
+  expect((await runCli(['dead-letters', 'discard', 'shop', '--all'], env)).stdout).toBe('1 discarded\n');
+  expect((await runCli(['dead-letters', 'list', 'shop'], env)).stdout).toBe('shop has no dead letters\n');
+});
+
+test('a letter that is not there is told, and so is a call that says nothing', async () => {
+  const unknown = await runCli(['dead-letters', 'show', 'shop', 'none', '--json'], env);
+  expect(unknown.exitCode).toBe(1);
+  expect(unknown.json).toMatchObject({ error: { code: 'letter-unknown' } });
+  const nothing = await runCli(['dead-letters', 'discard', 'shop'], env);
+  expect(nothing).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringMatching(/name a letter, or give --all/),
+  });
+});
