@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { connect } from 'node:tls';
 import { createProviderKey, TestAuthority } from '@pushfleet/testkit/certificates';
 import { afterAll, describe, expect } from 'vitest';
 import type { Http2Answer, PushOptions } from './http2-client.ts';
@@ -262,5 +263,36 @@ describe('streams', () => {
     const client = await simulator.connectHttp2();
     expect(client.streamLimits).toEqual([7]);
     await client.close();
+  });
+});
+
+describe('what is no HTTP/2', () => {
+  test('ends its own connection, and nobody else hears of it', async ({ simulator }) => {
+    const { ca, identity, http2Port: port } = simulator;
+    const noise = [
+      Buffer.from('GET / HTTP/1.1\r\nhost: localhost\r\n\r\n'),
+      Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), Buffer.alloc(4_096, 0xff)]),
+      Buffer.alloc(100_000),
+      Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n').subarray(0, 10),
+    ];
+    for (const ALPNProtocols of [['h2'], ['http/1.1'], undefined]) {
+      for (const bytes of noise) {
+        const socket = connect({
+          port,
+          host: '127.0.0.1',
+          ca,
+          ...identity,
+          ...(ALPNProtocols && { ALPNProtocols }),
+        });
+        socket.on('error', () => undefined);
+        socket.end(bytes);
+        socket.resume();
+        await new Promise((resolve) => socket.once('close', resolve));
+      }
+    }
+    const client = await simulator.connectHttp2();
+    expect(await client.push()).toMatchObject({ status: 200 });
+    await client.close();
+    expect(await simulator.control.ledger()).toMatchObject({ received: 1, rejected: 0 });
   });
 });
