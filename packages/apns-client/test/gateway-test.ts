@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Simulator, startSimulator } from '@pushfleet/testkit';
-import { test as base, expect } from 'vitest';
+import { test as base, expect, vi } from 'vitest';
 import {
   type BinaryTransportOptions,
   type ConnectionEnd,
@@ -48,13 +48,17 @@ export class Observed {
   replayed = 0;
   uncertain = 0;
   wronglyPresumed = 0;
+  onClosed: () => void = () => {};
 
   readonly observer: TransportObserver = {
     stateChanged: (state) => void this.states.push(state),
     connectionOpened: () => {
       this.opened += 1;
     },
-    connectionClosed: (_, end) => void this.ends.push(end),
+    connectionClosed: (_, end) => {
+      this.ends.push(end);
+      this.onClosed();
+    },
     errorResponse: (_, status) => void this.statuses.push(status),
     lateErrorResponse: (_, __, wronglyPresumed) => {
       this.wronglyPresumed += wronglyPresumed;
@@ -72,6 +76,8 @@ export interface TestTransport {
   readonly transport: Transport;
   readonly observed: Observed;
   submit(content: RunContent): RecordedRun;
+  /** Waits until the transport says that there may be room. */
+  onRoom(): Promise<void>;
 }
 
 export interface Gateway extends Simulator {
@@ -93,6 +99,20 @@ export async function stopGateway(): Promise<void> {
   await (await simulator)?.stop();
 }
 
+/** Frames of a test before may still wait in connections that a fault held up: they must not count in this one. */
+async function emptyGateway({ control, controlPort }: Simulator): Promise<void> {
+  await control.faults({ rules: [] });
+  await vi.waitFor(
+    async () => {
+      const answer = await fetch(`http://127.0.0.1:${controlPort}/connections`);
+      const { binary } = (await answer.json()) as { binary: { open: number } };
+      expect(binary.open, 'connections of the test before').toBe(0);
+    },
+    { timeout: 20_000 },
+  );
+  await control.reset();
+}
+
 /** A test with an empty simulator; positions that settle twice fail it, and connections that it leaves open. */
 export const test = base.extend<Fixtures>({
   // biome-ignore lint/correctness/noEmptyPattern: vitest reads the fixtures' names from the pattern.
@@ -101,7 +121,7 @@ export const test = base.extend<Fixtures>({
     const started = await simulator;
     const read = async (name: string) => readFile(join(started.tlsDir, name), 'utf8');
     const [ca, cert, key] = await Promise.all([read('ca.pem'), read('client.pem'), read('client-key.pem')]);
-    await started.control.reset();
+    await emptyGateway(started);
     const transports: Transport[] = [];
     const runs: RecordedRun[] = [];
     const open = (options: Partial<BinaryTransportOptions> = {}): TestTransport => {
@@ -125,7 +145,14 @@ export const test = base.extend<Fixtures>({
         transport.submit(run);
         return run;
       };
-      return { transport, observed, submit };
+      let waiting: (() => void)[] = [];
+      transport.onRoom(() => {
+        const told = waiting;
+        waiting = [];
+        for (const resolve of told) resolve();
+      });
+      const onRoom = async () => new Promise<void>((resolve) => void waiting.push(resolve));
+      return { transport, observed, submit, onRoom };
     };
     await use({
       ...started,

@@ -11,6 +11,8 @@ export type Settlement =
 
 export interface RunContent {
   readonly count: number;
+  /** Only these of them; all by default. */
+  readonly positions?: readonly number[];
   /** Runs of different seeds share no token. */
   readonly seed?: number;
   readonly payload?: string;
@@ -21,11 +23,17 @@ export interface RunContent {
 }
 
 /** Columns of notifications with tokens of their own and one payload. */
-function createColumns({ count, seed = 1, payload, expirations }: RunContent): NotificationColumns {
+function createColumns(content: RunContent): NotificationColumns {
+  const { seed = 1, payload, expirations, positions } = content;
   const payloads = Buffer.from(payload ?? '{"aps":{"alert":"Hello"}}');
+  const all = generateTokenBytes({ count: content.count, seed });
+  const count = positions?.length ?? content.count;
   const columns = {
     count,
-    tokens: generateTokenBytes({ count, seed }),
+    tokens:
+      positions === undefined
+        ? all
+        : Buffer.concat(positions.map((position) => all.subarray(position * 32, (position + 1) * 32))),
     tokenOffsets: Uint32Array.from({ length: count + 1 }, (_, position) => position * 32),
     payloads,
     payloadOffsets: Uint32Array.of(0, payloads.length),
@@ -46,11 +54,13 @@ export class RecordedRun implements NotificationRun {
   readonly twice: number[] = [];
   /** How often each position was written. */
   readonly writes: Uint32Array;
+  readonly #positions: readonly number[] | undefined;
   readonly #waiting: (() => void)[] = [];
   #open: number;
 
   constructor(content: RunContent | NotificationColumns) {
     this.columns = 'tokens' in content ? content : createColumns(content);
+    this.#positions = 'tokens' in content ? undefined : content.positions;
     const { seed = 1, http2 } = 'tokens' in content ? { http2: undefined } : content;
     const ids = `${seed.toString(16).padStart(8, '0')}-0000-7000-8000-0000`;
     this.http2 = {
@@ -102,6 +112,11 @@ export class RecordedRun implements NotificationRun {
 
   positions(kind: Settlement['kind']): number[] {
     return this.settlements.flatMap((settlement, position) => (settlement?.kind === kind ? [position] : []));
+  }
+
+  /** Where a position stood in the run that this one is the rest of. */
+  original(position: number): number {
+    return this.#positions?.[position] ?? position;
   }
 
   token(position: number): string {
