@@ -238,3 +238,11 @@ test('a target that refuses ends the connection, and close ends everything', asy
 test('waiting for connections that do not come ends with a clear error', async () => {
   await expect(proxy.waitForConnections(1, 50)).rejects.toThrow('0 of 1 connections came within 0.05 s');
 });
+
+test('a connection that is reset while it is being closed is gone', async () => {
+  await open();
+  const [connection] = proxy.connections;
+  connection!.cut('close');
+  connection!.cut('reset');
+  await connection!.closed;
+});

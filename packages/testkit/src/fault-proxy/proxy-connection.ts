@@ -62,7 +62,7 @@ export class ProxyConnection {
     this.#cut = true;
     this.#abort.abort();
     for (const socket of [this.#client, this.#target]) {
-      if (how === 'reset') socket.resetAndDestroy();
+      if (how === 'reset') reset(socket);
       else endGently(socket);
     }
   }
@@ -95,6 +95,12 @@ export class ProxyConnection {
       if (!signal.aborted && toxics.has(toxic)) this.cut(toxic.type === 'reset_peer' ? 'reset' : 'close');
     }
   }
+}
+
+/** RST; without it where our end is already on its way, since libuv refuses both, and Node then never closes. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /**
