@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import type { Transport } from '../src/index.ts';
 import type { Gateway, TestTransport } from './gateway-test.ts';
 import type { RecordedRun, RunContent } from './recorded-run.ts';
 
@@ -17,7 +18,7 @@ const mostRounds = 20;
 
 /** Sends one run, and what is left of it again, as a worker with `onUncertain: resend` does. */
 export async function deliver(
-  { transport, submit, onRoom }: TestTransport,
+  { transport, submit }: TestTransport,
   content: RunContent,
 ): Promise<Delivery & { readonly rounds: readonly RecordedRun[] }> {
   const sums = { accepted: 0, rejected: 0, uncertain: 0, retryable: 0, unprocessed: 0 };
@@ -25,7 +26,7 @@ export async function deliver(
   let rest: RunContent = content;
   while (rest.positions === undefined || rest.positions.length > 0) {
     if (rounds.length === mostRounds) throw new Error(`Not delivered: ${JSON.stringify(sums)}`);
-    while (transport.room <= 0) await onRoom();
+    await room(transport);
     const run = submit(rest);
     rounds.push(run);
     await run.settled();
@@ -39,6 +40,14 @@ export async function deliver(
     rest = { ...content, positions: again };
   }
   return { ...sums, rounds };
+}
+
+async function room(transport: Transport): Promise<void> {
+  while (transport.room <= 0) {
+    await new Promise<void>((resolve) => {
+      transport.onRoom(resolve);
+    });
+  }
 }
 
 /**

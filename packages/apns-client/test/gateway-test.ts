@@ -76,8 +76,6 @@ export interface TestTransport {
   readonly transport: Transport;
   readonly observed: Observed;
   submit(content: RunContent): RecordedRun;
-  /** Waits until the transport says that there may be room. */
-  onRoom(): Promise<void>;
 }
 
 export interface Gateway extends Simulator {
@@ -145,14 +143,7 @@ export const test = base.extend<Fixtures>({
         transport.submit(run);
         return run;
       };
-      let waiting: (() => void)[] = [];
-      transport.onRoom(() => {
-        const told = waiting;
-        waiting = [];
-        for (const resolve of told) resolve();
-      });
-      const onRoom = async () => new Promise<void>((resolve) => void waiting.push(resolve));
-      return { transport, observed, submit, onRoom };
+      return { transport, observed, submit };
     };
     await use({
       ...started,
