@@ -53,7 +53,7 @@ describe('a binary transport', () => {
   });
 
   test('hands everything back when it is destroyed', async ({ gateway }) => {
-    const { transport, submit } = gateway.open({ confirmAfterMs: 60_000, connections: 2 });
+    const { transport, submit } = gateway.open({ confirmAfterMs: 60_000 });
     const runs = Array.from({ length: 10 }, (_, seed) => submit({ count: 1_000, seed }));
     await expect.poll(() => runs[0]!.writes[0]).toBe(1);
     transport.destroy();

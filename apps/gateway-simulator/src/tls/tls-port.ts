@@ -43,6 +43,8 @@ export async function openTlsPort(options: TlsPortOptions): Promise<GatewayPort>
     requestCert: true,
     rejectUnauthorized: true,
     minVersion: 'TLSv1.2',
+    // A client that leaves during the handshake is not noticed otherwise for two minutes.
+    handshakeTimeout: 5_000,
   });
   const port = await GatewayPort.open({
     name: options.name,
