@@ -54,7 +54,8 @@ export async function openSweeper(
   const store = openTokenStore({
     connectionString: config.databaseUrl!,
     applicationName: 'pushfleet-sweeper',
-    onConnectionError: (err) => logger.debug({ err }, 'an idle connection to Postgres broke'),
+    onConnectionError: ({ message }) =>
+      logger.debug({ reason: message }, 'an idle connection to Postgres broke'),
   });
   resources.add('the token store', () => store.close());
   const link = { redis: config.redisUrl, prefix: config.redisPrefix };
@@ -71,7 +72,7 @@ export async function openSweeper(
   const metrics = new SweeperMetrics(register, ids);
   const shared = { store, metrics, logger, postgres };
   const applier = new ReportApplier({ ...shared, facts, signal });
-  const reports = new ReportSweep({ apps: ids, reader, applier, metrics, redis, signal });
+  const reports = new ReportSweep({ apps: ids, reader, applier, redis, signal });
   const feedback = new FeedbackSweep({
     ...shared,
     apps: credentials.flatMap(({ app, credential }) => feedbackAppOf(app, credential) ?? []),
@@ -92,7 +93,7 @@ export async function openSweeper(
     store,
     reports,
     feedback,
-    fleet: new FleetWatch({ apps: ids, facts, store, metrics, redis, postgres, signal }),
+    fleet: new FleetWatch({ apps: ids, facts, reader, store, metrics, redis, postgres, signal }),
     expiry: new ExpiryWatch({
       apps: credentials.map(({ app, credential }) => ({ id: app.id, credential })),
       store,

@@ -22,7 +22,7 @@ import { Redis } from 'ioredis';
 import { test as base, inject } from 'vitest';
 
 /** One fleet of its own per test: a database, keys in Redis, a simulator, and sweepers as they are wanted. */
-interface Fleet {
+export interface Fleet {
   readonly simulator: Simulator;
   readonly store: TokenStore;
   readonly redis: Redis;
@@ -96,45 +96,70 @@ export const test = base.extend<Fixtures>({
   /** More fields of the apps in pushfleet.yaml. */
   apps: { shop: {} },
   fleet: async ({ apps, sharedSimulator: simulator }, use) => {
-    const folder = await createPrivateFolder('sweeper-test');
     await simulator.control.reset();
     const database = await createTestDatabase(inject('databaseUrl'));
-    const redis = new Redis(inject('redisUrl'));
-    await migrate(database.url);
-    const store = openTokenStore({ connectionString: database.url });
-    const file = Object.fromEntries(
-      Object.entries(apps).map(([id, more]) => [id, simulatorApp(simulator, { ...more })]),
-    );
-    const environment: ServiceEnvironment = {
+    const services = {
+      simulator,
+      databaseUrl: database.url,
       redisUrl: inject('redisUrl'),
       redisPrefix: `${inject('redisPrefix')}-${randomUUID()}`,
-      databaseUrl: database.url,
-      configPath: await writeFleetFile(folder.path, file),
-      env: { PUSHFLEET_LOG_LEVEL: 'debug' },
     };
-    const started: StartedService[] = [];
-    await use({
-      simulator,
-      store,
-      redis,
-      environment,
-      async sweeper(change = {}) {
-        const service = await startService('sweeper', { ...environment, ...change });
-        started.push(service);
-        return service;
-      },
-      async report(report) {
-        const prefix = environment.redisPrefix;
-        await redis.xadd(outcomesKey(prefix, report.app), '*', 'report', JSON.stringify(report));
-        await redis.publish(doorbellChannel(prefix), `${report.app}/outcomes`);
-      },
-      async sql(text, values) {
-        return (await store.database.query(text, values)).rows;
-      },
-    });
+    const { fleet, close } = await openFleet(services, apps);
+    await use(fleet);
+    await close();
+    await database.drop();
+  },
+});
+
+interface FleetServices {
+  readonly simulator: Simulator;
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  readonly redisPrefix: string;
+}
+
+/** A fleet on these services; `close` kills its sweepers. */
+export async function openFleet(services: FleetServices, apps: Fixtures['apps'] = { shop: {} }) {
+  const { simulator, databaseUrl, redisUrl, redisPrefix } = services;
+  const folder = await createPrivateFolder('sweeper-test');
+  const redis = new Redis(redisUrl, { maxRetriesPerRequest: null });
+  redis.on('error', () => undefined);
+  await migrate(databaseUrl);
+  const store = openTokenStore({ connectionString: databaseUrl });
+  const file = Object.fromEntries(
+    Object.entries(apps).map(([id, more]) => [id, simulatorApp(simulator, { ...more })]),
+  );
+  const environment: ServiceEnvironment = {
+    redisUrl,
+    redisPrefix,
+    databaseUrl,
+    configPath: await writeFleetFile(folder.path, file),
+    env: { PUSHFLEET_LOG_LEVEL: 'debug' },
+  };
+  const started: StartedService[] = [];
+  const fleet: Fleet = {
+    simulator,
+    store,
+    redis,
+    environment,
+    async sweeper(change = {}) {
+      const service = await startService('sweeper', { ...environment, ...change });
+      started.push(service);
+      return service;
+    },
+    async report(report) {
+      await redis.xadd(outcomesKey(redisPrefix, report.app), '*', 'report', JSON.stringify(report));
+      await redis.publish(doorbellChannel(redisPrefix), `${report.app}/outcomes`);
+    },
+    async sql(text, values) {
+      return (await store.database.query(text, values)).rows;
+    },
+  };
+  const close = async () => {
     await Promise.all(started.map((service) => service.kill()));
     redis.disconnect();
     await store.close();
-    await Promise.all([database.drop(), folder.remove()]);
-  },
-});
+    await folder.remove();
+  };
+  return { fleet, close };
+}

@@ -38,6 +38,8 @@ export class Database {
       idleTimeoutMillis: 30_000,
     });
     this.#pool.on('error', (error) => options.onConnectionError?.(error));
+    // A connection that breaks while it is in use, between two statements: the next one fails, and says so.
+    this.#pool.on('connect', (client) => client.on('error', () => undefined));
   }
 
   /** Runs one statement. @throws TokenStoreError */

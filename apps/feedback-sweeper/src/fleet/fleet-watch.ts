@@ -1,5 +1,5 @@
 import { type AppPause, lanes } from '@pushfleet/push-queue';
-import type { AppFacts, FleetFacts } from '@pushfleet/push-queue/outcomes';
+import type { AppFacts, FleetFacts, OutcomeReader } from '@pushfleet/push-queue/outcomes';
 import type { FleetTotals, TokenStore } from '@pushfleet/token-store';
 import { pause } from '../backoff.ts';
 import type { SweeperMetrics } from '../sweeper-metrics.ts';
@@ -8,12 +8,13 @@ import type { Trouble } from '../trouble.ts';
 export interface FleetWatchOptions {
   readonly apps: readonly string[];
   readonly facts: FleetFacts;
+  readonly reader: OutcomeReader;
   readonly store: TokenStore;
   readonly metrics: SweeperMetrics;
   readonly redis: Trouble;
   readonly postgres: Trouble;
   readonly signal: AbortSignal;
-  /** Milliseconds; 5,000 by default. */
+  /** Milliseconds; 2,000 by default. */
   readonly intervalMs?: number;
 }
 
@@ -34,7 +35,7 @@ export class FleetWatch {
 
   /** Resolves after the signal. */
   async run(): Promise<void> {
-    const { signal, intervalMs = 5_000 } = this.#options;
+    const { signal, intervalMs = 2_000 } = this.#options;
     do {
       await this.look();
     } while (await pause(intervalMs, signal));
@@ -42,11 +43,12 @@ export class FleetWatch {
 
   /** Looks once; failures are told and made good by the next look. */
   async look(): Promise<void> {
-    const { apps, facts, metrics, store, redis, postgres } = this.#options;
+    const { apps, facts, reader, metrics, store, redis, postgres } = this.#options;
     let read: AppFacts[];
     const readAt = new Date();
     try {
       read = await facts.read(apps);
+      metrics.outcomeBacklog(await reader.backlog(apps), Date.now());
       metrics.fleetFacts(read, Date.now());
       redis.succeeded();
     } catch (error) {

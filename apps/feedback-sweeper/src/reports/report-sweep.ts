@@ -1,6 +1,5 @@
 import type { OutcomeReader, ReadEntries } from '@pushfleet/push-queue/outcomes';
 import { backoffMs, pause } from '../backoff.ts';
-import type { SweeperMetrics } from '../sweeper-metrics.ts';
 import type { Trouble } from '../trouble.ts';
 import type { ReportApplier } from './report-applier.ts';
 
@@ -14,7 +13,6 @@ export interface ReportSweepOptions {
   readonly apps: readonly string[];
   readonly reader: OutcomeReader;
   readonly applier: ReportApplier;
-  readonly metrics: SweeperMetrics;
   readonly redis: Trouble;
   readonly signal: AbortSignal;
   /** How often all apps are looked at, milliseconds; 2,000 by default. */
@@ -88,10 +86,9 @@ export class ReportSweep {
     }
   }
 
-  /** What others left behind, and how far behind we are. */
+  /** What others left behind. */
   async #lookAround(): Promise<void> {
-    const { apps, reader, metrics, signal, takeOverMs = 60_000 } = this.#options;
-    metrics.outcomeBacklog(await reader.backlog(apps), Date.now());
+    const { apps, reader, signal, takeOverMs = 60_000 } = this.#options;
     if (performance.now() - this.#lastTakeOverMs < takeOverMs / 2) return;
     for (let from = 0; from < apps.length; from += appsPerRead) {
       const some = apps.slice(from, from + appsPerRead);
