@@ -334,6 +334,11 @@ apps:
 test.each([
   ['neither a file nor an app', () => [], 'name either a file or'],
   ['a file without its use', () => client(), 'needs --topic and --environment'],
+  [
+    'a topic that is empty',
+    () => [...client(), '--topic', '', '--environment', 'production'],
+    'needs --topic and --environment',
+  ],
   ['a host without a port', () => [...client(), ...use()], '--host and --port go together'],
   ['a provider key for binary', () => [...key(), ...http2(), '--transport', 'binary'], 'is for http2 only'],
   ['a port that is none', () => [...client(), ...use(), '--port', '0'], 'from 1 to 65535'],

@@ -56,7 +56,7 @@ export async function targetOfApp(
 /** @throws CliError `usage`; CredentialError where the file cannot be read */
 export async function targetOfFile(file: string, options: TargetOptions): Promise<CheckTarget> {
   const { transport, topic, environment, host, port, feedbackPort, ca } = options;
-  if (topic === undefined || environment === undefined) {
+  if (topic === undefined || topic === '' || environment === undefined) {
     throw new CliError('usage', 'a file by itself needs --topic and --environment; or name an app by --app');
   }
   if ((host === undefined) !== (port === undefined)) {
