@@ -4,7 +4,7 @@ import { generatePayload, generateTokenBytes } from '@pushfleet/testkit';
 export const tokenLength = 32;
 
 /** Length of the payload in every section that does not vary it: a short alert. UTF-8 bytes. */
-export const usualPayloadLength = 120;
+const usualPayloadLength = 120;
 
 /** Notifications with distinct tokens and one payload, as a bulk push job holds them. */
 export function createColumns(
