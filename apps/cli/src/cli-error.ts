@@ -1,7 +1,13 @@
 /** What the program itself reports; stable, for scripts. */
 export type CliErrorCode =
   /** An option is missing, or does not go with another: exit code 2. */
-  'usage' | 'file-exists' | 'file-not-written' | 'app-unknown' | 'redis-unavailable' | 'letter-unknown';
+  | 'usage'
+  | 'file-exists'
+  | 'file-not-written'
+  | 'app-unknown'
+  | 'key-unknown'
+  | 'letter-unknown'
+  | 'redis-unavailable';
 
 /** A command cannot do its work; the message says why and what to do about it. */
 export class CliError extends Error {

@@ -10,6 +10,7 @@ import { addCompletionCommand } from './completion/completion-command.ts';
 import { addCredentialsCommands } from './credentials/credentials-commands.ts';
 import { addDeadLettersCommands } from './dead-letters/dead-letters-commands.ts';
 import { addDoctorCommand } from './doctor/doctor-command.ts';
+import { addKeysCommands } from './keys/keys-commands.ts';
 import { addMigrateCommand } from './migrate-command.ts';
 import { ExitCode, type ProgramEnvironment, Terminal } from './terminal.ts';
 
@@ -20,6 +21,7 @@ const commandGroups: readonly AddCommands[] = [
   addAppsCommands,
   addQueuesCommand,
   addDeadLettersCommands,
+  addKeysCommands,
   addCredentialsCommands,
   addDoctorCommand,
   addMigrateCommand,

@@ -1,6 +1,7 @@
 import type { PushQueue } from '@pushfleet/push-queue';
 import type { StatusOptions } from '@pushfleet/push-queue/status';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
+import type { KeyRequirement } from './auth/require-keys.ts';
 import type { BroadcastRunner } from './broadcasts/broadcast-runner.ts';
 import type { DatabaseLink } from './database-link.ts';
 import type { ProducerMetrics } from './metrics.ts';
@@ -14,6 +15,8 @@ export interface ProducerContext {
   readonly redis: StatusOptions;
   readonly database: DatabaseLink;
   readonly broadcastRunner: Pick<BroadcastRunner, 'wake'>;
+  /** Undefined: requests need no key. */
+  readonly keys: KeyRequirement | undefined;
   readonly metrics: ProducerMetrics;
   /** Aborted when the service begins to stop: what goes on without end has to end. */
   readonly stopping: AbortSignal;

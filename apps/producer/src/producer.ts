@@ -1,15 +1,20 @@
 import { createPushQueue, createRedisClient } from '@pushfleet/push-queue';
-import { listenAt, openAdminServer, type ServiceContext } from '@pushfleet/service-kit';
+import { type Logger, listenAt, openAdminServer, type ServiceContext } from '@pushfleet/service-kit';
 import type { Cluster, Redis } from 'ioredis';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { KeyRing } from './auth/key-ring.ts';
+import type { KeyRequirement } from './auth/require-keys.ts';
 import { BroadcastRunner } from './broadcasts/broadcast-runner.ts';
 import { DatabaseLink } from './database-link.ts';
 import { createProducerMetrics } from './metrics.ts';
+import { readProducerEnvironment } from './producer-environment.ts';
 import { createServer } from './server.ts';
 
 /** Opens the producer. Neither Redis nor Postgres has to be there: what they are needed for waits or is refused. */
 export async function startProducer(service: ServiceContext): Promise<Readonly<Record<string, number>>> {
   const { config, logger, resources } = service;
+  const environment = readProducerEnvironment(process.env, config.listen.host);
+  if (environment.auth === 'off') tellOpen(logger, config.listen.host);
   const apps = new Map(config.apps.map((app) => [app.id, app]));
   const register = new Registry();
   collectDefaultMetrics({ register });
@@ -43,6 +48,13 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
   });
   resources.add('broadcasts', () => broadcastRunner.close());
 
+  let keys: KeyRequirement | undefined;
+  if (environment.auth === 'keys') {
+    const keyRing = new KeyRing({ database, redis: statusOptions, logger });
+    resources.add('keys', () => keyRing.close());
+    keys = { keyRing, ratePerSecond: environment.ratePerSecond };
+  }
+
   const server = await createServer({
     logger,
     apps,
@@ -50,6 +62,7 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
     redis: statusOptions,
     database,
     broadcastRunner,
+    keys,
     metrics,
     stopping: service.signal,
   });
@@ -80,4 +93,8 @@ function openStatusClient(url: string): Redis | Cluster {
   // The state is told by `status`, and each refused command by its own error.
   client.on('error', () => undefined);
   return client;
+}
+
+function tellOpen(logger: Logger, host: string): void {
+  logger.warn({ host }, 'PUSHFLEET_AUTH is off: whoever reaches the API may send, and read devices');
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { requireKeys } from './auth/require-keys.ts';
 import type { ProducerContext } from './context.ts';
 import { answerProblems } from './http/answer-problems.ts';
 import { compileValidator } from './http/compile-validator.ts';
@@ -41,7 +42,8 @@ export async function createServer(context: ProducerContext): Promise<ProducerSe
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
   answerProblems(app, context.logger);
   observeRequests(app, context);
-  await describeApi(app, { keys: false });
+  await requireKeys(app, context.keys);
+  await describeApi(app, { keys: context.keys !== undefined });
   const server = typed(app);
   addNotificationRoutes(server, context);
   addDeviceRoutes(server, context);

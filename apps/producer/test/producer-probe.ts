@@ -11,6 +11,7 @@ import { createTestDatabase } from '@pushfleet/testkit';
 import { Redis } from 'ioredis';
 import { Registry } from 'prom-client';
 import { inject } from 'vitest';
+import { KeyRing } from '../src/auth/key-ring.ts';
 import { BroadcastRunner } from '../src/broadcasts/broadcast-runner.ts';
 import { DatabaseLink } from '../src/database-link.ts';
 import { createProducerMetrics } from '../src/metrics.ts';
@@ -55,6 +56,8 @@ export interface ProbeOptions {
   readonly databaseUrl?: string;
   readonly prefix?: string;
   readonly writeTimeoutMs?: number;
+  /** Requests need keys. */
+  readonly keys?: { readonly ratePerSecond: number };
 }
 
 type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
@@ -105,6 +108,13 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
     pollMs: 50,
     leaseMs: 2_000,
   });
+  const statusOptions = { redis, prefix };
+  const keyRing =
+    options.keys === undefined
+      ? undefined
+      : new KeyRing({ database, redis: statusOptions, logger, refreshMs: 100 });
+  const keys = keyRing === undefined ? undefined : { keyRing, ratePerSecond: options.keys!.ratePerSecond };
+  await keyRing?.refresh();
   const server = await createServer({
     logger,
     apps,
@@ -112,6 +122,7 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
     redis: { redis, prefix },
     database,
     broadcastRunner,
+    keys,
     metrics,
     stopping: stopping.signal,
   });
@@ -156,6 +167,7 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
     async close() {
       stopping.abort();
       await server.close();
+      await keyRing?.close();
       await broadcastRunner.close();
       await queue.close();
       redis.disconnect();

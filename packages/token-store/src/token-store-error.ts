@@ -12,6 +12,8 @@ export type TokenStoreErrorCode =
   | 'schema-outdated'
   /** The migrations could not be run. */
   | 'migration-failed'
+  /** There is something of that name already. */
+  | 'name-taken'
   /** Anything else: a bug, or data that Postgres does not take. */
   | 'query-failed';
 
@@ -26,9 +28,7 @@ export class TokenStoreError extends Error {
 
   /** Whether the same call may succeed later, the data being all right. */
   get isTransient(): boolean {
-    return (
-      this.code !== 'query-failed' && this.code !== 'schema-outdated' && this.code !== 'migration-failed'
-    );
+    return !['query-failed', 'schema-outdated', 'migration-failed', 'name-taken'].includes(this.code);
   }
 }
 

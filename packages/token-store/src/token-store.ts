@@ -1,4 +1,5 @@
 import { type Accounting, createAccounting } from './accounting.ts';
+import { type ApiKeys, createApiKeys } from './api-keys.ts';
 import { type Batches, createBatches } from './batches.ts';
 import { type Broadcasts, createBroadcasts } from './broadcasts/broadcasts.ts';
 import { createUploads, type Uploads } from './broadcasts/uploads.ts';
@@ -17,6 +18,7 @@ export interface TokenStore {
   readonly batches: Batches;
   readonly broadcasts: Broadcasts;
   readonly uploads: Uploads;
+  readonly apiKeys: ApiKeys;
   readonly reports: Reports;
   readonly feedback: Feedback;
   readonly events: Events;
@@ -36,6 +38,7 @@ export function openTokenStore(options: DatabaseOptions): TokenStore {
     batches: createBatches(database),
     broadcasts: createBroadcasts(database),
     uploads: createUploads(database),
+    apiKeys: createApiKeys(database),
     reports: createReports(database),
     feedback: createFeedback(database),
     events: createEvents(database),

@@ -3,6 +3,8 @@ export const problemKinds = {
   'invalid-json': { status: 400, title: 'The body is not valid JSON' },
   'invalid-request': { status: 400, title: 'The request is not as the API wants it' },
   'invalid-notification': { status: 400, title: 'A notification cannot be sent as it is' },
+  unauthorized: { status: 401, title: 'A key is needed' },
+  forbidden: { status: 403, title: 'The key is not good for this' },
   'no-route': { status: 404, title: 'There is no such route' },
   'unknown-app': { status: 404, title: 'There is no such app' },
   'unknown-batch': { status: 404, title: 'There is no such batch' },
@@ -17,11 +19,13 @@ export const problemKinds = {
   'idempotency-conflict': { status: 409, title: 'The idempotency key was used for another request' },
   'body-too-large': { status: 413, title: 'The body is too large' },
   'unsupported-media-type': { status: 415, title: 'The body is of a type that is not understood here' },
+  'rate-limited': { status: 429, title: 'Too many requests' },
   internal: { status: 500, title: 'The service has failed' },
   backpressure: { status: 503, title: 'Too much waits to be written' },
   'redis-unavailable': { status: 503, title: 'The queue cannot be reached' },
   'redis-timeout': { status: 503, title: 'The queue has not answered in time' },
   'database-unavailable': { status: 503, title: 'The database cannot be reached' },
+  'keys-unavailable': { status: 503, title: 'The keys have not been read yet' },
   stopping: { status: 503, title: 'The service is being stopped' },
 } as const satisfies Readonly<Record<string, { status: number; title: string }>>;
 

@@ -33,7 +33,10 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
         },
       },
     },
-    async () => ({ apps: await Promise.all([...apps.values()].map((app) => stateOf(context, app))) }),
+    async ({ grant }) => {
+      const visible = [...apps.values()].filter(({ id }) => grant.apps?.has(id) ?? true);
+      return { apps: await Promise.all(visible.map((app) => stateOf(context, app))) };
+    },
   );
 
   server.get(
@@ -47,7 +50,7 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
       },
     },
     async (request) => {
-      const app = checkApp(apps, request.params.app);
+      const app = checkApp(context, request, request.params.app);
       const [state, depth, totals] = await Promise.all([
         stateOf(context, app),
         readQueueDepth(redis, app.id),
@@ -70,7 +73,7 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
       },
     },
     async (request) => {
-      const app = checkApp(apps, request.params.app);
+      const app = checkApp(context, request, request.params.app);
       const { reason } = request.body;
       await pauseApp(redis, app.id, { cause: 'operator', reason, sinceMs: Date.now() });
       return stateOf(context, app);
@@ -89,7 +92,7 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
       },
     },
     async (request) => {
-      const app = checkApp(apps, request.params.app);
+      const app = checkApp(context, request, request.params.app);
       await liftPauses(redis, app.id, request.body.causes ?? ['operator', 'invalid-tokens']);
       return stateOf(context, app);
     },

@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { cancel, fingerprintOf } from '@pushfleet/push-queue';
 import type { Audience, Broadcast, BroadcastState } from '@pushfleet/token-store';
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { authorizeApp } from '../auth/grant.ts';
 import { answerOf } from '../broadcasts/broadcast-answer.ts';
 import { progressEvents } from '../broadcasts/progress-events.ts';
 import type { ProducerContext } from '../context.ts';
@@ -19,6 +21,8 @@ import { problems } from '../schemas/problem-schemas.ts';
 import type { ProducerServer } from '../server.ts';
 import { checkApp } from './check-app.ts';
 
+type IdRequest = FastifyRequest<{ Params: { id: string } }>;
+
 const params = z.object({ id: z.uuid() });
 const refusals = ['invalid-request', 'internal', 'database-unavailable'] as const;
 
@@ -26,7 +30,7 @@ const refusals = ['invalid-request', 'internal', 'database-unavailable'] as cons
 const cancellationMs = 14 * 86_400_000;
 
 export function addBroadcastRoutes(server: ProducerServer, context: ProducerContext): void {
-  const { apps, database, redis } = context;
+  const { database, redis } = context;
 
   server.post(
     '/v1/broadcasts',
@@ -55,7 +59,7 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
     },
     async (request, reply) => {
       const { app, lane, audience, sendAt, spreadOver, dryRun, ...delivery } = request.body;
-      checkApp(apps, app);
+      checkApp(context, request, app);
       const { all, ...conditions } = audience;
       const stored = conditions as Audience;
       const { broadcasts, uploads } = database.store;
@@ -112,7 +116,7 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
     },
     async (request) => {
       const { app, limit } = request.query;
-      checkApp(apps, app);
+      checkApp(context, request, app);
       const all = await database.store.broadcasts.list(app, limit);
       return { broadcasts: await Promise.all(all.map(tell)) };
     },
@@ -128,7 +132,7 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
         response: { 200: broadcastSchema, ...problems(...refusals, 'unknown-broadcast') },
       },
     },
-    async (request) => tell(await find(request.params.id)),
+    async (request) => tell(await find(request)),
   );
 
   server.get(
@@ -148,9 +152,9 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
       },
     },
     async (request, reply) => {
-      const first = await find(request.params.id);
+      const first = await find(request);
       const events = progressEvents(first, {
-        read: async () => tell(await find(first.id)),
+        read: async () => tell(await find(request)),
         stopping: context.stopping,
       });
       void reply.type('text/event-stream').header('cache-control', 'no-store');
@@ -178,7 +182,7 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
         },
       },
       async (request) => {
-        const moved = await move(request.params.id, from, to);
+        const moved = await move(request, from, to);
         context.broadcastRunner.wake();
         return tell(moved);
       },
@@ -203,7 +207,7 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
     async (request, reply) => {
       const { broadcasts } = database.store;
       const from = ['running', 'paused', 'finished', 'failed', 'cancelled'] as const;
-      const moved = await move(request.params.id, from, 'cancelled');
+      const moved = await move(request, from, 'cancelled');
       for (const batch of await broadcasts.batchesOf(moved.id)) {
         await cancel(redis, moved.app, batch, cancellationMs);
       }
@@ -212,14 +216,20 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
     },
   );
 
-  async function find(id: string): Promise<Broadcast> {
+  async function find(request: IdRequest): Promise<Broadcast> {
+    const { id } = request.params;
     const broadcast = await database.store.broadcasts.get(id);
     if (broadcast === undefined) throw new Problem('unknown-broadcast', `there is no broadcast ${id}`);
+    authorizeApp(request, broadcast.app);
     return broadcast;
   }
 
-  async function move(id: string, from: readonly BroadcastState[], to: BroadcastState): Promise<Broadcast> {
-    const { state } = await find(id);
+  async function move(
+    request: IdRequest,
+    from: readonly BroadcastState[],
+    to: BroadcastState,
+  ): Promise<Broadcast> {
+    const { id, state } = await find(request);
     const moved = await database.store.broadcasts.move(id, from, to);
     if (moved === undefined) throw new Problem('already-settled', `the broadcast ${id} is ${state}`);
     return moved;

@@ -1,6 +1,8 @@
 import { cancel, parseNotificationId } from '@pushfleet/push-queue';
 import { locateBatch, readQueuedJobs } from '@pushfleet/push-queue/status';
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { authorizeApp } from '../auth/grant.ts';
 import type { ProducerContext } from '../context.ts';
 import { Problem, type ProblemCode } from '../http/problem.ts';
 import { problems } from '../schemas/problem-schemas.ts';
@@ -35,7 +37,7 @@ export function addCancellationRoutes(server: ProducerServer, context: ProducerC
       },
       async (request, reply) => {
         const { id } = request.params;
-        const queued = await cancelQueued(context, id, unknown);
+        const queued = await cancelQueued(context, request, unknown);
         void reply.code(202);
         return { id, queued };
       },
@@ -45,17 +47,25 @@ export function addCancellationRoutes(server: ProducerServer, context: ProducerC
 }
 
 /** Gives how many may still be cancelled. Needs no Postgres for what is in the queue. @throws Problem */
-async function cancelQueued(context: ProducerContext, id: string, unknown: ProblemCode): Promise<number> {
+async function cancelQueued(
+  context: ProducerContext,
+  request: FastifyRequest<{ Params: { id: string } }>,
+  unknown: ProblemCode,
+): Promise<number> {
   const { redis, apps, database } = context;
+  const { id } = request.params;
   const parsed = parseNotificationId(id);
   const isWhole = parsed?.index === 0;
   // A single send has no batch to itself: its batch id names one notification.
   if (parsed === undefined || (isWhole && unknown === 'unknown-notification')) throw notFound(unknown, id);
   const located = await locateBatch(redis, [...apps.keys()], parsed.batch);
   if (located === undefined) {
-    if ((await database.store.batches.find(parsed.batch)) === undefined) throw notFound(unknown, id);
+    const stored = await database.store.batches.find(parsed.batch);
+    if (stored === undefined) throw notFound(unknown, id);
+    authorizeApp(request, stored.app);
     throw settled(id);
   }
+  authorizeApp(request, located.app);
   if (parsed.index > located.size) throw notFound(unknown, id);
   const jobs = await readQueuedJobs(redis, located, isWhole ? undefined : parsed.index);
   const queued = jobs.reduce((sum, job) => {

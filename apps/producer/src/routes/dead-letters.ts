@@ -27,7 +27,7 @@ const params = z.object({
 const refusals = ['invalid-request', 'unknown-app', 'internal', 'redis-unavailable'] as const;
 
 export function addDeadLetterRoutes(server: ProducerServer, context: ProducerContext): void {
-  const { apps, redis, queue } = context;
+  const { redis, queue } = context;
 
   server.get(
     '/v1/apps/:app/dead-letters',
@@ -44,7 +44,7 @@ export function addDeadLetterRoutes(server: ProducerServer, context: ProducerCon
       },
     },
     async (request) => {
-      const { id: app } = checkApp(apps, request.params.app);
+      const { id: app } = checkApp(context, request, request.params.app);
       const { letters, total } = await listDeadLetters(redis, app, request.query);
       return { letters: letters.map((letter) => summaryOf(app, letter)), total };
     },
@@ -61,7 +61,7 @@ export function addDeadLetterRoutes(server: ProducerServer, context: ProducerCon
       },
     },
     async (request) => {
-      const { id: app } = checkApp(apps, request.params.app);
+      const { id: app } = checkApp(context, request, request.params.app);
       const stored = await find(app, request.params.id);
       const summary = summaryOf(app, stored);
       if (stored.name === 'poisoned') return { summary, raw: stored.letter.raw };
@@ -86,7 +86,7 @@ export function addDeadLetterRoutes(server: ProducerServer, context: ProducerCon
       },
     },
     async (request, reply) => {
-      const { id: app } = checkApp(apps, request.params.app);
+      const { id: app } = checkApp(context, request, request.params.app);
       const stored = await find(app, request.params.id);
       if (stored.name === 'poisoned') {
         throw new Problem(
@@ -120,7 +120,7 @@ export function addDeadLetterRoutes(server: ProducerServer, context: ProducerCon
       },
     },
     async (request, reply) => {
-      const { id: app } = checkApp(apps, request.params.app);
+      const { id: app } = checkApp(context, request, request.params.app);
       if (!(await discardDeadLetter(redis, app, request.params.id))) throw unknownLetter(request.params.id);
       return reply.code(204).send();
     },

@@ -19,7 +19,7 @@ const querystring = z.strictObject({ app: appId });
 const refusals = ['invalid-request', 'unknown-app', 'internal', 'database-unavailable'] as const;
 
 export function addDeviceRoutes(server: ProducerServer, context: ProducerContext): void {
-  const { apps, database } = context;
+  const { database } = context;
 
   server.put(
     '/v1/devices/:token',
@@ -41,7 +41,7 @@ export function addDeviceRoutes(server: ProducerServer, context: ProducerContext
     },
     async (request, reply) => {
       const { app, previousToken, ...fields } = request.body;
-      checkApp(apps, app);
+      checkApp(context, request, app);
       const registration = withoutUndefined({
         ...fields,
         token: parseDeviceToken(request.params.token),
@@ -69,7 +69,7 @@ export function addDeviceRoutes(server: ProducerServer, context: ProducerContext
     },
     async (request) => {
       const { app } = request.query;
-      checkApp(apps, app);
+      checkApp(context, request, app);
       const device = await database.store.devices.get(app, parseDeviceToken(request.params.token));
       if (device === undefined) throw unknownDevice(app);
       return answerOf(device);
@@ -92,7 +92,7 @@ export function addDeviceRoutes(server: ProducerServer, context: ProducerContext
     },
     async (request, reply) => {
       const { app } = request.query;
-      checkApp(apps, app);
+      checkApp(context, request, app);
       const removed = await database.store.devices.unregister(app, parseDeviceToken(request.params.token));
       if (!removed) throw unknownDevice(app);
       return reply.code(204).send();

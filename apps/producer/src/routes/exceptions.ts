@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { notificationId, parseNotificationId } from '@pushfleet/push-queue';
 import type { BatchException } from '@pushfleet/token-store';
 import { z } from 'zod';
+import { authorizeApp } from '../auth/grant.ts';
 import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
 import { problems } from '../schemas/problem-schemas.ts';
@@ -48,9 +49,11 @@ export function addExceptionRoutes(server: ProducerServer, context: ProducerCont
       const { id } = request.params;
       const { after, limit } = request.query;
       const { batches } = context.database.store;
-      if (parseNotificationId(id)?.index !== 0 || (await batches.find(id)) === undefined) {
+      const batch = parseNotificationId(id)?.index === 0 ? await batches.find(id) : undefined;
+      if (batch === undefined) {
         throw new Problem('unknown-batch', `there is no batch ${id} of which an outcome is known`);
       }
+      authorizeApp(request, batch.app);
       const format = request.query.format ?? acceptedFormat(request.headers.accept);
       if (format === 'json') {
         const rows = await batches.exceptions(id, { after, limit: limit + 1 });

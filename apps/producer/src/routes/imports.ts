@@ -42,7 +42,7 @@ const uploadAnswerSchema = z
 const streamed = ['application/x-ndjson', 'text/csv', 'text/plain'];
 
 export async function addImportRoutes(server: ProducerServer, context: ProducerContext): Promise<void> {
-  const { apps, database } = context;
+  const { database } = context;
   // In a scope of their own: no other route takes these types.
   await server.register(async (scope) => {
     scope.removeAllContentTypeParsers();
@@ -64,7 +64,7 @@ export async function addImportRoutes(server: ProducerServer, context: ProducerC
       },
       async (request) => {
         const { app } = request.query;
-        checkApp(apps, app);
+        checkApp(context, request, app);
         const { devices } = database.store;
         const format =
           formatOf(request, ['application/x-ndjson', 'text/csv']) === 'text/csv' ? 'csv' : 'ndjson';
@@ -88,7 +88,7 @@ export async function addImportRoutes(server: ProducerServer, context: ProducerC
       },
       async (request, reply) => {
         const { app } = request.query;
-        checkApp(apps, app);
+        checkApp(context, request, app);
         const { uploads } = database.store;
         const isText = formatOf(request, ['text/plain', 'application/x-ndjson']) === 'text/plain';
         const lines = readLines(request.body as unknown as AsyncIterable<Buffer>);

@@ -2,6 +2,7 @@ import type { BatchInput, SendInput } from '@pushfleet/push-queue';
 import { PushQueueError } from '@pushfleet/push-queue';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { authorizeApp } from '../auth/grant.ts';
 import type { ProducerContext } from '../context.ts';
 import { fieldErrors, summarize } from '../http/field-errors.ts';
 import { Problem } from '../http/problem.ts';
@@ -73,6 +74,7 @@ async function enqueue(
   context: ProducerContext,
 ): Promise<SendAnswer> {
   const body = withIdempotencyKey(request.body, request.headers['idempotency-key']);
+  authorizeApp(request, (body as { app?: unknown }).app);
   const answer = await (namesUsers(body) ? sendToUsers(context, body) : send(context, body));
   void reply.code(202);
   if (answer.replayed === true) void reply.header('idempotency-replayed', 'true');

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { authorizeApp } from '../auth/grant.ts';
 import type { ProducerContext } from '../context.ts';
 import { problems } from '../schemas/problem-schemas.ts';
 import { batchSchema, notificationSchema } from '../schemas/status-schemas.ts';
@@ -22,7 +23,11 @@ export function addStatusRoutes(server: ProducerServer, context: ProducerContext
         response: { 200: batchSchema, ...problems('invalid-request', 'unknown-batch', ...unavailable) },
       },
     },
-    async (request) => readBatch(context, request.params.id),
+    async (request) => {
+      const batch = await readBatch(context, request.params.id);
+      authorizeApp(request, batch.app);
+      return batch;
+    },
   );
 
   server.get(
@@ -38,6 +43,10 @@ export function addStatusRoutes(server: ProducerServer, context: ProducerContext
         },
       },
     },
-    async (request) => readNotification(context, request.params.id),
+    async (request) => {
+      const notification = await readNotification(context, request.params.id);
+      authorizeApp(request, notification.app);
+      return notification;
+    },
   );
 }

@@ -17,9 +17,12 @@ export const problemSchema = z
   })
   .meta({ id: 'Problem', description: 'RFC 9457; `code` is stable.' });
 
+/** Of every route, where keys are on. */
+const keyProblems = ['unauthorized', 'forbidden', 'rate-limited', 'keys-unavailable'] as const;
+
 /** The answers of a route that are not what was asked for, by status. */
 export function problems(...codes: readonly ProblemCode[]): Record<string, ProblemAnswer> {
-  const byStatus = Map.groupBy(new Set(codes), (code) => problemKinds[code].status);
+  const byStatus = Map.groupBy(new Set([...codes, ...keyProblems]), (code) => problemKinds[code].status);
   return Object.fromEntries(
     [...byStatus].map(([status, kinds]) => [
       status,
