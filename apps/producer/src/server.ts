@@ -42,7 +42,7 @@ export async function createServer(context: ProducerContext): Promise<ProducerSe
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
   answerProblems(app, context.logger);
   observeRequests(app, context);
-  await requireKeys(app, context.keys);
+  requireKeys(app, context.keys);
   await describeApi(app, { keys: context.keys !== undefined });
   const server = typed(app);
   addNotificationRoutes(server, context);

@@ -1,8 +1,8 @@
-import rateLimit from '@fastify/rate-limit';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { Problem } from '../http/problem.ts';
-import { authorizeScope, everything, scopeOf } from './grant.ts';
+import { authorizeScope, everything, type Grant, scopeOf } from './grant.ts';
 import type { KeyRing } from './key-ring.ts';
+import { RateLimiter } from './rate-limiter.ts';
 
 export interface KeyRequirement {
   readonly keyRing: KeyRing;
@@ -10,38 +10,41 @@ export interface KeyRequirement {
   readonly ratePerSecond: number;
 }
 
-/** Larger than any rate: no limit. */
-const unlimited = 1_000_000_000;
-
 /** Every request needs a key that is good for it, and stays within its rate. Undefined: no request needs one. */
-export async function requireKeys(
-  app: FastifyInstance,
-  requirement: KeyRequirement | undefined,
-): Promise<void> {
+export function requireKeys(app: FastifyInstance, requirement: KeyRequirement | undefined): void {
   if (requirement === undefined) {
     app.decorateRequest('grant', { getter: () => everything });
     return;
   }
+  const { keyRing, ratePerSecond } = requirement;
+  const limiter = new RateLimiter();
   // biome-ignore lint/suspicious/noExplicitAny: set before any route sees it; Fastify wants no shared object here.
   app.decorateRequest('grant', null as any);
-  const { keyRing, ratePerSecond } = requirement;
-  app.addHook('onRequest', (request, _reply, done) => {
-    // Of routes that there are not nothing is told without a key either.
-    const scope = request.is404 ? 'read' : scopeOf(request.method, request.routeOptions.url ?? '');
+  app.addHook('onRequest', (request, reply, done) => {
+    const { is404, method, routeOptions } = request;
+    const scope = is404 ? undefined : scopeOf(method, routeOptions.url ?? '');
     request.grant = everything;
-    if (scope !== undefined) {
+    // Of routes that there are not nothing is told without a key either.
+    if (is404 || scope !== undefined) {
       request.grant = keyRing.verify(request.headers.authorization);
-      if (!request.is404) authorizeScope(request.grant, scope);
+      limitRate(limiter, request.grant, ratePerSecond, reply);
+      if (scope !== undefined) authorizeScope(request.grant, scope);
     }
     done();
   });
-  await app.register(rateLimit, {
-    enableDraftSpec: true,
-    timeWindow: 1_000,
-    max: ({ grant }) => grant.ratePerSecond ?? (ratePerSecond === 0 ? unlimited : ratePerSecond),
-    keyGenerator: ({ grant, ip }) => grant.keyId ?? ip,
-    allowList: ({ grant }) => grant.ratePerSecond === undefined && ratePerSecond === 0,
-    errorResponseBuilder: (_request, { max }) =>
-      new Problem('rate-limited', `the key may make ${max} requests a second here`, { retryAfterSeconds: 1 }),
+}
+
+/** Headers of draft-ietf-httpapi-ratelimit-headers (-03, the form that is in use). @throws Problem `rate-limited` */
+function limitRate(limiter: RateLimiter, grant: Grant, usualRate: number, reply: FastifyReply): void {
+  const limit = grant.ratePerSecond ?? usualRate;
+  if (limit === 0 || grant.keyId === undefined) return;
+  const { isAllowed, remaining, resetSeconds } = limiter.take(grant.keyId, limit);
+  void reply
+    .header('ratelimit-limit', limit)
+    .header('ratelimit-remaining', remaining)
+    .header('ratelimit-reset', resetSeconds);
+  if (isAllowed) return;
+  throw new Problem('rate-limited', `the key may make ${limit} requests a second here`, {
+    retryAfterSeconds: resetSeconds,
   });
 }
