@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { openFaultProxy } from '@pushfleet/testkit';
 import { describe, expect } from 'vitest';
 import { type Http2Kit, TestTokens, test, withoutNghttpd } from './http2-test.ts';
 import { RecordedRun, type RunContent } from './recorded-run.ts';
@@ -56,13 +55,11 @@ describe.each(Object.entries(gateways))('into %s', (_, { skip, open }) => {
   testHere('every byte may come by itself, in both directions', async ({ kit }) => {
     const content = { count: 20 };
     const { port } = await open(kit, tokensOf(content));
-    const proxy = await openFaultProxy({ target: { port } });
+    const proxy = await kit.proxy(port);
     proxy.add('upstream', { type: 'slicer', averageSize: 1 });
     proxy.add('downstream', { type: 'slicer', averageSize: 1 });
-    const { submit, transport } = kit.open(proxy.port);
+    const { submit } = kit.open(proxy.port);
     expect((await submit(content).settled()).sums).toEqual({ proved: 20 });
-    transport.destroy();
-    await proxy.close();
   });
 
   testHere('with a certificate, through a renewal, nothing is lost', async ({ kit }) => {

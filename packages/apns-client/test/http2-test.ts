@@ -1,6 +1,12 @@
+import { type FaultProxy, openFaultProxy } from '@pushfleet/testkit';
 import { TestAuthority, type TestIdentity } from '@pushfleet/testkit/certificates';
 import { test as base, expect } from 'vitest';
-import { createHttp2Transport, type Http2TransportOptions, type ProviderTokens } from '../src/index.ts';
+import {
+  createHttp2Transport,
+  type Http2TransportOptions,
+  type ProviderTokens,
+  type Transport,
+} from '../src/index.ts';
 import { type FrameServer, type FrameServerScript, openFrameServer } from './frame-server.ts';
 import { Observed, type TestTransport } from './gateway-test.ts';
 import { findNghttpd, type Nghttpd, openNghttpd } from './nghttpd.ts';
@@ -60,6 +66,8 @@ export interface Http2Kit extends Pki {
   }): Promise<Nghttpd>;
   /** A gateway whose every byte the test decides. */
   frames(script: FrameServerScript): Promise<FrameServer>;
+  /** Breaks what goes to that port. */
+  proxy(port: number): Promise<FaultProxy>;
   /** A transport with waits that are short, destroyed when the test ends. */
   open(port: number, options?: Partial<Http2TransportOptions>): TestTransport;
 }
@@ -82,11 +90,12 @@ export const test = base.extend<{ kit: Http2Kit }>({
     pki ??= createPki();
     const made = await pki;
     const ca = made.authority.certificatePem;
-    const closers: (() => unknown)[] = [];
+    const closers: (() => Promise<void>)[] = [];
+    const transports: Transport[] = [];
     const runs: RecordedRun[] = [];
     const closing = async <T extends { close(): Promise<void> }>(opening: Promise<T>): Promise<T> => {
       const opened = await opening;
-      closers.push(async () => opened.close());
+      closers.unshift(async () => opened.close());
       return opened;
     };
     const open = (port: number, options: Partial<Http2TransportOptions> = {}): TestTransport => {
@@ -103,7 +112,7 @@ export const test = base.extend<{ kit: Http2Kit }>({
         observer: observed.observer,
         ...options,
       });
-      closers.unshift(() => transport.destroy());
+      transports.push(transport);
       const submit = (content: RunContent): RecordedRun => {
         const run = new RecordedRun(content);
         runs.push(run);
@@ -117,8 +126,10 @@ export const test = base.extend<{ kit: Http2Kit }>({
       open,
       node: async (options) => closing(openNodeGateway(made.server, ca, options)),
       nghttpd: async (options) => closing(openNghttpd(made.server, options)),
+      proxy: async (port) => closing(openFaultProxy({ target: { port } })),
       frames: async (script) => closing(openFrameServer(made.server, script)),
     });
+    for (const transport of transports) transport.destroy();
     for (const close of closers) await close();
     expect(runs.flatMap(({ twice }) => twice)).toEqual([]);
     expect(runs.map((run) => run.open).filter((left) => left > 0)).toEqual([]);

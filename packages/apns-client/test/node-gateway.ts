@@ -6,7 +6,7 @@ import {
   type ServerHttp2Stream,
   type Settings,
 } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { TestIdentity } from '@pushfleet/testkit/certificates';
 
 export interface GatewayRequest {
@@ -47,6 +47,8 @@ export async function openNodeGateway(
   });
   const requests: GatewayRequest[] = [];
   const sessions: ServerHttp2Session[] = [];
+  const sockets: Socket[] = [];
+  server.on('connection', (socket: Socket) => sockets.push(socket));
   server.on('sessionError', () => undefined);
   server.on('session', (session) => {
     sessions.push(session);
@@ -75,9 +77,10 @@ export async function openNodeGateway(
     requests,
     sessions,
     close: async () => {
-      for (const session of sessions) session.destroy();
+      // Node's server does not always tell that it is closed when a session died in the middle of streams; it stops
+      // listening at once.
       server.close();
-      await once(server, 'close');
+      for (const socket of sockets) socket.destroy();
     },
   };
 }

@@ -141,6 +141,7 @@ const longestRetryAfterMs = 86_400_000;
 /** RFC 9110 section 10.2.3. */
 function parseRetryAfter(text: string | undefined, nowMs: number): number | undefined {
   if (text === undefined) return undefined;
-  const ms = /^\d{1,9}$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - nowMs;
+  const isDate = /^[A-Z][a-z]{2}, /.test(text);
+  const ms = isDate ? Date.parse(text) - nowMs : /^\d{1,9}$/.test(text) ? Number(text) * 1_000 : Number.NaN;
   return Number.isNaN(ms) ? undefined : Math.min(longestRetryAfterMs, Math.max(0, ms));
 }

@@ -53,6 +53,8 @@ export interface Http2ConnectionEvents {
   accepted(run: NotificationRun, from: number, to: number): void;
   /** Any other answer. */
   judged(connection: Http2Connection, stream: OpenStream, verdict: Verdict): void;
+  /** A GOAWAY named the credential as its reason. */
+  refused(reason: string): void;
   /** What the gateway said to the probe; undefined: it was taken. */
   probed(connection: Http2Connection, stream: OpenStream, verdict: Verdict | undefined): void;
   /** Never processed by the gateway: to be sent again. In order. */
@@ -69,8 +71,6 @@ export interface Http2ConnectionClosure {
   readonly uncertain: readonly RunSpan[];
   /** Whether the gateway ever answered a request on it. */
   readonly answered: boolean;
-  /** A GOAWAY named the credential as its reason. */
-  readonly refusedCredential: boolean;
 }
 
 type State =
@@ -111,7 +111,6 @@ export class Http2Connection {
   #nextStreamId = 1;
   /** No stream above it is processed: the gateway's GOAWAY. */
   #lastProcessedId = Number.POSITIVE_INFINITY;
-  #refusedCredential = false;
   #peerStreams = Number.POSITIVE_INFINITY;
   /** Flow control, ours to spend: of the connection, and of a stream when it opens. */
   #sendWindow = defaultWindow;
@@ -591,7 +590,6 @@ export class Http2Connection {
       Math.min(frame.end, frame.start + 8 + longestBody),
     );
     const said = goAwayReason(debug);
-    this.#refusedCredential ||= said?.isCredential === true;
     const detail = said?.reason ?? http2ErrorName(code);
     // A second GOAWAY may only lower it (RFC 9113 section 6.8).
     this.#lastProcessedId = Math.min(this.#lastProcessedId, lastStreamId);
@@ -601,6 +599,7 @@ export class Http2Connection {
     this.#judgeUnfinished(above);
     if (this.#state.kind === 'connecting') this.#close('goaway', detail);
     else if (this.#state.kind === 'open') this.#state = { kind: 'leaving', end: 'goaway', detail };
+    if (said?.isCredential === true) this.#events.refused(detail);
   }
 
   #windowUpdate(streamId: number, increment: number): void {
@@ -731,19 +730,20 @@ export class Http2Connection {
       detail: finalDetail,
       uncertain: spansOf(unanswered),
       answered: this.#answered,
-      refusedCredential: this.#refusedCredential,
     });
   }
 
   #endSocket(end: ConnectionEnd): void {
     const socket = this.#socket;
     if (socket === undefined || socket.destroyed) return;
+    const hasSaidWhy = end === 'protocol-violation';
     const isPolite = end === 'drained' || end === 'rotated' || end === 'idle' || end === 'goaway';
-    if (!isPolite) {
-      socket.destroySoon();
+    if (!hasSaidWhy && !isPolite) {
+      socket.destroy();
       return;
     }
-    socket.end(encodeGoAway(0, Http2ErrorCode.noError));
+    if (hasSaidWhy) socket.end();
+    else socket.end(encodeGoAway(0, Http2ErrorCode.noError));
     const cancel = this.#options.clock.after(1_000, () => socket.destroy());
     socket.once('close', cancel);
   }

@@ -95,6 +95,7 @@ class Http2Transport implements Transport {
         run.sink.accepted(from, to, 'proved');
       },
       judged: (connection, stream, verdict) => this.#judged(connection, stream, verdict),
+      refused: (reason) => this.#pause(reason),
       probed: (connection, stream, verdict) => this.#probed(connection, stream, verdict),
       unprocessed: (streams) => {
         for (const stream of streams) this.#again.push({ ...stream });
@@ -405,12 +406,8 @@ class Http2Transport implements Transport {
   }
 
   /** What an ended connection says of the gateway and of our credential. */
-  #judgeEnd({ end, detail, answered, refusedCredential }: Http2ConnectionClosure): void {
+  #judgeEnd({ end, detail, answered }: Http2ConnectionClosure): void {
     const now = this.#options.clock.now();
-    if (refusedCredential && this.#gate.pause === undefined) {
-      this.#pause(detail);
-      return;
-    }
     switch (end) {
       case 'error-response':
       case 'drained':

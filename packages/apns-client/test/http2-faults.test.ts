@@ -1,0 +1,534 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import {
+  encodeFrame,
+  encodeGoAway,
+  encodePing,
+  encodeRstStream,
+  encodeSettings,
+  encodeWindowUpdate,
+  FrameFlag,
+  FrameType,
+  SettingId,
+} from '@pushfleet/apns-wire/http2';
+import { describe, expect } from 'vitest';
+import type { FrameConnection, SeenFrame } from './frame-server.ts';
+import { isComplete, ok } from './frame-server.ts';
+import { test } from './http2-test.ts';
+import { accept } from './node-gateway.ts';
+
+const { maxConcurrentStreams, initialWindowSize } = SettingId;
+
+/** Answers every complete request with 200, by frames. */
+function answerAll(frame: SeenFrame, connection: FrameConnection): void {
+  if (isComplete(frame)) connection.write(ok(frame.streamId));
+}
+
+describe('GOAWAY in mid-flight', () => {
+  test('streams above its last one are sent again, those below are waited for', async ({ kit }) => {
+    const server = await kit.frames({
+      settings: [[maxConcurrentStreams, 10]],
+      frame: (frame, connection) => {
+        if (!isComplete(frame)) return;
+        const { complete, number } = connection;
+        if (number > 1) connection.write(ok(frame.streamId));
+        // The first answer opens the connection for ten.
+        else if (complete.length === 1) connection.write(ok(1));
+        // Of 3 to 21, 11 is the last that is processed: answered after the GOAWAY.
+        else if (complete.length === 11) connection.write(encodeGoAway(11, 0), ...[3, 5, 7, 9, 11].map(ok));
+      },
+    });
+    const { submit, observed } = kit.open(server.port);
+    const run = await submit({ count: 40 }).settled();
+    expect(run.sums).toEqual({ proved: 40 });
+    expect(observed.replayed).toBe(5);
+    expect(observed.uncertain).toBe(0);
+    expect(observed.ends[0]).toBe('goaway');
+    // Written twice: streams 13 to 21, which were positions 6 to 10.
+    expect([...run.writes.keys()].filter((position) => run.writes[position] === 2)).toEqual([6, 7, 8, 9, 10]);
+  });
+
+  test('those below without an answer are uncertain when it hangs up', async ({ kit }) => {
+    const server = await kit.frames({
+      settings: [[maxConcurrentStreams, 10]],
+      frame: (frame, connection) => {
+        if (!isComplete(frame)) return;
+        const { complete, number } = connection;
+        if (number > 1 || complete.length === 1) connection.write(ok(frame.streamId));
+        else if (complete.length === 11) {
+          connection.write(encodeGoAway(7, 2, '{"reason":"InternalServerError"}'), ok(5));
+          connection.socket.end();
+        }
+      },
+    });
+    const { submit, observed } = kit.open(server.port);
+    const run = await submit({ count: 20 }).settled();
+    expect(run.sums).toEqual({ proved: 18, uncertain: 2 });
+    expect(run.positions('uncertain')).toEqual([1, 3]);
+    expect(observed.replayed).toBe(7);
+    expect(observed.ends[0]).toBe('goaway');
+  });
+
+  test('in two steps, the second counts', async ({ kit }) => {
+    const server = await kit.frames({
+      frame: (frame, connection) => {
+        if (!isComplete(frame)) return;
+        if (connection.number > 1 || connection.complete.length === 1) connection.write(ok(frame.streamId));
+        else if (connection.complete.length === 2)
+          connection.write(encodeGoAway(0x7fff_ffff, 0), encodeGoAway(1, 0));
+      },
+    });
+    const { submit, observed } = kit.open(server.port);
+    expect((await submit({ count: 10 }).settled()).sums).toEqual({ proved: 10 });
+    expect(observed.uncertain).toBe(0);
+    expect(server.connections[0]?.frames.some(({ type }) => type === FrameType.goAway)).toBe(true);
+  });
+
+  test('a gateway that sends everybody away is not stormed', async ({ kit }) => {
+    const server = await kit.frames({
+      frame: (_, connection) => connection.write(encodeGoAway(0, 0)),
+    });
+    const { submit, transport, observed } = kit.open(server.port, { backoff: { baseMs: 50, capMs: 100 } });
+    const run = submit({ count: 3 });
+    await expect.poll(() => observed.ends.length).toBeGreaterThan(2);
+    expect(observed.states.some(({ kind }) => kind === 'backing-off')).toBe(true);
+    transport.destroy();
+    expect(run.sums).toEqual({ unprocessed: 3 });
+  });
+});
+
+describe('streams that are reset', () => {
+  test('REFUSED_STREAM is sent again; anything else is uncertain', async ({ kit }) => {
+    const codes: Readonly<Record<number, number>> = { 3: 7, 5: 2, 7: 8 };
+    const server = await kit.frames({
+      frame: (frame, connection) => {
+        if (!isComplete(frame)) return;
+        const code = codes[frame.streamId];
+        connection.write(code === undefined ? ok(frame.streamId) : encodeRstStream(frame.streamId, code));
+      },
+    });
+    const { submit, observed } = kit.open(server.port);
+    const run = await submit({ count: 10 }).settled();
+    expect(run.sums).toEqual({ proved: 8, uncertain: 2 });
+    expect(run.settlements[2]).toEqual({ kind: 'uncertain', cause: 'stream-reset' });
+    expect(run.writes[1]).toBe(2);
+    expect(observed.opened).toBe(1);
+  });
+
+  test('a reset after the answer changes nothing', async ({ kit }) => {
+    const server = await kit.frames({
+      frame: (frame, connection) => {
+        if (!isComplete(frame)) return;
+        const head = encodeFrame(FrameType.headers, FrameFlag.endHeaders, frame.streamId, Buffer.of(0x88));
+        connection.write(head, encodeRstStream(frame.streamId, 0), encodeRstStream(frame.streamId, 0));
+      },
+    });
+    const { submit, observed } = kit.open(server.port);
+    expect((await submit({ count: 10 }).settled()).sums).toEqual({ proved: 10 });
+    expect(observed.ends).toEqual([]);
+  });
+
+  test('a refusal whose body is cut off is a refusal', async ({ kit }) => {
+    const server = await kit.frames({
+      frame: (frame, connection) => {
+        if (!isComplete(frame)) return;
+        // :status 400 of the static table
+        const head = encodeFrame(FrameType.headers, FrameFlag.endHeaders, frame.streamId, Buffer.of(0x8c));
+        connection.write(head);
+        connection.socket.destroySoon();
+      },
+    });
+    const { submit } = kit.open(server.port);
+    const run = await submit({ count: 1 }).settled();
+    expect(run.settlements[0]).toMatchObject({
+      kind: 'retryable',
+      answer: { reason: 'Status400', status: 400 },
+    });
+  });
+
+  test('a gateway that refuses every stream is left alone for a while', async ({ kit }) => {
+    const server = await kit.frames({
+      frame: (frame, connection) => {
+        if (isComplete(frame)) connection.write(encodeRstStream(frame.streamId, 7));
+      },
+    });
+    const { submit, transport, observed } = kit.open(server.port, { streams: 5 });
+    const run = submit({ count: 3 });
+    await expect.poll(() => observed.ends).toContain('stream-reset');
+    transport.destroy();
+    expect(run.open).toBe(0);
+  });
+});
+
+describe('a gateway that goes silent', () => {
+  test('answers that do not come are given up, and their streams reset', async ({ kit }) => {
+    const server = await kit.frames({
+      frame: (frame, connection) => {
+        if (isComplete(frame) && frame.streamId !== 5) connection.write(ok(frame.streamId));
+      },
+    });
+    const { submit, observed } = kit.open(server.port, { streamTimeoutMs: 80 });
+    const run = await submit({ count: 6 }).settled();
+    expect(run.sums).toEqual({ proved: 5, uncertain: 1 });
+    expect(run.settlements[2]).toEqual({ kind: 'uncertain', cause: 'stream-stalled' });
+    const resets = () => server.connections[0]?.frames.filter(({ type }) => type === FrameType.rstStream);
+    await expect.poll(() => resets()?.map(({ streamId }) => streamId)).toEqual([5]);
+    expect(observed.ends).toEqual([]);
+  });
+
+  test('a PING that is not answered ends the connection', async ({ kit }) => {
+    // Reads PINGs, answers none.
+    const server = await kit.frames({ frame: answerAll });
+    const { submit, observed } = kit.open(server.port, { pingAfterMs: 40, pingTimeoutMs: 40 });
+    await submit({ count: 1 }).settled();
+    await expect.poll(() => observed.ends).toEqual(['ping-timeout']);
+    expect(server.connections[0]?.frames.some(({ type }) => type === FrameType.ping)).toBe(true);
+    // The next notification simply gets a new connection.
+    expect((await submit({ count: 1 }).settled()).sums).toEqual({ proved: 1 });
+  });
+
+  test('PINGs that are answered keep it', async ({ kit }) => {
+    let pings = 0;
+    const server = await kit.frames({
+      frame: (frame, connection) => {
+        answerAll(frame, connection);
+        if (frame.type !== FrameType.ping) return;
+        pings += 1;
+        connection.write(encodePing(frame.payload, 'ack'));
+      },
+    });
+    const { submit, observed } = kit.open(server.port, { pingAfterMs: 20, pingTimeoutMs: 2_000 });
+    await submit({ count: 1 }).settled();
+    await expect.poll(() => pings).toBeGreaterThan(3);
+    expect(observed.ends).toEqual([]);
+  });
+
+  test('what is under way when the network goes dead is uncertain', async ({ kit }) => {
+    const gateway = await kit.node({
+      answer: (stream, request) => {
+        if (gateway.requests.length <= 1) accept(stream, request);
+      },
+    });
+    const proxy = await kit.proxy(gateway.port);
+    const { submit, observed } = kit.open(proxy.port, { pingAfterMs: 50, pingTimeoutMs: 50 });
+    await submit({ count: 1 }).settled();
+    proxy.add('downstream', { type: 'timeout', timeoutMs: 0 });
+    const run = await submit({ count: 5 }).settled();
+    expect(run.sums).toEqual({ uncertain: 5 });
+    expect(observed.ends).toEqual(['ping-timeout']);
+  });
+
+  test('a gateway that stops reading is noticed', async ({ kit }) => {
+    // Windows so wide that only the network's buffers hold anything back.
+    const gateway = await kit.node({
+      settings: { initialWindowSize: 65_535 },
+      onSession: (session) => session.setLocalWindowSize(1 << 30),
+    });
+    const proxy = await kit.proxy(gateway.port);
+    const { submit, observed, transport } = kit.open(proxy.port, {
+      writeStallMs: 150,
+      streams: 100_000,
+      window: 100_000,
+    });
+    await submit({ count: 1 }).settled();
+    proxy.add('upstream', { type: 'stop_reading' });
+    const run = submit({ count: 30_000, payload: `{"aps":{},"x":"${'y'.repeat(2_000)}"}` });
+    await expect.poll(() => observed.ends[0], { timeout: 10_000 }).toBe('write-stalled');
+    transport.destroy();
+    expect(run.open).toBe(0);
+    expect(run.sums.uncertain).toBeGreaterThan(0);
+  });
+
+  test('one that is idle is closed', async ({ kit }) => {
+    const gateway = await kit.node();
+    const { submit, observed, transport } = kit.open(gateway.port, {
+      idleTimeoutMs: 50,
+      streamTimeoutMs: 200,
+    });
+    await submit({ count: 1 }).settled();
+    await expect.poll(() => observed.ends).toEqual(['idle']);
+    expect(transport.state.kind).toBe('idle');
+  });
+});
+
+describe('settings that change in mid-flight', () => {
+  test('the limit of streams is followed, down and up', async ({ kit }) => {
+    let most = 0;
+    let limit = 4;
+    let open = new Set<number>();
+    const server = await kit.frames({
+      settings: [[maxConcurrentStreams, 4]],
+      frame: (frame, connection) => {
+        if (frame.type === FrameType.headers) open.add(frame.streamId);
+        if (!isComplete(frame)) return;
+        most = Math.max(most, open.size);
+        const { length } = connection.complete;
+        if (length <= 20) expect(open.size).toBeLessThanOrEqual(4);
+        if (length === 20) {
+          limit = 2;
+          connection.write(encodeSettings([[maxConcurrentStreams, 2]]));
+        } else if (length === 40) {
+          most = 0;
+          limit = 50;
+          connection.write(encodeSettings([[maxConcurrentStreams, 50]]));
+        }
+        // The first answer opens the connection for more; then, as many at once as there may be.
+        if (length > 1 && open.size < Math.min(limit, 200 - length)) return;
+        const answered = [...open];
+        open = new Set();
+        connection.write(...answered.map(ok));
+      },
+    });
+    const { submit } = kit.open(server.port);
+    const run = await submit({ count: 200 }).settled();
+    expect(run.sums).toEqual({ proved: 200 });
+    expect(most).toBeGreaterThan(4);
+    expect(most).toBeLessThanOrEqual(50);
+  });
+
+  test('no stream at all for a while is waited for', async ({ kit }) => {
+    const server = await kit.frames({
+      settings: [[maxConcurrentStreams, 0]],
+      frame: answerAll,
+    });
+    const { submit, transport } = kit.open(server.port);
+    const run = submit({ count: 3 });
+    await expect.poll(() => transport.state.kind).toBe('open');
+    expect(run.open).toBe(3);
+    server.connections[0]?.write(encodeSettings([[maxConcurrentStreams, 1]]));
+    expect((await run.settled()).sums).toEqual({ proved: 3 });
+  });
+
+  test('a gateway that never allows a stream is left', async ({ kit }) => {
+    const server = await kit.frames({ settings: [[maxConcurrentStreams, 0]] });
+    const { submit, transport, observed } = kit.open(server.port, { streamTimeoutMs: 60 });
+    const run = submit({ count: 3 });
+    await expect.poll(() => observed.ends).toContain('write-stalled');
+    transport.destroy();
+    expect(run.sums).toEqual({ unprocessed: 3 });
+  });
+
+  test('windows of a few bytes are honoured, and opened again', async ({ kit }) => {
+    const bodies = new Map<number, Buffer[]>();
+    const server = await kit.frames({
+      settings: [[initialWindowSize, 7]],
+      frame: (frame, connection) => {
+        if (frame.type !== FrameType.data) return;
+        expect(frame.payload.length).toBeLessThanOrEqual(7);
+        bodies.set(frame.streamId, [...(bodies.get(frame.streamId) ?? []), frame.payload]);
+        if (isComplete(frame)) connection.write(ok(frame.streamId));
+        else connection.write(encodeWindowUpdate(frame.streamId, 7));
+      },
+    });
+    const { submit } = kit.open(server.port);
+    const payload = '{"aps":{"alert":"more than seven bytes"}}';
+    expect((await submit({ count: 20, payload }).settled()).sums).toEqual({ proved: 20 });
+    expect([...bodies.values()].map((parts) => Buffer.concat(parts).toString())).toEqual(
+      Array(20).fill(payload),
+    );
+  });
+
+  test('a window of nothing that is opened by SETTINGS lets the request go on', async ({ kit }) => {
+    const server = await kit.frames({
+      settings: [[initialWindowSize, 0]],
+      frame: (frame, connection) => {
+        if (frame.type === FrameType.headers && frame.streamId === 1)
+          connection.write(encodeSettings([[initialWindowSize, 65_535]]));
+        answerAll(frame, connection);
+      },
+    });
+    const { submit } = kit.open(server.port);
+    expect((await submit({ count: 5 }).settled()).sums).toEqual({ proved: 5 });
+  });
+
+  test('the window of the connection is waited for', async ({ kit }) => {
+    let received = 0;
+    let granted = 65_535;
+    const server = await kit.frames({
+      frame: (frame, connection) => {
+        if (frame.type === FrameType.data) {
+          received += frame.payload.length;
+          expect(received).toBeLessThanOrEqual(granted);
+          if (granted - received < 4_000) {
+            granted += 3_000;
+            connection.write(encodeWindowUpdate(0, 3_000));
+          }
+        }
+        answerAll(frame, connection);
+      },
+    });
+    const { submit } = kit.open(server.port);
+    const payload = `{"aps":{},"x":"${'y'.repeat(4_000)}"}`;
+    expect((await submit({ count: 100, payload }).settled()).sums).toEqual({ proved: 100 });
+  });
+
+  test('an answer before the request is complete ends it', async ({ kit }) => {
+    const server = await kit.frames({
+      settings: [[initialWindowSize, 5]],
+      frame: (frame, connection) => {
+        if (frame.type === FrameType.headers) connection.write(ok(frame.streamId));
+      },
+    });
+    const { submit } = kit.open(server.port);
+    expect((await submit({ count: 3 }).settled()).sums).toEqual({ proved: 3 });
+    const resets = () => server.connections[0]?.frames.filter(({ type }) => type === FrameType.rstStream);
+    await expect.poll(() => resets()?.length).toBe(3);
+  });
+});
+
+describe('what breaks the protocol ends the connection, and says so', () => {
+  const beginning = encodeFrame(FrameType.headers, 0, 1, Buffer.of(0x88));
+  const continuation = encodeFrame(FrameType.continuation, 0, 1, Buffer.alloc(0));
+  const cases: Record<string, Buffer[]> = {
+    'an endless header block': [beginning, ...Array.from({ length: 100 }, () => continuation)],
+    'HPACK that is none': [encodeFrame(FrameType.headers, 5, 1, Buffer.of(0x80))],
+    'an answer without a status': [encodeFrame(FrameType.headers, 5, 1, Buffer.alloc(0))],
+    'DATA before the head': [encodeFrame(FrameType.data, 1, 1, Buffer.from('{}'))],
+    'a stream that was never opened': [encodeFrame(FrameType.headers, 5, 99, Buffer.of(0x88))],
+    'a stream of the server': [encodeFrame(FrameType.headers, 5, 2, Buffer.of(0x88))],
+    'a window over 2^31 - 1': [encodeWindowUpdate(0, 0x7fff_ffff)],
+    'more DATA than the window of the stream': [
+      encodeFrame(FrameType.headers, 4, 1, Buffer.of(0x8c)),
+      ...Array.from({ length: 5 }, () => encodeFrame(FrameType.data, 0, 1, Buffer.alloc(16_000))),
+    ],
+    'PINGs without end': Array.from({ length: 10_001 }, () => encodePing(Buffer.alloc(8))),
+  };
+
+  test.for(Object.entries(cases))('%s', async ([, frames], { kit }) => {
+    const server = await kit.frames({
+      frame: (frame, connection) => {
+        if (connection.number > 1) answerAll(frame, connection);
+        else if (isComplete(frame)) connection.write(...frames);
+      },
+    });
+    const { submit, observed } = kit.open(server.port);
+    const run = await submit({ count: 4 }).settled();
+    // The one on that connection got no answer that counts; for the others nothing was at stake.
+    expect(run.settlements[0]?.kind).toMatch(/uncertain|retryable/);
+    expect(run.positions('accepted')).toEqual([1, 2, 3]);
+    expect(observed.ends[0]).toBe('protocol-violation');
+    await expect
+      .poll(() => server.connections[0]?.frames.some(({ type }) => type === FrameType.goAway))
+      .toBe(true);
+  });
+});
+
+test('an answer in CONTINUATIONs, padded, with informational heads and trailers, is an answer', async ({
+  kit,
+}) => {
+  const { headers, continuation, data } = FrameType;
+  const server = await kit.frames({
+    frame: (frame, connection) => {
+      if (!isComplete(frame)) return;
+      const id = frame.streamId;
+      connection.write(
+        // :status 103
+        encodeFrame(headers, FrameFlag.endHeaders, id, Buffer.from('\x08\x03103', 'latin1')),
+        encodeFrame(headers, FrameFlag.padded, id, Buffer.from([2, 0x88, 0, 0])),
+        // x: y
+        encodeFrame(continuation, FrameFlag.endHeaders, id, Buffer.from('\x00\x01x\x01y', 'latin1')),
+        encodeFrame(data, FrameFlag.padded, id, Buffer.from([1, 0x20, 0])),
+        encodeFrame(
+          headers,
+          FrameFlag.endHeaders | FrameFlag.endStream,
+          id,
+          Buffer.from('\x00\x01t\x01z', 'latin1'),
+        ),
+        encodeFrame(0x7f, 0, id, Buffer.from('unknown')),
+      );
+    },
+  });
+  const { submit, observed } = kit.open(server.port);
+  expect((await submit({ count: 10 }).settled()).sums).toEqual({ proved: 10 });
+  expect(observed.ends).toEqual([]);
+});
+
+test('stream identifiers that run out bring a new connection', async ({ kit }) => {
+  const gateway = await kit.node();
+  const { submit, observed } = kit.open(gateway.port, { lastStreamId: 21 });
+  expect((await submit({ count: 50 }).settled()).sums).toEqual({ proved: 50 });
+  expect(observed.opened).toBe(5);
+  expect(gateway.requests.every(({ streamId }) => streamId <= 21)).toBe(true);
+});
+
+describe('the way to the gateway', () => {
+  test('a gateway that is away is tried again', async ({ kit }) => {
+    const gateway = await kit.node();
+    const proxy = await kit.proxy(gateway.port);
+    await proxy.disable();
+    const { submit, observed } = kit.open(proxy.port);
+    const run = submit({ count: 3 });
+    await expect.poll(() => observed.ends.length).toBeGreaterThan(1);
+    await proxy.enable();
+    expect((await run.settled()).sums).toEqual({ proved: 3 });
+  });
+
+  test.for(['close', 'reset'] as const)(
+    'cut anywhere (%s), everything has an outcome',
+    async (how, { kit }) => {
+      const gateway = await kit.node();
+      const proxy = await kit.proxy(gateway.port);
+      const { submit, transport } = kit.open(proxy.port, { connections: 2 });
+      for (let cut = 1; cut <= 12; cut++) {
+        const remove = proxy.add('upstream', { type: 'limit_data', bytes: 1_500 + cut * 997, how });
+        const run = submit({ count: 40, seed: cut });
+        await run.settled();
+        remove();
+        const { proved = 0, uncertain = 0 } = run.sums;
+        expect(proved + uncertain).toBe(40);
+      }
+      transport.destroy();
+    },
+  );
+
+  test('through a proxy by CONNECT', async ({ kit }) => {
+    const gateway = await kit.node();
+    const asked: string[] = [];
+    const proxy = createServer((client) => {
+      client.once('data', (head) => {
+        asked.push(head.toString());
+        if (!head.toString().includes('proxy-authorization: Basic x')) {
+          client.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n');
+          return;
+        }
+        const upstream = connect(gateway.port, '127.0.0.1');
+        client.on('error', () => upstream.destroy());
+        upstream.on('error', () => client.destroy());
+        // In two pieces, as it may come.
+        client.write('HTTP/1.1 200 Connection');
+        setImmediate(() => {
+          client.write(' established\r\n\r\n');
+          client.pipe(upstream).pipe(client);
+        });
+      });
+    });
+    proxy.listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    const { port } = proxy.address() as AddressInfo;
+    const good = kit.open(gateway.port, { proxy: { host: '127.0.0.1', port, authorization: 'Basic x' } });
+    expect((await good.submit({ count: 3 }).settled()).sums).toEqual({ proved: 3 });
+    expect(asked[0]).toBe(
+      `CONNECT localhost:${gateway.port} HTTP/1.1\r\nhost: localhost:${gateway.port}\r\nproxy-authorization: Basic x\r\n\r\n`,
+    );
+    const bad = kit.open(gateway.port, { proxy: { host: '127.0.0.1', port } });
+    const run = bad.submit({ count: 1 });
+    await expect.poll(() => bad.observed.ends).toContain('connect-failed');
+    expect(bad.observed.states).toContainEqual(
+      expect.objectContaining({ kind: 'backing-off', cause: expect.stringContaining('407') }),
+    );
+    bad.transport.destroy();
+    expect(run.sums).toEqual({ unprocessed: 1 });
+    good.transport.destroy();
+    proxy.close();
+  });
+
+  test('a gateway whose certificate we cannot verify is not spoken to', async ({ kit }) => {
+    const gateway = await kit.node();
+    const { submit, observed, transport } = kit.open(gateway.port, { serverName: 'elsewhere.example' });
+    const run = await submit({ count: 2 }).settled();
+    expect(run.sums).toEqual({ unprocessed: 2 });
+    expect(observed.ends.every((end) => end === 'tls-failed')).toBe(true);
+    expect(transport.state.kind).toBe('paused');
+    expect(gateway.requests).toEqual([]);
+  });
+});
