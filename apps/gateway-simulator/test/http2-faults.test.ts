@@ -292,6 +292,49 @@ describe('connections', () => {
     await client.close();
   });
 
+  test('stops reading, until the rule is taken away or its time is over', async ({ simulator }) => {
+    await simulator.setFaults([{ on, match: { after: 2 }, action: { kind: 'stopReading' } }]);
+    const client = await simulator.connectHttp2();
+    await client.pushAll(1, 2);
+    let answered = 0;
+    const count = async (numbers: readonly [number, number]): Promise<void> => {
+      answered += (await client.pushAll(...numbers)).length;
+    };
+    const waiting = count([3, 50]);
+    // Another connection is served meanwhile.
+    const other = await simulator.connectHttp2();
+    expect(await other.push({}, { number: 51 })).toMatchObject({ status: 200 });
+    await other.close();
+    expect(answered).toBe(0);
+    expect(await simulator.control.ledger()).toMatchObject({ received: 3 });
+    await simulator.setFaults([]);
+    await waiting;
+    await simulator.setFaults([{ on, forMs: 50, action: { kind: 'stopReading' } }]);
+    expect(await client.push({}, { number: 52 })).toMatchObject({ status: 200 });
+    await client.close();
+    expect(await simulator.control.ledger()).toMatchObject({ received: 52, duplicates: 0 });
+  });
+
+  test('reads as slowly as it is told, and everything once the rule is gone', async ({ simulator }) => {
+    // What opens the connection is read at once; the rest would take minutes.
+    await simulator.setFaults([
+      { on, match: { connection: 1 }, action: { kind: 'slowReading', bytesPerSecond: 1 } },
+    ]);
+    const slow = await simulator.connectHttp2();
+    let answered = 0;
+    const pushing = slow.pushAll(1, 50).then((answers) => {
+      answered = answers.filter(({ status }) => status === 200).length;
+    });
+    const other = await simulator.connectHttp2();
+    expect(await other.push({}, { number: 51 })).toMatchObject({ status: 200 });
+    await other.close();
+    expect(answered).toBe(0);
+    await simulator.setFaults([]);
+    await pushing;
+    expect(answered).toBe(50);
+    await slow.close();
+  });
+
   test('is closed without a word', async ({ simulator }) => {
     await simulator.setFaults([{ on, match: { after: 2 }, action: { kind: 'close' } }]);
     const client = await simulator.connectHttp2();

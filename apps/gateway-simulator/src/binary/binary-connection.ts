@@ -9,13 +9,13 @@ import {
 import type { ActiveRule } from '../faults/active-rule.ts';
 import type { FaultBook } from '../faults/fault-book.ts';
 import type { BinaryRule } from '../faults/fault-schema.ts';
+import { ReadBrake } from '../faults/read-brake.ts';
 import { ContentKey } from '../ledger/content-key.ts';
 import type { AppLedger, Ledger } from '../ledger/ledger.ts';
 import type { LoggedNotification, NotificationLog } from '../ledger/notification-log.ts';
 import type { GatewayLink } from '../tls/tls-port.ts';
 import { BinaryFaults } from './binary-faults.ts';
 import { Farewell, type FarewellOptions } from './farewell.ts';
-import { ReadBrake } from './read-brake.ts';
 
 export interface BinaryConnectionContext {
   readonly ledger: Ledger;

@@ -129,6 +129,8 @@ const http2Action = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('streamLimit'), limit: z.int().min(0).max(0x7fff_ffff) }),
   close,
   reset,
+  stopReading,
+  slowReading,
   refuse,
   closePort,
 ]);

@@ -13,6 +13,8 @@ export interface FrameGateOptions {
   readonly lingerMs: number;
   /** Asked about each PING as it comes. */
   readonly dropsPing: () => boolean;
+  /** Hears of every chunk from the client, after it has been passed on. */
+  readonly onChunk: (bytes: number) => void;
 }
 
 /**
@@ -30,6 +32,8 @@ export class FrameGate extends Duplex {
   #isMuted = false;
   /** Nothing goes either way any more. */
   #isShut = false;
+  /** Nothing is read for now. */
+  #isHeld = false;
   #linger: NodeJS.Timeout | undefined;
 
   constructor(socket: TLSSocket, options: FrameGateOptions) {
@@ -52,6 +56,17 @@ export class FrameGate extends Duplex {
     this.#socket.write(frame);
   }
 
+  /** Stops reading, until `release`. */
+  hold(): void {
+    this.#isHeld = true;
+    this.#socket.pause();
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    this.#socket.resume();
+  }
+
   /** Closes our side without another word; what comes in is dropped, until the client closes its side or is cut. */
   shut(): void {
     if (this.#isShut) return;
@@ -63,7 +78,7 @@ export class FrameGate extends Duplex {
   }
 
   override _read(): void {
-    this.#socket.resume();
+    if (!this.#isHeld) this.#socket.resume();
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
@@ -122,6 +137,7 @@ export class FrameGate extends Duplex {
     }
     const bytes = parts.length === 0 ? rest : Buffer.concat([...parts, rest]);
     if (bytes.length > 0 && !this.push(bytes)) this.#socket.pause();
+    this.#options.onChunk(chunk.length);
   }
 }
 

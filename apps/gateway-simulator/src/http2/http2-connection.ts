@@ -1,19 +1,21 @@
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import type { ActiveRule } from '../faults/active-rule.ts';
 import type { FaultBook } from '../faults/fault-book.ts';
+import type { Http2Rule } from '../faults/fault-schema.ts';
+import { ReadBrake } from '../faults/read-brake.ts';
 import { ContentKey } from '../ledger/content-key.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import type { LoggedNotification, NotificationLog } from '../ledger/notification-log.ts';
-import { answerRejected, answerTaken, type Rejection } from './answers.ts';
+import type { NotificationLog } from '../ledger/notification-log.ts';
 import { answerAboutChannels } from './channels/answer-about-channels.ts';
 import { channelAppOf } from './channels/channel-paths.ts';
 import type { ChannelStore } from './channels/channel-store.ts';
 import type { ClientAuthorization } from './client-authorization.ts';
 import type { FrameGate } from './frame-gate.ts';
 import { GoAway } from './go-away.ts';
-import type { AnswerAction, DisruptAction, Http2Faults } from './http2-faults.ts';
+import type { AnswerAction, Http2Faults } from './http2-faults.ts';
 import { checkPush } from './push-check.ts';
-import { toLogEntry } from './push-log-entry.ts';
 import { longestBody, type PushRequest, readPushRequest } from './push-request.ts';
+import { type Push, PushSettlement } from './push-settlement.ts';
 import { bundleIdOf } from './push-types.ts';
 import { reasonStatus, statusOf } from './reasons.ts';
 
@@ -40,19 +42,14 @@ export interface Http2ConnectionContext {
   readonly lingerMs: number;
 }
 
-/** A notification on its stream. */
-interface Push {
-  readonly stream: ServerHttp2Stream;
-  readonly request: PushRequest;
-  readonly app: string;
-}
-
 /** One connection of the HTTP/2 gateway (PROTOCOL section 4): answers every push, by its content or by rule. */
 export class Http2Connection {
   readonly #link: Http2Link;
   readonly #context: Http2ConnectionContext;
   readonly #content = new ContentKey();
+  readonly #settlement: PushSettlement;
   readonly #goAway: GoAway;
+  readonly #brake: ReadBrake;
   /** What is to be answered later. */
   readonly #delayed = new Set<() => void>();
   readonly #stopWatchingFaults: () => void;
@@ -65,12 +62,11 @@ export class Http2Connection {
     const { session, gate } = link;
     this.#link = link;
     this.#context = context;
+    this.#settlement = new PushSettlement(context.ledger, context.log, link.number);
     this.#goAway = new GoAway(session, gate, context.lingerMs);
     this.#isRestricted = context.streamsWithToken !== undefined;
-    this.#stopWatchingFaults = context.book.onChange(() => {
-      context.faults.refresh();
-      this.#disrupt();
-    });
+    this.#brake = new ReadBrake({ pause: () => gate.hold(), resume: () => gate.release() }, () => undefined);
+    this.#stopWatchingFaults = context.book.onChange(() => this.#followFaults());
     // Every error ends in `close`, which is all that matters here.
     session.on('error', () => undefined);
     session.on('stream', (stream, headers, _flags, rawHeaders) => this.#open(stream, headers, rawHeaders));
@@ -81,6 +77,11 @@ export class Http2Connection {
   /** Notifications that have come so far. */
   get handled(): number {
     return this.#handled;
+  }
+
+  /** To be called with every chunk that was read. */
+  chunkRead(bytes: number): void {
+    this.#brake.chunkRead(bytes);
   }
 
   #open(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: readonly string[]): void {
@@ -109,19 +110,22 @@ export class Http2Connection {
     if (this.#isRestricted && authorization.hasToken) this.#openForMore();
     const topic = typeof checked === 'string' ? (request.topic ?? authorization.defaultTopic) : checked.topic;
     const push = { stream, request, app: bundleIdOf(topic) };
+    if (typeof checked === 'string') {
+      this.#settlement.reject(push, { status: reasonStatus[checked], reason: checked });
+    }
+    if (faults.isQuiet) {
+      if (typeof checked !== 'string') this.#settlement.take(push);
+      return;
+    }
     const { bytes, tokenLength, payloadLength } = request;
     const notification = { bytes, tokenStart: 0, tokenLength };
     this.#content.read(bytes, 0, tokenLength, tokenLength, payloadLength);
-    if (typeof checked === 'string') {
-      this.#reject(push, { status: reasonStatus[checked], reason: checked });
-    } else {
-      const action = faults.isQuiet
-        ? undefined
-        : faults.answer(this.#handled - 1, push.app, notification, this.#content);
-      if (action === undefined) this.#take(push);
+    if (typeof checked !== 'string') {
+      const action = faults.answer(this.#handled - 1, push.app, notification, this.#content);
+      if (action === undefined) this.#settlement.take(push);
       else this.#act(push, action);
     }
-    if (!faults.isQuiet) this.#disrupt(push.app, notification);
+    this.#disrupt(push.app, notification);
   }
 
   /** The first valid token opens the connection for more than one stream. */
@@ -138,17 +142,17 @@ export class Http2Connection {
       case 'respond': {
         const { reason, delayMs } = action;
         const status = action.status ?? statusOf(reason ?? '') ?? 500;
-        this.#later(push, delayMs, () => this.#reject(push, { ...action, status }));
+        this.#later(push, delayMs, () => this.#settlement.reject(push, { ...action, status }));
         break;
       }
       case 'delay':
-        this.#later(push, action.ms, () => this.#take(push));
+        this.#later(push, action.ms, () => this.#settlement.take(push));
         break;
       case 'hang':
-        this.#settleUnheard(push, action.taken);
+        this.#settlement.unheard(push, action.taken);
         break;
       case 'resetStream':
-        this.#settleUnheard(push, action.taken);
+        this.#settlement.unheard(push, action.taken);
         push.stream.close(action.code);
         break;
       default:
@@ -166,59 +170,33 @@ export class Http2Connection {
       clearTimeout(timer);
       this.#delayed.delete(settle);
       const { stream } = push;
-      if (this.#isOver || stream.destroyed || !this.#goAway.answers(stream)) this.#settleUnheard(push, false);
+      if (this.#isOver || stream.destroyed || !this.#goAway.answers(stream))
+        this.#settlement.unheard(push, false);
       else answer();
     };
     const timer = setTimeout(settle, delayMs);
     this.#delayed.add(settle);
   }
 
-  #take(push: Push): void {
-    const { request, app, stream } = push;
-    this.#readContent(request);
-    const duplicate = this.#context.ledger.app(app).take(this.#content.low, this.#content.high);
-    if (this.#context.log.isOpen) this.#record(push, { outcome: 'received', duplicate });
-    answerTaken(stream, request);
-  }
-
-  #reject(push: Push, answer: Rejection): void {
-    const { status, reason } = answer;
-    const { stream, request, app } = push;
-    if (status === 200) {
-      this.#take(push);
-      return;
-    }
-    this.#context.ledger.app(app).counts.rejected += 1;
-    if (this.#context.log.isOpen) {
-      this.#record(push, { outcome: 'rejected', status, ...(reason === undefined ? {} : { reason }) });
-    }
-    answerRejected(stream, request, answer);
-  }
-
-  /** Of what the client hears nothing of, or only that its stream is gone. */
-  #settleUnheard(push: Push, taken: boolean): void {
-    this.#readContent(push.request);
-    const app = this.#context.ledger.app(push.app);
-    if (taken) {
-      const duplicate = app.take(this.#content.low, this.#content.high);
-      if (this.#context.log.isOpen) this.#record(push, { outcome: 'received', duplicate });
-      return;
-    }
-    app.counts.discarded += 1;
-    if (this.#context.log.isOpen) this.#record(push, { outcome: 'discarded' });
+  #followFaults(): void {
+    const { faults } = this.#context;
+    faults.refresh();
+    this.#brake.releaseUnless((rule) => faults.has(rule));
+    this.#disrupt();
   }
 
   /** Lets the rules whose turn it is do their work, after a notification or because the rules have changed. */
   #disrupt(app?: string, notification?: { bytes: Buffer; tokenStart: number; tokenLength: number }): void {
     if (this.#isOver) return;
     const { faults } = this.#context;
-    for (const action of faults.disruptions(this.#handled, app, notification, this.#content)) {
-      this.#disruptBy(action);
+    for (const rule of faults.disruptions(this.#handled, app, notification, this.#content)) {
+      this.#apply(rule);
     }
   }
 
-  #disruptBy(action: DisruptAction): void {
+  #apply(active: ActiveRule<Http2Rule>): void {
     const { session, gate } = this.#link;
+    const { action } = active.rule;
     switch (action.kind) {
       case 'goaway':
         this.#goAway.say(action);
@@ -235,10 +213,20 @@ export class Http2Connection {
         this.#isOver = true;
         this.#link.reset();
         break;
+      case 'stopReading':
+        this.#brake.stop(active);
+        break;
+      case 'slowReading':
+        this.#brake.slow(active, action.bytesPerSecond);
+        break;
+      case 'respond':
+      case 'delay':
+      case 'hang':
+      case 'resetStream':
       case 'dropPings':
       case 'refuse':
       case 'closePort':
-        // Done elsewhere: on the way in, and at the port.
+        // Done elsewhere: with the notification, on the way in, and at the port.
         break;
       default:
         action satisfies never;
@@ -249,18 +237,7 @@ export class Http2Connection {
     this.#isOver = true;
     this.#stopWatchingFaults();
     this.#goAway.dispose();
+    this.#brake.dispose();
     for (const settle of this.#delayed) settle();
-  }
-
-  #readContent({ bytes, tokenLength, payloadLength }: PushRequest): void {
-    this.#content.read(bytes, 0, tokenLength, tokenLength, payloadLength);
-  }
-
-  #record(
-    { request, app }: Push,
-    result: Pick<LoggedNotification, 'outcome' | 'status' | 'duplicate' | 'reason'>,
-  ): void {
-    const { number } = this.#link;
-    this.#context.log.append({ ...toLogEntry(request), app, connection: number, ...result });
   }
 }

@@ -5,8 +5,6 @@ import type { ContentKey } from '../ledger/content-key.ts';
 
 /** What is done with one notification instead of taking it. */
 export type AnswerAction = Extract<Http2Action, { kind: 'respond' | 'delay' | 'hang' | 'resetStream' }>;
-/** What is done to the connection. */
-export type DisruptAction = Exclude<Http2Action, AnswerAction>;
 
 /** The rules that are for one connection of the HTTP/2 gateway, which serves any number of apps. */
 export class Http2Faults {
@@ -56,7 +54,7 @@ export class Http2Faults {
   }
 
   /**
-   * What is to be done to the connection now, counted as fired.
+   * The rules whose turn it is to do something to the connection, counted as fired.
    * @param handled Notifications that have come so far, with the one given.
    * @param app Of the notification that has just come; undefined when the connection opens or the rules have changed.
    */
@@ -65,20 +63,23 @@ export class Http2Faults {
     app: string | undefined,
     notification: NotificationView | undefined,
     content: ContentKey,
-  ): DisruptAction[] {
-    return this.#disrupting.flatMap((active) => {
-      const { action } = active.rule;
-      if (isAnswer(action) || action.kind === 'dropPings') return [];
-      if (!active.appliesTo(this.#connection, app)) return [];
+  ): readonly ActiveRule<Http2Rule>[] {
+    if (this.#disrupting.length === 0) return this.#disrupting;
+    return this.#disrupting.filter((active) => {
+      if (active.rule.action.kind === 'dropPings' || !active.appliesTo(this.#connection, app)) return false;
       if (active.choosesNotifications) {
-        if (notification === undefined || !active.chooses(handled, notification, content)) return [];
+        if (notification === undefined || !active.chooses(handled, notification, content)) return false;
       } else {
-        if (this.#done.has(active) || !active.isDue(handled)) return [];
+        if (this.#done.has(active) || !active.isDue(handled)) return false;
         this.#done.add(active);
       }
       active.fire();
-      return [action];
+      return true;
     });
+  }
+
+  has(rule: ActiveRule): boolean {
+    return this.#book.rules.includes(rule);
   }
 
   /** Whether the PING that has just come is to be dropped; counted as fired. */

@@ -80,6 +80,7 @@ function serve(
   const gate = new FrameGate(socket, {
     lingerMs,
     dropsPing: () => faults.dropsPing(served?.handled ?? 0),
+    onChunk: (bytes) => served?.chunkRead(bytes),
   });
   const session = performServerHandshake(gate, {
     settings: { maxConcurrentStreams: isRestricted ? 1 : maxStreams },

@@ -1,9 +1,14 @@
-import type { TLSSocket } from 'node:tls';
-import type { ActiveRule } from '../faults/active-rule.ts';
+import type { ActiveRule } from './active-rule.ts';
+
+/** What a brake holds: a socket, or what stands before one. */
+export interface Pausable {
+  pause(): unknown;
+  resume(): unknown;
+}
 
 /** Keeps a connection from reading at all, or faster than a rule allows, for as long as the rule is in the book. */
 export class ReadBrake {
-  readonly #socket: TLSSocket;
+  readonly #socket: Pausable;
   readonly #onRelease: () => void;
   #stop: ActiveRule | undefined;
   #slow: { readonly rule: ActiveRule; readonly bytesPerSecond: number } | undefined;
@@ -11,7 +16,7 @@ export class ReadBrake {
   #slowTimer: NodeJS.Timeout | undefined;
 
   /** @param onRelease Called when reading may go on, before the socket resumes. */
-  constructor(socket: TLSSocket, onRelease: () => void) {
+  constructor(socket: Pausable, onRelease: () => void) {
     this.#socket = socket;
     this.#onRelease = onRelease;
   }
