@@ -5,6 +5,7 @@ import type { KeyRequirement } from './auth/require-keys.ts';
 import type { BroadcastRunner } from './broadcasts/broadcast-runner.ts';
 import type { DatabaseLink } from './database-link.ts';
 import type { ProducerMetrics } from './metrics.ts';
+import type { DestinationRules } from './webhooks/destination.ts';
 
 /** What the routes work with. */
 export interface ProducerContext {
@@ -15,6 +16,8 @@ export interface ProducerContext {
   readonly redis: StatusOptions;
   readonly database: DatabaseLink;
   readonly broadcastRunner: Pick<BroadcastRunner, 'wake'>;
+  /** Where webhooks may go. */
+  readonly webhookRules: DestinationRules;
   /** Undefined: requests need no key. */
   readonly keys: KeyRequirement | undefined;
   readonly metrics: ProducerMetrics;

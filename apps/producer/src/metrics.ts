@@ -1,6 +1,7 @@
 import { type EnqueueSource, type Lane, lanes, type PushQueueObserver } from '@pushfleet/push-queue';
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { ProblemCode } from './http/problem.ts';
+import { type DeliveryResult, deliveryResults } from './webhooks/webhook-runner.ts';
 
 /** How notifications came in, by how the push queue was given them. */
 const sources = { single: 'single', batch: 'batch', tokens: 'broadcast' } as const satisfies Readonly<
@@ -13,6 +14,7 @@ export interface ProducerMetrics {
   requestFinished(method: string, route: string, status: number, seconds: number): void;
   enqueueRefused(code: ProblemCode): void;
   broadcastDevices(app: string, devices: number): void;
+  webhookDelivery(app: string, result: DeliveryResult): void;
 }
 
 const refusals = [
@@ -59,8 +61,15 @@ export function createProducerMetrics(register: Registry, apps: readonly string[
     labelNames: ['app'],
     registers,
   });
+  const webhookDeliveries = new Counter({
+    name: 'pushfleet_webhook_deliveries_total',
+    help: 'Attempts to deliver an event to a webhook, by how they ended',
+    labelNames: ['app', 'result'],
+    registers,
+  });
   for (const app of apps) {
     broadcastDevices.inc({ app }, 0);
+    for (const result of deliveryResults) webhookDeliveries.inc({ app, result }, 0);
     for (const lane of lanes) {
       groups.zero({ app, lane });
       for (const source of Object.values(sources)) enqueued.inc({ app, lane, source }, 0);
@@ -80,6 +89,9 @@ export function createProducerMetrics(register: Registry, apps: readonly string[
     },
     broadcastDevices(app, devices) {
       broadcastDevices.inc({ app }, devices);
+    },
+    webhookDelivery(app, result) {
+      webhookDeliveries.inc({ app, result });
     },
     enqueueRefused(code) {
       if ((refusals as readonly string[]).includes(code)) refused.inc({ code });

@@ -9,6 +9,7 @@ import { DatabaseLink } from './database-link.ts';
 import { createProducerMetrics } from './metrics.ts';
 import { readProducerEnvironment } from './producer-environment.ts';
 import { createServer } from './server.ts';
+import { WebhookRunner } from './webhooks/webhook-runner.ts';
 
 /** Opens the producer. Neither Redis nor Postgres has to be there: what they are needed for waits or is refused. */
 export async function startProducer(service: ServiceContext): Promise<Readonly<Record<string, number>>> {
@@ -48,6 +49,15 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
   });
   resources.add('broadcasts', () => broadcastRunner.close());
 
+  const webhookRules = { allowPrivate: environment.allowPrivateWebhooks };
+  const webhookRunner = new WebhookRunner({
+    database,
+    logger,
+    rules: webhookRules,
+    onResult: metrics.webhookDelivery,
+  });
+  resources.add('webhooks', () => webhookRunner.close());
+
   let keys: KeyRequirement | undefined;
   if (environment.auth === 'keys') {
     const keyRing = new KeyRing({ database, redis: statusOptions, logger });
@@ -62,6 +72,7 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
     redis: statusOptions,
     database,
     broadcastRunner,
+    webhookRules,
     keys,
     metrics,
     stopping: service.signal,

@@ -15,6 +15,7 @@ import { addExceptionRoutes } from './routes/exceptions.ts';
 import { addImportRoutes } from './routes/imports.ts';
 import { addNotificationRoutes } from './routes/notifications.ts';
 import { addStatusRoutes } from './routes/status.ts';
+import { addWebhookRoutes } from './routes/webhooks.ts';
 
 /** Longest body where no route says otherwise, bytes. */
 const bodyLimit = 1024 * 1024;
@@ -54,6 +55,7 @@ export async function createServer(context: ProducerContext): Promise<ProducerSe
   addBroadcastRoutes(server, context);
   addAppRoutes(server, context);
   addDeadLetterRoutes(server, context);
+  addWebhookRoutes(server, context);
   await app.ready();
   return server;
 }

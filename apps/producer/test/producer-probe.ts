@@ -16,6 +16,7 @@ import { BroadcastRunner } from '../src/broadcasts/broadcast-runner.ts';
 import { DatabaseLink } from '../src/database-link.ts';
 import { createProducerMetrics } from '../src/metrics.ts';
 import { createServer, type ProducerServer } from '../src/server.ts';
+import type { DestinationRules } from '../src/webhooks/destination.ts';
 import { AnswerChecker, type OpenApiDocument } from './answer-checker.ts';
 
 export interface ProbeRequest {
@@ -56,6 +57,7 @@ export interface ProbeOptions {
   readonly databaseUrl?: string;
   readonly prefix?: string;
   readonly writeTimeoutMs?: number;
+  readonly webhookRules?: DestinationRules;
   /** Requests need keys. */
   readonly keys?: { readonly ratePerSecond: number };
 }
@@ -122,6 +124,7 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
     redis: { redis, prefix },
     database,
     broadcastRunner,
+    webhookRules: options.webhookRules ?? { allowPrivate: false },
     keys,
     metrics,
     stopping: stopping.signal,

@@ -39,3 +39,4 @@ export type { SettledException, SettledJob } from './reconcile/settled-job.ts';
 export * from './retention.ts';
 export { openTokenStore, type TokenStore } from './token-store.ts';
 export { TokenStoreError, type TokenStoreErrorCode } from './token-store-error.ts';
+export * from './webhooks/webhooks.ts';

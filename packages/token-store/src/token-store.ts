@@ -9,6 +9,7 @@ import { createEvents, type Events } from './events.ts';
 import { createFeedback, type Feedback } from './feedback/feedback.ts';
 import { createReports, type Reports } from './reconcile/reports.ts';
 import { createRetention, type Retention } from './retention.ts';
+import { createWebhooks, type Webhooks } from './webhooks/webhooks.ts';
 
 /** Postgres behind named queries. */
 export interface TokenStore {
@@ -19,6 +20,7 @@ export interface TokenStore {
   readonly broadcasts: Broadcasts;
   readonly uploads: Uploads;
   readonly apiKeys: ApiKeys;
+  readonly webhooks: Webhooks;
   readonly reports: Reports;
   readonly feedback: Feedback;
   readonly events: Events;
@@ -39,6 +41,7 @@ export function openTokenStore(options: DatabaseOptions): TokenStore {
     broadcasts: createBroadcasts(database),
     uploads: createUploads(database),
     apiKeys: createApiKeys(database),
+    webhooks: createWebhooks(database),
     reports: createReports(database),
     feedback: createFeedback(database),
     events: createEvents(database),

@@ -12,6 +12,7 @@ export const problemKinds = {
   'unknown-device': { status: 404, title: 'There is no such device' },
   'unknown-broadcast': { status: 404, title: 'There is no such broadcast' },
   'unknown-upload': { status: 404, title: 'There is no such list' },
+  'unknown-webhook': { status: 404, title: 'There is no such webhook' },
   'unknown-dead-letter': { status: 404, title: 'There is no such dead letter' },
   'already-settled': { status: 409, title: 'Nothing of it waits to be sent any more' },
   'not-replayable': { status: 409, title: 'A letter that cannot be read cannot be replayed' },

@@ -1,0 +1,158 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { type Delivery, eventKinds, type Webhook } from '@pushfleet/token-store';
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { authorizeApp } from '../auth/grant.ts';
+import type { ProducerContext } from '../context.ts';
+import { invalidRequest, Problem } from '../http/problem.ts';
+import { appId } from '../schemas/notification-schemas.ts';
+import { problems } from '../schemas/problem-schemas.ts';
+import {
+  deliveryPageSchema,
+  type WebhookAnswer,
+  webhookRequestSchema,
+  webhookSchema,
+} from '../schemas/webhook-schemas.ts';
+import type { ProducerServer } from '../server.ts';
+import { checkUrl, DestinationError } from '../webhooks/destination.ts';
+import { secretText } from '../webhooks/sign.ts';
+import { checkApp } from './check-app.ts';
+
+const params = z.object({ id: z.uuid() });
+const refusals = ['invalid-request', 'internal', 'database-unavailable'] as const;
+
+export function addWebhookRoutes(server: ProducerServer, context: ProducerContext): void {
+  const { database, webhookRules } = context;
+
+  server.post(
+    '/v1/webhooks',
+    {
+      schema: {
+        tags: ['Webhooks'],
+        summary: 'Have events of an app delivered to a URL',
+        description:
+          'Each is a POST of `{type, timestamp, data}`, signed as Standard Webhooks 1.0 says, and made until it is ' +
+          'answered with 2xx. It may come twice: its `webhook-id` is the same then.',
+        body: webhookRequestSchema,
+        response: { 201: webhookSchema, ...problems(...refusals, 'invalid-json', 'unknown-app') },
+      },
+    },
+    async (request, reply) => {
+      const { app, url, kinds } = request.body;
+      checkApp(context, request, app);
+      try {
+        checkUrl(url, webhookRules);
+      } catch (error) {
+        if (error instanceof DestinationError) throw invalidRequest('url', error.message);
+        throw error;
+      }
+      const secret = randomBytes(32);
+      const webhook = await database.store.webhooks.create({
+        id: randomUUID(),
+        app,
+        url,
+        kinds: kinds ?? null,
+        secret,
+      });
+      void reply.code(201);
+      return { ...answerOf(webhook), secret: secretText(secret) };
+    },
+  );
+
+  server.get(
+    '/v1/webhooks',
+    {
+      schema: {
+        tags: ['Webhooks'],
+        summary: 'The webhooks of an app',
+        querystring: z.strictObject({ app: appId }),
+        response: {
+          200: z.strictObject({ webhooks: z.array(webhookSchema) }),
+          ...problems(...refusals, 'unknown-app'),
+        },
+      },
+    },
+    async (request) => {
+      const { app } = request.query;
+      checkApp(context, request, app);
+      return { webhooks: (await database.store.webhooks.list(app)).map(answerOf) };
+    },
+  );
+
+  server.delete(
+    '/v1/webhooks/:id',
+    {
+      schema: {
+        tags: ['Webhooks'],
+        summary: 'Remove a webhook, and what is on its way to it',
+        params,
+        response: {
+          204: z.undefined().meta({ description: 'It is gone.' }),
+          ...problems(...refusals, 'unknown-webhook'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { id } = await find(request);
+      await database.store.webhooks.remove(id);
+      return reply.code(204).send();
+    },
+  );
+
+  server.get(
+    '/v1/webhooks/:id/deliveries',
+    {
+      schema: {
+        tags: ['Webhooks'],
+        summary: 'What has been delivered to a webhook, and what not, the newest first',
+        params,
+        querystring: z.strictObject({
+          before: z
+            .string()
+            .regex(/^\d{1,18}$/, 'must be `next` of the page before')
+            .optional(),
+          limit: z.coerce.number().int().min(1).max(500).default(50),
+        }),
+        response: { 200: deliveryPageSchema, ...problems(...refusals, 'unknown-webhook') },
+      },
+    },
+    async (request) => {
+      const { id } = await find(request);
+      const { before, limit } = request.query;
+      const rows = await database.store.webhooks.deliveries(id, { before, limit: limit + 1 });
+      const page = rows.slice(0, limit);
+      return { deliveries: page.map(deliveryOf), next: rows.length > limit ? page.at(-1)!.id : null };
+    },
+  );
+
+  async function find(request: FastifyRequest<{ Params: { id: string } }>): Promise<Webhook> {
+    const { id } = request.params;
+    const webhook = await database.store.webhooks.get(id);
+    if (webhook === undefined) throw new Problem('unknown-webhook', `there is no webhook ${id}`);
+    authorizeApp(request, webhook.app);
+    return webhook;
+  }
+}
+
+function answerOf({ id, app, url, kinds, active, createdAt }: Webhook): WebhookAnswer {
+  return {
+    webhookId: id,
+    app,
+    url,
+    kinds: [...(kinds ?? eventKinds)],
+    active,
+    createdAt: createdAt.toISOString(),
+  };
+}
+
+function deliveryOf(delivery: Delivery) {
+  const { id, kind, state, attempts, occurredAt, nextAttemptAt, settledAt, lastStatus, lastError } = delivery;
+  return {
+    ...{ deliveryId: id, kind, state, attempts },
+    occurredAt: occurredAt.toISOString(),
+    ...(state === 'pending' ? { nextAttemptAt: nextAttemptAt.toISOString() } : {}),
+    ...(settledAt === null ? {} : { settledAt: settledAt.toISOString() }),
+    ...(lastStatus === null ? {} : { status: lastStatus }),
+    ...(lastError === null ? {} : { error: lastError }),
+  };
+}

@@ -1,0 +1,52 @@
+import { deliveryStates, eventKinds } from '@pushfleet/token-store';
+import { z } from 'zod';
+import { appId } from './notification-schemas.ts';
+
+const instant = z.iso.datetime();
+
+export const webhookRequestSchema = z
+  .strictObject({
+    app: appId,
+    url: z
+      .string()
+      .max(2_000)
+      .meta({ examples: ['https://example.com/pushfleet'] }),
+    kinds: z.array(z.enum(eventKinds)).min(1).optional().meta({ description: 'All by default.' }),
+  })
+  .meta({ id: 'WebhookRequest' });
+
+export const webhookSchema = z
+  .strictObject({
+    webhookId: z.uuid(),
+    app: appId,
+    url: z.string(),
+    kinds: z.array(z.enum(eventKinds)),
+    active: z.boolean().meta({ description: 'False: the far end has answered 410.' }),
+    createdAt: instant,
+    secret: z.string().optional().meta({
+      description: 'Told once, when it is made: signatures are those of Standard Webhooks 1.0.',
+    }),
+  })
+  .meta({ id: 'Webhook' });
+export type WebhookAnswer = z.infer<typeof webhookSchema>;
+
+export const deliverySchema = z
+  .strictObject({
+    deliveryId: z.string(),
+    kind: z.string(),
+    state: z.enum(deliveryStates),
+    attempts: z.int().min(0),
+    occurredAt: instant,
+    nextAttemptAt: instant.optional(),
+    settledAt: instant.optional(),
+    status: z.int().optional().meta({ description: 'What the far end last answered.' }),
+    error: z.string().optional(),
+  })
+  .meta({ id: 'WebhookDelivery' });
+
+export const deliveryPageSchema = z
+  .strictObject({
+    deliveries: z.array(deliverySchema),
+    next: z.string().nullable().meta({ description: 'Give it as `before`; null: that was the last page.' }),
+  })
+  .meta({ id: 'WebhookDeliveryPage' });

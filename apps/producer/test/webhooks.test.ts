@@ -1,0 +1,208 @@
+import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { checkUrl, isPublicAddress, resolveDestination } from '../src/webhooks/destination.ts';
+import { type DeliveryResult, WebhookRunner } from '../src/webhooks/webhook-runner.ts';
+import { openProducer, type ProducerProbe } from './producer-probe.ts';
+
+let probe: ProducerProbe;
+beforeAll(async () => {
+  probe = await openProducer({ webhookRules: { allowPrivate: true } });
+});
+afterAll(async () => probe.close());
+
+interface Hit {
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+/** A far end that answers as told. */
+async function openReceiver(answer: (hit: number) => number) {
+  const hits: Hit[] = [];
+  const server = createServer((request, response) => {
+    let body = '';
+    request.setEncoding('utf8').on('data', (chunk: string) => {
+      body += chunk;
+    });
+    request.on('end', () => {
+      hits.push({ headers: request.headers, body });
+      const status = answer(hits.length);
+      response.writeHead(status, status === 302 ? { location: '/elsewhere' } : {}).end('thank you');
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  return { hits, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook` };
+}
+
+function run(retrySeconds: readonly number[] = [0.05, 0.05]): DeliveryResult[] {
+  const results: DeliveryResult[] = [];
+  const runner = new WebhookRunner({
+    database: probe.database,
+    logger: probe.logger,
+    rules: { allowPrivate: true },
+    onResult: (_app, result) => results.push(result),
+    pollMs: 20,
+    timeoutMs: 2_000,
+    retrySeconds,
+  });
+  onTestFinished(() => runner.close());
+  return results;
+}
+
+let told = 0;
+async function tell(app: string, kind: 'batch.finished' | 'devices.deactivated'): Promise<void> {
+  told += 1;
+  const event = { app, kind, payload: { batch: 'b', size: 7 }, key: `test-${told}` };
+  expect(await probe.database.store.events.tellOnce(event)).toBe(true);
+}
+
+const createWebhook = async (body: object) => (await probe.call('POST', '/v1/webhooks', { body })).body;
+
+test('an event is delivered once, signed as Standard Webhooks say, and stands in the log', async () => {
+  const { hits, url } = await openReceiver(() => 204);
+  const { webhookId, secret } = await createWebhook({ app: 'shop', url, kinds: ['batch.finished'] });
+  const results = run();
+  await tell('shop', 'batch.finished');
+  await tell('shop', 'devices.deactivated');
+  await tell('news', 'batch.finished');
+  await expect.poll(() => results).toEqual(['delivered']);
+  const [{ headers, body }] = hits as [Hit];
+  expect(JSON.parse(body)).toEqual({
+    type: 'batch.finished',
+    timestamp: expect.any(String),
+    data: { app: 'shop', batch: 'b', size: 7 },
+  });
+  const key = Buffer.from(secret.replace('whsec_', ''), 'base64');
+  const content = `${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`;
+  expect(headers['webhook-signature']).toBe(
+    `v1,${createHmac('sha256', key).update(content).digest('base64')}`,
+  );
+  const { body: log } = await probe.call('GET', `/v1/webhooks/${webhookId}/deliveries`);
+  expect(log).toMatchObject({
+    next: null,
+    deliveries: [{ kind: 'batch.finished', state: 'delivered', attempts: 1, status: 204 }],
+  });
+  await probe.call('DELETE', `/v1/webhooks/${webhookId}`);
+});
+
+test('a far end that fails is asked again under the same id, and given up in the end', async () => {
+  const mends = await openReceiver((hit) => (hit === 1 ? 500 : 200));
+  const fails = await openReceiver(() => 302);
+  const one = await createWebhook({ app: 'shop', url: mends.url });
+  const other = await createWebhook({ app: 'shop', url: fails.url });
+  const results = run();
+  await tell('shop', 'batch.finished');
+  await expect
+    .poll(() => results.toSorted(), { timeout: 15_000 })
+    .toEqual(['delivered', 'failed', 'retried', 'retried', 'retried']);
+  expect(new Set(mends.hits.map(({ headers }) => headers['webhook-id'])).size).toBe(1);
+  expect(mends.hits).toHaveLength(2);
+  // A redirection is not followed.
+  expect(fails.hits).toHaveLength(3);
+  const { body } = await probe.call('GET', `/v1/webhooks/${other.webhookId}/deliveries`);
+  expect(body.deliveries[0]).toMatchObject({
+    state: 'failed',
+    attempts: 3,
+    status: 302,
+    error: 'was answered 302',
+  });
+  for (const { webhookId } of [one, other]) await probe.call('DELETE', `/v1/webhooks/${webhookId}`);
+});
+
+test('a far end that says it is gone is not asked again', async () => {
+  const { hits, url } = await openReceiver(() => 410);
+  const { webhookId } = await createWebhook({ app: 'shop', url });
+  const results = run();
+  await tell('shop', 'batch.finished');
+  await expect.poll(() => results).toEqual(['failed']);
+  await tell('shop', 'batch.finished');
+  const { body } = await probe.call('GET', '/v1/webhooks?app=shop');
+  expect(body.webhooks).toMatchObject([{ webhookId, active: false }]);
+  expect(hits).toHaveLength(1);
+  await probe.call('DELETE', `/v1/webhooks/${webhookId}`);
+  expect((await probe.call('GET', `/v1/webhooks/${webhookId}/deliveries`)).status).toBe(404);
+});
+
+test('a far end that does not answer is given up in time, and does not hold up the others', async () => {
+  const slow = createServer(() => undefined).listen(0, '127.0.0.1');
+  await once(slow, 'listening');
+  onTestFinished(() => {
+    slow.closeAllConnections();
+    slow.close();
+  });
+  const url = `http://127.0.0.1:${(slow.address() as AddressInfo).port}`;
+  const quick = await openReceiver(() => 200);
+  const one = await createWebhook({ app: 'news', url });
+  const other = await createWebhook({ app: 'news', url: quick.url });
+  const results = run([60]);
+  for (let event = 0; event < 6; event++) await tell('news', 'batch.finished');
+  await expect.poll(() => quick.hits.length, { timeout: 20_000 }).toBe(6);
+  await expect
+    .poll(() => results.filter((result) => result === 'retried').length, { timeout: 20_000 })
+    .toBe(6);
+  const { body } = await probe.call('GET', `/v1/webhooks/${one.webhookId}/deliveries?limit=4`);
+  expect(body.deliveries[0]).toMatchObject({ state: 'pending', error: 'did not answer in time' });
+  expect(body.next).toBe(body.deliveries[3].deliveryId);
+  for (const { webhookId } of [one, other]) await probe.call('DELETE', `/v1/webhooks/${webhookId}`);
+});
+
+test.each([
+  ['127.0.0.1', false],
+  ['10.1.2.3', false],
+  ['172.31.0.1', false],
+  ['192.168.1.1', false],
+  ['169.254.169.254', false],
+  ['100.64.0.1', false],
+  ['0.0.0.0', false],
+  ['::1', false],
+  ['::ffff:127.0.0.1', false],
+  ['::ffff:7f00:1', false],
+  ['64:ff9b::7f00:1', false],
+  ['fe80::1', false],
+  ['fd00::1', false],
+  ['not-an-address', false],
+  ['17.253.144.10', true],
+  ['2620:149:af0::10', true],
+])('%s is of the public internet: %s', (address, isPublic) => {
+  expect(isPublicAddress(address)).toBe(isPublic);
+});
+
+test.each([
+  ['http://example.com/', /https/],
+  ['https://127.0.0.1/', /public/],
+  ['https://2130706433/', /public/],
+  ['https://0x7f.1/', /public/],
+  ['https://[::1]/', /public/],
+  ['https://[::ffff:10.0.0.1]/', /public/],
+  ['https://user:password@example.com/', /password/],
+  ['ftp://example.com/', /https/],
+  ['example.com', /URL/],
+])('a webhook may not go to %s', async (url, message) => {
+  expect(() => checkUrl(url, { allowPrivate: false })).toThrow(message);
+});
+
+test('a name that stands for an address of ours is refused when it is looked up', async () => {
+  await expect(resolveDestination('https://localhost/', { allowPrivate: false })).rejects.toThrow(/public/);
+  expect(await resolveDestination('http://localhost/', { allowPrivate: true })).toMatchObject({
+    address: expect.stringMatching(/^(127\.0\.0\.1|::1)$/),
+  });
+});
+
+test('a webhook that cannot be is refused, and the field is named', async () => {
+  const wrong = { app: 'shop', url: 'ftp://x', kinds: ['nothing'] };
+  expect(await probe.call('POST', '/v1/webhooks', { body: wrong })).toMatchObject({
+    status: 400,
+    body: { errors: [{ field: 'kinds[0]' }] },
+  });
+  expect(await probe.call('POST', '/v1/webhooks', { body: { app: 'shop', url: 'ftp://x' } })).toMatchObject({
+    status: 400,
+    body: { errors: [{ field: 'url' }] },
+  });
+  expect(
+    (await probe.call('POST', '/v1/webhooks', { body: { app: 'gone', url: 'https://x.example' } })).status,
+  ).toBe(404);
+});

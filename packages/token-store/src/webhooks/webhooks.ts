@@ -1,0 +1,169 @@
+import type { Database } from '../database.ts';
+import type { EventKind } from '../events.ts';
+
+export interface Webhook {
+  readonly id: string;
+  readonly app: string;
+  readonly url: string;
+  /** Null: all. */
+  readonly kinds: readonly EventKind[] | null;
+  /** Whether anything is delivered; the far end may have said that it is gone. */
+  readonly active: boolean;
+  readonly createdAt: Date;
+}
+
+export interface NewWebhook extends Pick<Webhook, 'id' | 'app' | 'url' | 'kinds'> {
+  /** Signs what is delivered. */
+  readonly secret: Buffer;
+}
+
+export const deliveryStates = ['pending', 'delivered', 'failed'] as const;
+export type DeliveryState = (typeof deliveryStates)[number];
+
+/** One event on its way to one webhook, as the log shows it. */
+export interface Delivery {
+  readonly id: string;
+  readonly event: string;
+  readonly kind: string;
+  readonly state: DeliveryState;
+  readonly attempts: number;
+  readonly occurredAt: Date;
+  /** Of `pending`. */
+  readonly nextAttemptAt: Date;
+  readonly lastStatus: number | null;
+  readonly lastError: string | null;
+  readonly settledAt: Date | null;
+}
+
+/** A delivery that has been taken to be made now. */
+export interface TakenDelivery {
+  readonly id: string;
+  readonly webhook: string;
+  readonly app: string;
+  readonly url: string;
+  readonly secret: Buffer;
+  readonly event: string;
+  readonly kind: string;
+  readonly payload: Readonly<Record<string, unknown>>;
+  readonly occurredAt: Date;
+  /** This one included. */
+  readonly attempts: number;
+}
+
+/** How an attempt ended. */
+export interface AttemptResult {
+  readonly state: DeliveryState;
+  /** Of `pending`: until the next one, milliseconds. */
+  readonly retryInMs?: number;
+  readonly status?: number | undefined;
+  readonly error?: string | undefined;
+}
+
+export interface TakeOptions {
+  /** At most, of each webhook: one that is slow must not hold up the others. */
+  readonly perWebhook: number;
+  readonly limit: number;
+  /** When nothing is heard of an attempt for so long it is made again, milliseconds. */
+  readonly leaseMs: number;
+}
+
+/** Webhooks and their deliveries. Every method throws TokenStoreError. */
+export interface Webhooks {
+  create(webhook: NewWebhook): Promise<Webhook>;
+  get(id: string): Promise<Webhook | undefined>;
+  list(app: string): Promise<Webhook[]>;
+  /** With its deliveries. False: there is none. */
+  remove(id: string): Promise<boolean>;
+  deactivate(id: string): Promise<void>;
+  /** The newest first. `before`: an id. */
+  deliveries(id: string, page: { before?: string | undefined; limit: number }): Promise<Delivery[]>;
+
+  /** Makes deliveries of events that nobody has passed on yet; gives how many events. */
+  dispatch(limit: number): Promise<number>;
+  take(options: TakeOptions): Promise<TakenDelivery[]>;
+  settle(delivery: TakenDelivery, result: AttemptResult): Promise<void>;
+}
+
+const columns = 'id, app, url, kinds, active, created_at as "createdAt"';
+
+export function createWebhooks(database: Database): Webhooks {
+  return {
+    async create({ id, app, url, kinds, secret }) {
+      const { rows } = await database.query<Webhook>(
+        `insert into webhooks (id, app, url, kinds, secret) values ($1, $2, $3, $4, $5) returning ${columns}`,
+        [id, app, url, kinds, secret],
+      );
+      return rows[0]!;
+    },
+    async get(id) {
+      const { rows } = await database.query<Webhook>(`select ${columns} from webhooks where id = $1`, [id]);
+      return rows[0];
+    },
+    async list(app) {
+      const { rows } = await database.query<Webhook>(
+        `select ${columns} from webhooks where app = $1 order by created_at`,
+        [app],
+      );
+      return rows;
+    },
+    async remove(id) {
+      const { rowCount } = await database.query('delete from webhooks where id = $1', [id]);
+      return rowCount === 1;
+    },
+    async deactivate(id) {
+      await database.query('update webhooks set active = false where id = $1', [id]);
+    },
+    async deliveries(id, { before, limit }) {
+      const { rows } = await database.query<Delivery>(
+        `select id::text, event::text, kind, state, attempts, occurred_at as "occurredAt",
+           next_attempt_at as "nextAttemptAt", last_status as "lastStatus", last_error as "lastError",
+           settled_at as "settledAt"
+         from webhook_deliveries where webhook = $1 and ($2::bigint is null or id < $2) order by id desc limit $3`,
+        [id, before ?? null, limit],
+      );
+      return rows;
+    },
+    async dispatch(limit) {
+      const { rows } = await database.query<{ events: number }>(
+        `with taken as (
+           select id, app, kind, payload, created_at from events where dispatched_at is null
+           order by id limit $1 for update skip locked
+         ), made as (
+           insert into webhook_deliveries (webhook, event, kind, payload, occurred_at)
+           select w.id, t.id, t.kind, t.payload, t.created_at from taken t
+           join webhooks w on w.app = t.app and w.active and (w.kinds is null or t.kind = any(w.kinds))
+         ), marked as (
+           update events e set dispatched_at = now() from taken t where e.id = t.id
+         )
+         select count(*)::integer as events from taken`,
+        [limit],
+      );
+      return rows[0]!.events;
+    },
+    async take({ perWebhook, limit, leaseMs }) {
+      const { rows } = await database.query<TakenDelivery>(
+        `with due as (
+           select d.id from webhooks w cross join lateral (
+             select id from webhook_deliveries
+             where webhook = w.id and state = 'pending' and next_attempt_at <= now()
+             order by next_attempt_at limit $1 for update skip locked
+           ) d where w.active limit $2
+         )
+         update webhook_deliveries d set attempts = attempts + 1, next_attempt_at = now() + $3 * interval '1 ms'
+         from due, webhooks w where d.id = due.id and w.id = d.webhook
+         returning d.id::text, d.webhook, w.app, w.url, w.secret, d.event::text, d.kind, d.payload,
+           d.occurred_at as "occurredAt", d.attempts`,
+        [perWebhook, limit, leaseMs],
+      );
+      return rows;
+    },
+    async settle({ id, attempts }, { state, retryInMs = 0, status, error }) {
+      await database.query(
+        `update webhook_deliveries set state = $3, last_status = $4, last_error = $5,
+           next_attempt_at = now() + $6 * interval '1 ms', settled_at = case when $3 = 'pending' then null else now() end
+         where id = $1 and attempts = $2 and state = 'pending'`,
+        [id, attempts, state, status ?? null, error ?? null, retryInMs],
+      );
+    },
+  };
+}
