@@ -116,8 +116,8 @@ class Removal {
     const { signal, onRemoved, chunkRows = 5_000 } = this.#options;
     for (let rows = chunkRows; rows === chunkRows && !signal.aborted; ) {
       const result = await this.#database.query(
-        `delete from ${table} where (${key}) in (
-           select ${key} from ${table} t where ${condition} order by ${key} limit ${chunkRows})`,
+        `delete from ${table} where ctid = any(array(
+           select ctid from ${table} t where ${condition} order by ${key} limit ${chunkRows}))`,
         values,
       );
       rows = result.rowCount ?? 0;

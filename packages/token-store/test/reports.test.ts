@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { expect, test } from 'vitest';
-import type { SettledException, SettledJob } from '../src/index.ts';
+import { expect, test, vi } from 'vitest';
+import type { DeviceToken, SettledException, SettledJob } from '../src/index.ts';
 import { newApp, newToken, useTestStore } from './test-store.ts';
 
 const context = useTestStore();
@@ -257,4 +257,46 @@ test('a report that Postgres does not take undoes its whole chunk, and is no tra
     isTransient: false,
   });
   expect(await batches.get(app, good.batch)).toBeUndefined();
+});
+
+test('a deadlock with somebody else is resolved by doing it again', async () => {
+  const { devices, reports, database } = context.store;
+  const app = newApp();
+  const [first, second] = [newToken(), newToken()].toSorted() as [DeviceToken, DeviceToken];
+  await devices.registerMany(
+    app,
+    [first, second].map((token) => ({ token, registeredAt: new Date(0) })),
+  );
+  const job = settled({
+    app,
+    exceptions: [
+      exception(1, { token: first, tokenInvalid: true }),
+      exception(2, { token: second, tokenInvalid: true }),
+    ],
+  });
+  const waits = () =>
+    context.sql(
+      `select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+    );
+  const touch = 'update devices set locale = $3 where app = $1 and token = decode($2, $4)';
+  let applying: ReturnType<typeof reports.apply>;
+  await database.transaction(async (client) => {
+    // Ours is the one that finds out, after a second, and is told to give way.
+    await client.query(`set local deadlock_timeout = '1min'`);
+    await client.query(touch, [app, second, 'de', 'hex']);
+    applying = reports.apply([job]);
+    await vi.waitFor(async () => expect(await waits()).toHaveLength(1), 10_000);
+    await client.query(touch, [app, first, 'de', 'hex']);
+  });
+  expect(await applying!).toMatchObject({
+    applied: 1,
+    deactivated: [{ app, source: 'invalid-token', count: 2 }],
+  });
+  expect(await context.sql('select rejected from batches where id = $1', [job.batch])).toEqual([
+    { rejected: 2 },
+  ]);
+  const [deadlocks] = await context.sql(
+    'select deadlocks::integer as n from pg_stat_database where datname = current_database()',
+  );
+  expect(deadlocks!.n).toBeGreaterThan(0);
 });
