@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { readFeedback } from '@pushfleet/apns-client';
 import { providePostgres, type Simulator, startSimulator } from '@pushfleet/testkit';
@@ -19,11 +20,11 @@ const keptEvery = 20;
 const unknownEvery = 20;
 const registrationsPerSecond = 100;
 
-/** A production server's, in small; that it survives a loss of power costs time and is part of it. */
+/** A production server's, with a quarter of the memory; that it survives a loss of power costs time and is part of it. */
 const settings = {
   fsync: 'on',
   full_page_writes: 'on',
-  shared_buffers: '1GB',
+  shared_buffers: `${Math.min(4_096, Math.floor(totalmem() / 4 / 1_048_576))}MB`,
   max_wal_size: '8GB',
   checkpoint_timeout: '15min',
   maintenance_work_mem: '1GB',
