@@ -1,20 +1,21 @@
 import { generateTokens } from '@pushfleet/testkit';
-import { type BatchState, forEach, ProducerApi } from './producer-api.ts';
+import { forEach, ProducerApi, type SendState } from './producer-api.ts';
 import type { Progress } from './progress.ts';
 import { badTokenPrefix, binaryApp, http2App, type Stage } from './stage.ts';
 import { sumOutcomes } from './tally.ts';
 
-/** Notifications in one call of the API. */
-const callSize = 5_000;
+/** Devices in one file of an import. */
+const importSize = 100_000;
 /** How long everything may take to settle, milliseconds. */
 const settleTimeoutMs = 180_000;
 
-/** What happens in the demo, one act after another; keeps the batches that were sent. */
+/** What happens in the demo, one act after another; keeps what was sent. */
 export class Acts {
   readonly #stage: Stage;
   readonly #api: ProducerApi;
   readonly #progress: Progress;
-  readonly #batches = new Map<string, BatchState | undefined>();
+  /** By how its state is asked for. */
+  readonly #sends = new Map<() => Promise<SendState>, SendState | undefined>();
   readonly #tokens: readonly string[];
   readonly #badTokens: readonly string[];
 
@@ -22,7 +23,8 @@ export class Acts {
     this.#stage = stage;
     this.#api = new ProducerApi(stage.producerUrl);
     this.#progress = progress;
-    const bad = Math.max(50, Math.round(devices / 200));
+    // Each costs a connection, of which a fleet opens few a second.
+    const bad = Math.min(200, Math.max(50, Math.round(devices / 200)));
     const tokens = generateTokens({ count: devices });
     // Spread over the whole, so that each cuts a stream that is under way.
     const every = Math.floor(devices / bad);
@@ -34,27 +36,21 @@ export class Acts {
   }
 
   get outcomes() {
-    return sumOutcomes([...this.#batches.values()].filter((batch) => batch !== undefined));
-  }
-
-  /** Every batch that was sent has a state, and nothing of it is queued. */
-  get unsettled(): string[] {
-    return [...this.#batches].flatMap(([id, batch]) => (batch === undefined || batch.queued > 0 ? [id] : []));
+    return sumOutcomes([...this.#sends.values()].filter((state) => state !== undefined));
   }
 
   async registerDevices(): Promise<void> {
     let done = 0;
-    await forEach(this.#tokens, 64, async (token) => {
-      await this.#api.registerDevice(binaryApp, token);
-      done++;
+    for (let first = 0; first < this.#tokens.length; first += importSize) {
+      done += await this.#api.importDevices(binaryApp, this.#tokens.slice(first, first + importSize));
       this.#progress.show(`registering devices: ${done} of ${this.#tokens.length}`);
-    });
+    }
     this.#progress.say(
-      `${this.#tokens.length.toLocaleString('en')} devices registered, ${this.#badTokens.length} of them with tokens that the gateway will refuse`,
+      `${done.toLocaleString('en')} devices registered, ${this.#badTokens.length} of them with tokens that the gateway will refuse`,
     );
   }
 
-  /** A batch to all devices while the gateway cuts connections: at each bad token, and five times for maintenance. */
+  /** A broadcast to all devices while the gateway cuts connections: at each bad token, and five times for maintenance. */
   async sendThroughCuts(): Promise<void> {
     const { control } = this.#stage.simulator;
     await control.faults({
@@ -68,11 +64,11 @@ export class Acts {
         },
       ],
     });
-    await this.#sendToAll('Spring sale', 'Everything must go');
-    await this.#settle('batch to all devices, through cuts');
+    await this.#broadcast('Spring sale', 'Everything must go');
+    await this.#settle('broadcast through cuts');
     const { rejected } = await control.ledger();
     this.#progress.say(
-      `batch sent to all of them; the gateway cut a connection at each of ${rejected} bad tokens, and 5 times for maintenance`,
+      `broadcast to all of them; the gateway cut a connection at each of ${rejected} bad tokens, and 5 times for maintenance`,
     );
   }
 
@@ -101,7 +97,7 @@ export class Acts {
     this.#progress.say(`${count} more to the app on HTTP/2`);
   }
 
-  /** A batch to all devices, in the middle of which one of the workers is killed. */
+  /** A broadcast to all devices, in the middle of which one of the workers is killed. */
   async sendThroughKill(): Promise<void> {
     const { simulator, workers } = this.#stage;
     const before = (await simulator.control.ledger()).received;
@@ -110,12 +106,12 @@ export class Acts {
     await simulator.control.faults({
       rules: [{ on: 'binary', action: { kind: 'slowReading', bytesPerSecond: size * 60 } }],
     });
-    await this.#sendToAll('Last day', 'Tomorrow it will be too late', this.#goodTokens());
+    await this.#broadcast('Last day', 'Tomorrow it will be too late');
     const victim = workers[0]!;
     while ((await simulator.control.ledger()).received - before < size / 4) await pause(20);
     await victim.kill();
     this.#progress.say(
-      `batch to all devices again; kill -9 of worker ${victim.process.pid} in the middle of it`,
+      `broadcast to all devices again; kill -9 of worker ${victim.process.pid} in the middle of it`,
     );
     await simulator.control.faults({ rules: [] });
     await this.#settle('another worker takes over');
@@ -150,34 +146,40 @@ export class Acts {
     return this.#tokens.filter((token) => !token.startsWith(badTokenPrefix));
   }
 
-  async #sendToAll(title: string, body: string, tokens: readonly string[] = this.#tokens): Promise<void> {
-    for (let first = 0; first < tokens.length; first += callSize) {
-      await this.#send({
-        app: binaryApp,
-        lane: 'bulk',
-        defaults: { alert: { title, body } },
-        notifications: tokens.slice(first, first + callSize).map((token) => ({ token })),
-      });
-    }
+  async #broadcast(title: string, body: string): Promise<void> {
+    const id = await this.#api.broadcast({ app: binaryApp, audience: { all: true }, alert: { title, body } });
+    this.#sends.set(async () => this.#api.broadcastState(id), undefined);
   }
 
   async #send(body: Readonly<Record<string, unknown>>): Promise<void> {
-    this.#batches.set(await this.#api.send(body), undefined);
+    const id = await this.#api.send(body);
+    this.#sends.set(async () => this.#api.batchState(id), undefined);
   }
 
+  /** Waits until everything that was sent has an outcome. */
   async #settle(what: string): Promise<void> {
     const deadlineMs = performance.now() + settleTimeoutMs;
     for (;;) {
-      await forEach(this.unsettled, 32, async (id) => {
-        this.#batches.set(id, await this.#api.batch(id));
+      await forEach(this.#unsettled(), 32, async (ask) => {
+        this.#sends.set(ask, await ask());
       });
       const { enqueued, queued, accepted, rejected } = this.outcomes;
       this.#progress.show(
         `${what}: ${enqueued} enqueued, ${accepted} accepted, ${rejected} rejected, ${queued} still queued`,
       );
-      if (this.unsettled.length === 0 || performance.now() > deadlineMs) return;
+      if (this.#unsettled().length === 0) return;
+      if (performance.now() > deadlineMs) {
+        this.#progress.say(`${what}: not everything has an outcome after ${settleTimeoutMs / 1000} s`);
+        return;
+      }
       await pause(50);
     }
+  }
+
+  #unsettled(): (() => Promise<SendState>)[] {
+    return [...this.#sends].flatMap(([ask, state]) =>
+      state === undefined || !state.isComplete || state.queued > 0 ? [ask] : [],
+    );
   }
 
   async #waitUntilInactive(token: string): Promise<void> {

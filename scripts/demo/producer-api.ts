@@ -1,6 +1,8 @@
-/** What the producer says of a batch. */
-export interface BatchState {
-  readonly size: number;
+/** What the producer says of a batch or a broadcast. */
+export interface SendState {
+  /** Whether all of it is enqueued, which takes a broadcast a while. */
+  readonly isComplete: boolean;
+  readonly enqueued: number;
   readonly queued: number;
   readonly accepted: number;
   readonly rejected: number;
@@ -24,14 +26,34 @@ export class ProducerApi {
     await this.#request('PUT', `/v1/devices/${token}`, { app });
   }
 
+  /** Registers many devices in one call; gives how many. */
+  async importDevices(app: string, tokens: readonly string[]): Promise<number> {
+    const lines = tokens.map((token) => `${JSON.stringify({ token })}\n`).join('');
+    const path = `/v1/devices/import?app=${app}`;
+    const { imported } = (await this.#request('POST', path, lines)) as { imported: number };
+    return imported;
+  }
+
   /** Gives the id of the batch. */
   async send(body: Readonly<Record<string, unknown>>): Promise<string> {
     const { batchId } = (await this.#request('POST', '/v1/notifications', body)) as { batchId: string };
     return batchId;
   }
 
-  async batch(id: string): Promise<BatchState> {
-    return (await this.#request('GET', `/v1/batches/${id}`)) as BatchState;
+  /** Gives the id of the broadcast. */
+  async broadcast(body: Readonly<Record<string, unknown>>): Promise<string> {
+    const { broadcastId } = (await this.#request('POST', '/v1/broadcasts', body)) as { broadcastId: string };
+    return broadcastId;
+  }
+
+  async batchState(id: string): Promise<SendState> {
+    const batch = (await this.#request('GET', `/v1/batches/${id}`)) as SendState & { size: number };
+    return { ...batch, isComplete: true, enqueued: batch.size };
+  }
+
+  async broadcastState(id: string): Promise<SendState> {
+    const broadcast = (await this.#request('GET', `/v1/broadcasts/${id}`)) as SendState & { state: string };
+    return { ...broadcast, isComplete: broadcast.state === 'finished' };
   }
 
   async isActive(app: string, token: string): Promise<boolean> {
@@ -39,13 +61,16 @@ export class ProducerApi {
     return device.active;
   }
 
-  async #request(method: string, path: string, body?: object): Promise<unknown> {
+  /** @param body An object goes as JSON, text as NDJSON. */
+  async #request(method: string, path: string, body?: object | string): Promise<unknown> {
     const response = await fetch(this.#baseUrl + path, {
       method,
       signal: AbortSignal.timeout(requestTimeoutMs),
       ...(body === undefined
         ? {}
-        : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+        : typeof body === 'string'
+          ? { body, headers: { 'content-type': 'application/x-ndjson' } }
+          : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
     });
     const text = await response.text();
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);

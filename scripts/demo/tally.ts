@@ -1,6 +1,6 @@
-import type { BatchState } from './producer-api.ts';
+import type { SendState } from './producer-api.ts';
 
-/** Sums of outcomes, as the producer tells them of all batches. */
+/** Sums of outcomes, as the producer tells them of all that was sent. */
 export interface Outcomes {
   readonly enqueued: number;
   readonly queued: number;
@@ -11,16 +11,16 @@ export interface Outcomes {
   readonly dead: number;
 }
 
-export function sumOutcomes(batches: Iterable<BatchState>): Outcomes {
+export function sumOutcomes(sends: Iterable<SendState>): Outcomes {
   const sum = { enqueued: 0, queued: 0, accepted: 0, rejected: 0, expired: 0, cancelled: 0, dead: 0 };
-  for (const batch of batches) {
-    sum.enqueued += batch.size;
-    sum.queued += batch.queued;
-    sum.accepted += batch.accepted;
-    sum.rejected += batch.rejected;
-    sum.expired += batch.expired;
-    sum.cancelled += batch.cancelled;
-    sum.dead += batch.dead;
+  for (const send of sends) {
+    sum.enqueued += send.enqueued;
+    sum.queued += send.queued;
+    sum.accepted += send.accepted;
+    sum.rejected += send.rejected;
+    sum.expired += send.expired;
+    sum.cancelled += send.cancelled;
+    sum.dead += send.dead;
   }
   return sum;
 }
