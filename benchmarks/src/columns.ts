@@ -27,6 +27,14 @@ export function createColumns(
   };
 }
 
+/** The device tokens of `createColumns`, in hexadecimal. */
+export function hexTokens(count: number, seed = 1): string[] {
+  const bytes = generateTokenBytes({ count, seed });
+  return Array.from({ length: count }, (_, position) =>
+    Buffer.from(bytes.buffer, bytes.byteOffset + position * tokenLength, tokenLength).toString('hex'),
+  );
+}
+
 /**
  * Columns for the `run`th of a series: the same arrays with other first bytes in each token, so that a ledger can tell
  * every notification of the series from every other.

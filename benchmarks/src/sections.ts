@@ -31,6 +31,12 @@ export const sections: readonly Section[] = [
     load: async () => import('./sections/stream.ts'),
   },
   {
+    name: 'http2',
+    title:
+      'the HTTP/2 transport with full accounting, against node:http2, @parse/node-apn and apns2, into nghttpd',
+    load: async () => import('./sections/http2.ts'),
+  },
+  {
     name: 'bad-tokens',
     title: 'what bad tokens cost on binary, and that they neither lose nor double another',
     load: async () => import('./sections/bad-tokens.ts'),

@@ -1,4 +1,4 @@
-import { type FaultProxy, openFaultProxy } from '@pushfleet/testkit';
+import { type FaultProxy, findNghttpd, type Nghttpd, openFaultProxy, openNghttpd } from '@pushfleet/testkit';
 import { TestAuthority, type TestIdentity } from '@pushfleet/testkit/certificates';
 import { test as base, expect } from 'vitest';
 import {
@@ -9,7 +9,6 @@ import {
 } from '../src/index.ts';
 import { type FrameServer, type FrameServerScript, openFrameServer } from './frame-server.ts';
 import { Observed, type TestTransport } from './gateway-test.ts';
-import { findNghttpd, type Nghttpd, openNghttpd } from './nghttpd.ts';
 import { type NodeGateway, type NodeGatewayOptions, openNodeGateway } from './node-gateway.ts';
 import { RecordedRun, type RunContent } from './recorded-run.ts';
 
@@ -60,8 +59,8 @@ interface Pki {
 export interface Http2Kit extends Pki {
   /** node:http2 as a gateway: the reference. */
   node(options?: NodeGatewayOptions): Promise<NodeGateway>;
-  nghttpd(options?: {
-    readonly args?: readonly string[];
+  nghttpd(options: {
+    readonly args: readonly string[];
     readonly tokens: readonly string[];
   }): Promise<Nghttpd>;
   /** A gateway whose every byte the test decides. */
@@ -125,7 +124,7 @@ export const test = base.extend<{ kit: Http2Kit }>({
       ...made,
       open,
       node: async (options) => closing(openNodeGateway(made.server, ca, options)),
-      nghttpd: async (options) => closing(openNghttpd(made.server, options)),
+      nghttpd: async (options) => closing(openNghttpd({ server: made.server, ...options })),
       proxy: async (port) => closing(openFaultProxy({ target: { port } })),
       frames: async (script) => closing(openFrameServer(made.server, script)),
     });
@@ -138,5 +137,5 @@ export const test = base.extend<{ kit: Http2Kit }>({
 
 /** Why tests against nghttpd are skipped, or undefined. */
 export const withoutNghttpd =
-  findNghttpd() === undefined ? 'nghttpd (Debian: nghttp2-server) is not on the PATH' : undefined;
+  (await findNghttpd()) === undefined ? 'nghttpd (Debian: nghttp2-server) is not on the PATH' : undefined;
 if (withoutNghttpd !== undefined) process.stderr.write(`Skipped: ${withoutNghttpd}\n`);

@@ -12,6 +12,7 @@ export {
   type ProcessExit,
   SupervisedProcess,
 } from './processes/supervised-process.ts';
+export { findNghttpd, type Nghttpd, openNghttpd } from './services/nghttpd.ts';
 export * from './services/postgres.ts';
 export { createPrivateFolder, type PrivateFolder } from './services/private-folder.ts';
 export * from './services/redis.ts';
