@@ -9,7 +9,7 @@ import type { FleetApp } from '@pushfleet/service-kit';
 import type { WorkerMetrics } from './worker-metrics.ts';
 
 /** How a notification settled, as metrics tell it. */
-export const settledOutcomes = [
+const settledOutcomes = [
   'accepted-proved',
   'accepted-presumed',
   'rejected',
@@ -17,7 +17,7 @@ export const settledOutcomes = [
   'cancelled',
   'dead',
 ] as const;
-export type SettledOutcome = (typeof settledOutcomes)[number];
+type SettledOutcome = (typeof settledOutcomes)[number];
 
 const transportStates = [
   'idle',

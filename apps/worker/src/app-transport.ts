@@ -25,8 +25,8 @@ export interface AppTransportOptions {
 const mostUnwritten: Readonly<Record<Lane, number>> = { transactional: 10_000, bulk: 3_000 };
 /** How long a transport may take to settle what is in flight when the breaker has tripped, milliseconds. */
 const retireTimeoutMs = 5_000;
-/** Share of the in-flight windows that bulk leaves to the transactional lane. */
-const bulkReserve = 0.1;
+/** What bulk leaves of the in-flight windows to the transactional lane: a share of them, and so many at most. */
+const bulkReserve = { share: 0.1, most: 20_000 };
 
 /**
  * The transport of an app, shared by its lanes, and what its troubles mean for the app. Opens no connection, and takes
@@ -108,7 +108,7 @@ export class AppTransport {
   }
 
   #reserve(lane: Lane, { room, inFlight }: Transport): number {
-    return lane === 'bulk' ? (room + inFlight) * bulkReserve : 0;
+    return lane === 'bulk' ? Math.min((room + inFlight) * bulkReserve.share, bulkReserve.most) : 0;
   }
 
   #open(): Transport | undefined {
