@@ -6,7 +6,7 @@ import type {
   NotificationRun,
   OutcomeSink,
 } from '@pushfleet/apns-client';
-import { notificationId } from '@pushfleet/push-queue';
+import { type Lane, notificationId } from '@pushfleet/push-queue';
 import {
   type DecodedPushJob,
   type Settlement,
@@ -19,7 +19,7 @@ import type { LaneMetrics } from './app-metrics.ts';
 /** What a push job tells the app that it belongs to. */
 export interface ActiveJobEvents {
   /** Handed to the socket for the first time, or settled without: these do not wait in the transport any more. */
-  leftQueue(notifications: number): void;
+  leftQueue(lane: Lane, notifications: number): void;
   /** Every notification that was handed over has its verdict. */
   tryEnded(job: ActiveJob): void;
   /** The gateway accepted or rejected something. */
@@ -137,7 +137,7 @@ export class ActiveJob implements OutcomeSink {
 
   #leaveQueue(to: number): void {
     if (to <= this.#high) return;
-    this.#events.leftQueue(to - this.#high);
+    this.#events.leftQueue(this.decoded.lane, to - this.#high);
     this.#high = to;
   }
 

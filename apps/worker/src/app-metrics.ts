@@ -103,16 +103,20 @@ export class AppMetrics {
   }
 
   /** What is true at the moment of a scrape. */
-  collect(transport: Transport, jobsActive: Readonly<Record<Lane, number>>): void {
-    const { inFlight, room, state } = transport;
+  collect(transports: readonly Transport[], jobsActive: Readonly<Record<Lane, number>>): void {
     const app = this.#app;
-    this.#families.inFlight.set({ app }, inFlight);
-    const capacity = inFlight + Math.max(0, room);
-    this.#families.occupancy.set({ app }, capacity === 0 ? 0 : inFlight / capacity);
-    for (const kind of transportStates) {
-      const count = kind !== state.kind ? 0 : state.kind === 'open' ? state.connections : 1;
-      this.#families.connections.set({ app, state: kind }, count);
+    let inFlight = 0;
+    let capacity = 0;
+    const states = new Map<string, number>(transportStates.map((kind) => [kind, 0]));
+    for (const transport of transports) {
+      const { state } = transport;
+      inFlight += transport.inFlight;
+      capacity += transport.inFlight + Math.max(0, transport.room);
+      states.set(state.kind, states.get(state.kind)! + (state.kind === 'open' ? state.connections : 1));
     }
+    this.#families.inFlight.set({ app }, inFlight);
+    this.#families.occupancy.set({ app }, capacity === 0 ? 0 : inFlight / capacity);
+    for (const [state, count] of states) this.#families.connections.set({ app, state }, count);
     for (const lane of lanes) this.#families.jobsActive.set({ app, lane }, jobsActive[lane]);
   }
 

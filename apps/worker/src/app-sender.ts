@@ -91,7 +91,7 @@ export class AppSender implements WatchedApp {
     const onChange = () => this.#schedulePump();
     this.#transport = new AppTransport({ ...options, pauses: this.#pauses, onChange });
     const events: ActiveJobEvents = {
-      leftQueue: (notifications) => this.#transport.leftQueue(notifications),
+      leftQueue: (lane, notifications) => this.#transport.leftQueue(lane, notifications),
       tryEnded: (job) => this.#tryEnded(job),
       decided: (accepted, answer) => {
         this.#transport.decided(accepted, answer);
@@ -102,8 +102,9 @@ export class AppSender implements WatchedApp {
     this.#jobEnd = new JobEnd({ ...options, letters: new DeadLetters(link, app.id) });
   }
 
-  get state(): TransportState {
-    return this.#transport.state;
+  /** States of its transports; none: it has had no work. */
+  get states(): readonly TransportState[] {
+    return this.#transport.transports.map(({ state }) => state);
   }
 
   /** Why the app rests, by cause. */
@@ -146,10 +147,10 @@ export class AppSender implements WatchedApp {
   }
 
   collectMetrics(): void {
-    const { transport } = this.#transport;
-    if (transport === undefined) return;
+    const { transports } = this.#transport;
+    if (transports.length === 0) return;
     const active = this.#lanes.map((state) => [state.lane, state.active.size]);
-    this.#options.metrics.collect(transport, Object.fromEntries(active) as Record<Lane, number>);
+    this.#options.metrics.collect(transports, Object.fromEntries(active) as Record<Lane, number>);
   }
 
   /**
@@ -197,14 +198,14 @@ export class AppSender implements WatchedApp {
   #mayTake(lane: LaneState, beingTaken: number): boolean {
     const ahead = lane.ready.length + lane.preparing + beingTaken;
     if (this.#stopped || ahead >= readyAhead) return false;
-    if (this.#pauses.rests) return this.#mayProbe(ahead);
+    if (this.#pauses.rests) return this.#mayProbe(lane.lane, ahead);
     if (!this.#options.budget.mayHoldMore(this.id)) return false;
     return this.#transport.roomFor(lane.lane) - ahead * roomPerJob > 0 && !this.#pauses.rests;
   }
 
-  #mayProbe(ahead: number): boolean {
+  #mayProbe(lane: Lane, ahead: number): boolean {
     if (ahead > 0 || this.#isProbing || this.#lanes.some(({ active }) => active.size > 0)) return false;
-    if (this.#transport.roomFor('transactional') <= 0 || !this.#pauses.takeProbe(Date.now())) return false;
+    if (this.#transport.roomFor(lane) <= 0 || !this.#pauses.takeProbe(Date.now())) return false;
     this.#isProbing = true;
     return true;
   }
@@ -242,8 +243,11 @@ export class AppSender implements WatchedApp {
   }
 
   #submit(lane: LaneState, job: ActiveJob): void {
-    if (this.#intake.isFresh(job)) this.#transport.submit(job.beginTry(this.#options.app.transport));
-    else this.#follow(this.#makeReady(lane, job, 'unshift'));
+    if (this.#intake.isFresh(job)) {
+      this.#transport.submit(lane.lane, job.beginTry(this.#options.app.transport));
+    } else {
+      this.#follow(this.#makeReady(lane, job, 'unshift'));
+    }
   }
 
   #tryEnded(job: ActiveJob): void {

@@ -81,13 +81,15 @@ export class Transports {
   #authenticate(app: FleetApp, credential: WatchedCredential): Http2Authentication {
     if (!('p8' in app.credential)) return { kind: 'certificate', credential: credential.tls };
     const { tokenStore, logger } = this.#options;
+    // The lanes of an app have transports of their own, and one provider token.
+    const known = this.#tokens.get(app.id);
+    if (known !== undefined) return { kind: 'token', tokens: known };
     const tokens = new ProviderTokenSource({
       credential,
       store: tokenStore,
       onProblem: (err) =>
         logger.warn({ app: app.id, err }, 'the provider token could not be shared or renewed'),
     });
-    this.#tokens.get(app.id)?.close();
     this.#tokens.set(app.id, tokens);
     return { kind: 'token', tokens };
   }

@@ -119,8 +119,8 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     details: () => ({
       apps: Object.fromEntries(
         senders
-          .map((sender) => [sender.id, { transport: sender.state, paused: sender.pauses }] as const)
-          .filter(([, { transport, paused }]) => transport.kind !== 'idle' || Object.keys(paused).length > 0),
+          .map(({ id, states, pauses }) => [id, { transports: states, paused: pauses }] as const)
+          .filter(([, { transports, paused }]) => transports.length > 0 || Object.keys(paused).length > 0),
       ),
     }),
     async stop(drainTimeoutMs) {

@@ -75,7 +75,7 @@ export const appSchema = z.strictObject({
   confirmAfter: durationSchema.default(1_000),
   /** Frames written and not yet settled, per connection: with silence as the only word for success, about what a
    * connection writes in `confirmAfter`. */
-  window: z.int().min(1_000).max(10_000_000).default(500_000),
+  window: z.int().min(1_000).max(10_000_000).default(1_000_000),
   /** Tries of a notification that the gateway had trouble with, or that got lost, before it is dead. */
   attempts: z.int().min(1).max(100).default(5),
   /** What the identifier of status 10 names: the last one sent, as Apple documents, or the first one not sent. */

@@ -64,7 +64,7 @@ test('an app that says only what it must has the rest filled in, Apple’s hosts
       onUncertain: 'resend',
       confirm: 'presumed',
       confirmAfterMs: 1_000,
-      window: 500_000,
+      window: 1_000_000,
       attempts: 5,
       shutdownIdentifier: 'last-sent',
       breaker: { rate: 0.5, minimum: 1_000, windowMs: 60_000 },
