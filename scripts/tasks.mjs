@@ -60,6 +60,7 @@ export const tasks = {
     ],
     runsAll: true,
   },
+  build: { steps: [{ name: 'packages to publish', command: ['turbo', 'run', 'build'] }] },
   demo: { steps: program('demo', 'scripts/demo/main.ts') },
   bench: { steps: program('benchmarks', 'benchmarks/src/main.ts') },
   soak: { steps: program('soak', 'benchmarks/src/soak.ts') },

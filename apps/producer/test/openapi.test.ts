@@ -1,3 +1,4 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openProducer, type ProducerProbe } from './producer-probe.ts';
@@ -44,4 +45,12 @@ test('the reference is there to be browsed, and loads nothing from elsewhere', a
   expect(text).toContain('/openapi.json');
   expect(text).not.toMatch(/src="https?:/);
   expect((await probe.call('GET', '/docs/js/scalar.js')).status).toBe(200);
+});
+
+test('docs/openapi.json is this document (UPDATE_OPENAPI=1 writes it)', async () => {
+  const { body } = await probe.call('GET', '/openapi.json');
+  const file = new URL('../../../docs/openapi.json', import.meta.url);
+  const text = `${JSON.stringify(body, null, 2)}\n`;
+  if (process.env.UPDATE_OPENAPI === '1') await writeFile(file, text);
+  expect(JSON.parse(await readFile(file, 'utf8'))).toEqual(body);
 });

@@ -19,13 +19,13 @@ import { createServer, type ProducerServer } from '../src/server.ts';
 import type { DestinationRules } from '../src/webhooks/destination.ts';
 import { AnswerChecker, type OpenApiDocument } from './answer-checker.ts';
 
-export interface ProbeRequest {
+interface ProbeRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** An object is sent as JSON. */
   readonly body?: unknown;
 }
 
-export interface ProbeAnswer {
+interface ProbeAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, unknown>>;
   readonly text: string;

@@ -29,7 +29,7 @@ function describeIssue(issue: z.core.$ZodIssue, place: string): FieldError[] {
 }
 
 /** `notifications[3].token` */
-export function formatPath(path: readonly PropertyKey[]): string {
+function formatPath(path: readonly PropertyKey[]): string {
   return path
     .map((part, at) => (typeof part === 'number' ? `[${part}]` : `${at === 0 ? '' : '.'}${String(part)}`))
     .join('');

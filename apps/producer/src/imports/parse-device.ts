@@ -8,7 +8,7 @@ import { deviceToken } from '../schemas/notification-schemas.ts';
 import type { SourceRecord } from './read-records.ts';
 
 /** A device of a file. */
-export const deviceLineSchema = z
+const deviceLineSchema = z
   .strictObject({
     token: deviceToken,
     ...registrationFields,

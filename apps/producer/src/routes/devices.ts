@@ -100,7 +100,7 @@ export function addDeviceRoutes(server: ProducerServer, context: ProducerContext
   );
 }
 
-export function answerOf(device: Device): DeviceAnswer {
+function answerOf(device: Device): DeviceAnswer {
   const { deactivation } = device;
   return {
     app: device.app,

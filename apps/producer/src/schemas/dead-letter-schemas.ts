@@ -8,7 +8,7 @@ const head = {
   at: z.iso.datetime(),
 };
 
-export const letterSummarySchema = z
+const letterSummarySchema = z
   .discriminatedUnion('kind', [
     z.strictObject({
       ...head,

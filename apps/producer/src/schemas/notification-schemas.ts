@@ -139,7 +139,7 @@ const callFields = {
     .meta({ description: 'Instead of the header `Idempotency-Key`.' }),
 };
 
-export const defaultsSchema = z
+const defaultsSchema = z
   .strictObject(notificationFields)
   .meta({ description: 'What a notification leaves open.' });
 

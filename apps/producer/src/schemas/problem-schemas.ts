@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type ProblemCode, problemKinds } from '../http/problem.ts';
 
-export const problemSchema = z
+const problemSchema = z
   .strictObject({
     type: z.string(),
     title: z.string(),

@@ -27,7 +27,7 @@ export const batchSchema = z
   .meta({ id: 'Batch' });
 export type BatchAnswer = z.infer<typeof batchSchema>;
 
-export const notificationStates = [
+const notificationStates = [
   'queued',
   'settling',
   'accepted',

@@ -30,7 +30,7 @@ export const webhookSchema = z
   .meta({ id: 'Webhook' });
 export type WebhookAnswer = z.infer<typeof webhookSchema>;
 
-export const deliverySchema = z
+const deliverySchema = z
   .strictObject({
     deliveryId: z.string(),
     kind: z.string(),

@@ -1,0 +1,909 @@
+// Made from docs/openapi.json by test/api-types.test.ts; not to be edited.
+
+export type App = {
+  /** Id of the app, as in pushfleet.yaml. */
+  readonly app: string;
+  readonly topic: string;
+  readonly environment: 'production' | 'sandbox';
+  readonly transport: 'binary' | 'http2';
+  readonly state: 'running' | 'paused';
+  /** Why it rests; it runs when there is none. */
+  readonly pauses: readonly {
+    readonly cause: 'operator' | 'credential' | 'topic' | 'invalid-tokens';
+    readonly reason: string;
+    readonly since: string;
+  }[];
+  /** As the workers have it loaded; null: none has said so, or it does not expire. */
+  readonly credentialExpiresAt: string | null;
+};
+
+export type AppDetail = {
+  /** Id of the app, as in pushfleet.yaml. */
+  readonly app: string;
+  readonly topic: string;
+  readonly environment: 'production' | 'sandbox';
+  readonly transport: 'binary' | 'http2';
+  readonly state: 'running' | 'paused';
+  /** Why it rests; it runs when there is none. */
+  readonly pauses: readonly {
+    readonly cause: 'operator' | 'credential' | 'topic' | 'invalid-tokens';
+    readonly reason: string;
+    readonly since: string;
+  }[];
+  /** As the workers have it loaded; null: none has said so, or it does not expire. */
+  readonly credentialExpiresAt: string | null;
+  /** Push jobs by lane and by where they stand. */
+  readonly queue: {
+    readonly transactional: {
+      readonly wait: number;
+      readonly active: number;
+      readonly delayed: number;
+    };
+    readonly bulk: {
+      readonly wait: number;
+      readonly active: number;
+      readonly delayed: number;
+    };
+  };
+  readonly deadLetters: number;
+  /** Notifications since the app first sent: `enqueued:<lane>`, and `<outcome>:<lane>` of each. */
+  readonly totals: { readonly [name: string]: number };
+};
+
+export type AudienceCount = {
+  readonly devices: number;
+};
+
+/** Whom to send to; all conditions must hold. */
+export type Audience = {
+  /** Every active device of the app. */
+  readonly all?: true;
+  readonly tags?: TagExpression;
+  readonly locales?: readonly string[];
+  readonly timeZones?: readonly string[];
+  /** Devices of the users of an uploaded list. */
+  readonly upload?: string;
+};
+
+export type Batch = {
+  readonly batchId: string;
+  /** Id of the app, as in pushfleet.yaml. */
+  readonly app: string;
+  readonly lane: 'transactional' | 'bulk';
+  /** Notifications in it: the sum of all counts below. */
+  readonly size: number;
+  readonly state: 'queued' | 'finished';
+  readonly enqueuedAt?: string;
+  /** Without an outcome so far. */
+  readonly queued: number;
+  readonly accepted: number;
+  /** Of `accepted`: proved by the gateway’s word, or presumed from its silence. */
+  readonly certainty: {
+    readonly proved: number;
+    readonly presumed: number;
+  };
+  readonly rejected: number;
+  readonly expired: number;
+  readonly cancelled: number;
+  readonly dead: number;
+};
+
+export type Broadcast = {
+  readonly broadcastId: string;
+  /** Id of the app, as in pushfleet.yaml. */
+  readonly app: string;
+  readonly lane: 'transactional' | 'bulk';
+  readonly state: 'running' | 'paused' | 'cancelled' | 'finished' | 'failed';
+  /** Of `failed`. */
+  readonly error?: string;
+  readonly createdAt: string;
+  readonly startAt: string;
+  readonly startedAt?: string;
+  readonly finishedAt?: string;
+  /** How much of the device table is done, about. */
+  readonly progress: number;
+  /** Devices that have been enqueued: the sum of all counts below. */
+  readonly enqueued: number;
+  readonly queued: number;
+  readonly accepted: number;
+  readonly rejected: number;
+  readonly expired: number;
+  readonly cancelled: number;
+  readonly dead: number;
+  readonly replayed?: true;
+};
+
+export type BroadcastRequest = {
+  /** Id of the app, as in pushfleet.yaml. */
+  readonly app: string;
+  readonly lane?: 'transactional' | 'bulk';
+  readonly audience: Audience;
+  /** When the fan-out begins; at most 30 days ahead. */
+  readonly sendAt?: number | string;
+  /** Seconds over which the fan-out is spread. Otherwise it goes as fast as it can. */
+  readonly spreadOver?: number;
+  /** Count the devices, and send nothing. */
+  readonly dryRun?: boolean;
+  readonly alert?:
+    | string
+    | {
+        readonly title?: string;
+        readonly subtitle?: string;
+        readonly body?: string;
+        readonly launchImage?: string;
+        readonly titleLocKey?: string;
+        readonly titleLocArgs?: readonly string[];
+        readonly subtitleLocKey?: string;
+        readonly subtitleLocArgs?: readonly string[];
+        readonly locKey?: string;
+        readonly locArgs?: readonly string[];
+        readonly actionLocKey?: string | null;
+      };
+  /** 0 removes the badge. */
+  readonly badge?: number;
+  readonly sound?:
+    | string
+    | {
+        readonly name: string;
+        readonly critical?: boolean;
+        readonly volume?: number;
+      };
+  readonly threadId?: string;
+  readonly category?: string;
+  readonly contentAvailable?: boolean;
+  readonly mutableContent?: boolean;
+  readonly targetContentId?: string;
+  readonly interruptionLevel?: 'passive' | 'active' | 'time-sensitive' | 'critical';
+  readonly relevanceScore?: number;
+  readonly filterCriteria?: string;
+  readonly urlArgs?: readonly string[];
+  readonly contentChanged?: boolean;
+  /** Of a Live Activity. */
+  readonly event?: 'start' | 'update' | 'end';
+  readonly timestamp?: number;
+  readonly contentState?: { readonly [name: string]: unknown };
+  readonly staleDate?: number;
+  readonly dismissalDate?: number;
+  readonly attributesType?: string;
+  readonly attributes?: { readonly [name: string]: unknown };
+  readonly inputPushToken?: boolean;
+  readonly inputPushChannel?: string;
+  /** The app’s own keys, which lie beside `aps`. */
+  readonly custom?: { readonly [name: string]: unknown };
+  /** The whole payload in Apple’s names, instead of the content fields. */
+  readonly payload?: { readonly [name: string]: unknown };
+  /** Shorten the alert’s body when the payload is over the limit. Otherwise it is refused. */
+  readonly truncate?: boolean;
+  /** Seconds that APNs may store it for; 0: try once. A day by default. */
+  readonly ttl?: number;
+  /** Instead of `ttl`. */
+  readonly expiresAt?: number | string;
+  /** 10 at once, 5 as the battery allows, 1 least (HTTP/2 only). */
+  readonly priority?: 10 | 5 | 1;
+  readonly pushType?:
+    | 'alert'
+    | 'background'
+    | 'voip'
+    | 'complication'
+    | 'fileprovider'
+    | 'location'
+    | 'liveactivity'
+    | 'widgets'
+    | 'controls'
+    | 'pushtotalk'
+    | 'mdm';
+  /** Later notifications of the same id replace it on the device. HTTP/2 only. */
+  readonly collapseId?: string;
+};
+
+/** `queued`: notifications that had no outcome when it was asked for. */
+export type Cancellation = {
+  readonly id: string;
+  readonly queued: number;
+};
+
+export type DeadLetter =
+  | {
+      readonly id: string;
+      /** Id of the app, as in pushfleet.yaml. */
+      readonly app: string;
+      readonly at: string;
+      readonly kind: 'dead';
+      readonly lane: 'transactional' | 'bulk';
+      readonly batchId: string;
+      /** Notifications that ended as dead. */
+      readonly count: number;
+      /** How many of each reason. */
+      readonly reasons: { readonly [name: string]: number };
+    }
+  | {
+      readonly id: string;
+      /** Id of the app, as in pushfleet.yaml. */
+      readonly app: string;
+      readonly at: string;
+      readonly kind: 'poisoned';
+      readonly error: string;
+    };
+
+export type DeadLetterDetail = {
+  readonly summary: DeadLetter;
+  readonly notifications?: readonly {
+    readonly notificationId: string;
+    readonly index: number;
+    readonly token: string;
+    readonly reason: string;
+  }[];
+  /** Of `poisoned`: the data as they were found. */
+  readonly raw?: string;
+};
+
+export type DeadLetterPage = {
+  readonly letters: readonly DeadLetter[];
+  readonly total: number;
+};
+
+export type Device = {
+  /** Id of the app, as in pushfleet.yaml. */
+  readonly app: string;
+  readonly token: string;
+  readonly userId: string | null;
+  readonly tags: readonly string[];
+  readonly locale: string | null;
+  readonly timeZone: string | null;
+  readonly registeredAt: string;
+  readonly createdAt: string;
+  readonly active: boolean;
+  readonly deactivation: {
+    readonly at: string;
+    readonly source: 'feedback' | 'unregistered' | 'invalid-token';
+    readonly status: number | null;
+    /** What the last registration was older than. */
+    readonly evidenceAt: string;
+  } | null;
+};
+
+export type DeviceImport = {
+  readonly imported: number;
+  readonly created: number;
+  readonly reactivated: number;
+  readonly moved: number;
+  /** Lines that were passed over. */
+  readonly errorCount: number;
+  /** The first 1,000. */
+  readonly errors: readonly {
+    readonly line: number;
+    readonly field: string;
+    readonly message: string;
+  }[];
+};
+
+export type DeviceRegistered = {
+  readonly token: string;
+  readonly created: boolean;
+  readonly reactivated: boolean;
+  /** It belonged to another user before. */
+  readonly moved: boolean;
+  /** The previous token was known, and is gone. */
+  readonly replaced: boolean;
+};
+
+export type DeviceRegistration = {
+  /** Id of the app, as in pushfleet.yaml. */
+  readonly app: string;
+  readonly userId?: string | null;
+  readonly tags?: readonly string[];
+  readonly locale?: string | null;
+  readonly timeZone?: string | null;
+  /** The token that this one replaces: what is known of it is taken over, and it is removed. */
+  readonly previousToken?: string;
+};
+
+export type Exception = {
+  /** In the batch. */
+  readonly index: number;
+  readonly notificationId: string;
+  readonly token: string;
+  readonly outcome: 'rejected' | 'expired' | 'cancelled' | 'dead';
+  readonly reason: string;
+  readonly gatewayStatus?: number;
+  readonly at: string;
+};
+
+export type ExceptionPage = {
+  readonly exceptions: readonly Exception[];
+  /** Give it as `after`; null: that was the last page. */
+  readonly next: number | null;
+};
+
+export type Notification = {
+  readonly notificationId: string;
+  /** Id of the app, as in pushfleet.yaml. */
+  readonly app: string;
+  readonly lane: 'transactional' | 'bulk';
+  /** An outcome, or `queued`, or `settling`: a worker has finished with it, and the outcome is on its way. */
+  readonly state: 'queued' | 'settling' | 'accepted' | 'rejected' | 'expired' | 'cancelled' | 'dead';
+  /** Of `accepted`. */
+  readonly certainty?: 'proved' | 'presumed';
+  /** Of an outcome that is not `accepted`. */
+  readonly reason?: string;
+  readonly gatewayStatus?: number;
+  readonly enqueuedAt?: string;
+  readonly sendAt?: string;
+  readonly settledAt?: string;
+};
+
+/** RFC 9457; `code` is stable. */
+export type Problem = {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly code:
+    | 'invalid-json'
+    | 'invalid-request'
+    | 'invalid-notification'
+    | 'unauthorized'
+    | 'forbidden'
+    | 'no-route'
+    | 'unknown-app'
+    | 'unknown-batch'
+    | 'unknown-notification'
+    | 'unknown-device'
+    | 'unknown-broadcast'
+    | 'unknown-upload'
+    | 'unknown-webhook'
+    | 'unknown-dead-letter'
+    | 'already-settled'
+    | 'not-replayable'
+    | 'no-devices'
+    | 'idempotency-conflict'
+    | 'body-too-large'
+    | 'unsupported-media-type'
+    | 'rate-limited'
+    | 'internal'
+    | 'backpressure'
+    | 'redis-unavailable'
+    | 'redis-timeout'
+    | 'database-unavailable'
+    | 'keys-unavailable'
+    | 'stopping';
+  readonly detail: string;
+  readonly requestId: string;
+  readonly errors?: readonly {
+    readonly field: string;
+    readonly message: string;
+  }[];
+  /** It may have been stored nevertheless: repeat the request only with the same idempotency key. */
+  readonly maybeStored?: boolean;
+};
+
+export type SendAnswer = {
+  /** For one device it is the notification’s own id. */
+  readonly batchId: string;
+  /** In the order of the request; of a user, one for each device. */
+  readonly notificationIds: readonly string[];
+  /** An earlier request with this idempotency key was answered with this; nothing is sent again. */
+  readonly replayed?: true;
+  /** Users of the request to whom nothing can be sent. */
+  readonly usersWithoutDevices?: readonly string[];
+};
+
+/** Many notifications. What one has itself goes before the defaults, field by field. */
+export type SendMany = {
+  /** Id of the app, as in pushfleet.yaml. */
+  readonly app: string;
+  /** `transactional` by default. */
+  readonly lane?: 'transactional' | 'bulk';
+  /** Not before this time; at most 30 days ahead. */
+  readonly sendAt?: number | string;
+  /** Instead of the header `Idempotency-Key`. */
+  readonly idempotencyKey?: string;
+  /** What a notification leaves open. */
+  readonly defaults?: {
+    readonly alert?:
+      | string
+      | {
+          readonly title?: string;
+          readonly subtitle?: string;
+          readonly body?: string;
+          readonly launchImage?: string;
+          readonly titleLocKey?: string;
+          readonly titleLocArgs?: readonly string[];
+          readonly subtitleLocKey?: string;
+          readonly subtitleLocArgs?: readonly string[];
+          readonly locKey?: string;
+          readonly locArgs?: readonly string[];
+          readonly actionLocKey?: string | null;
+        };
+    /** 0 removes the badge. */
+    readonly badge?: number;
+    readonly sound?:
+      | string
+      | {
+          readonly name: string;
+          readonly critical?: boolean;
+          readonly volume?: number;
+        };
+    readonly threadId?: string;
+    readonly category?: string;
+    readonly contentAvailable?: boolean;
+    readonly mutableContent?: boolean;
+    readonly targetContentId?: string;
+    readonly interruptionLevel?: 'passive' | 'active' | 'time-sensitive' | 'critical';
+    readonly relevanceScore?: number;
+    readonly filterCriteria?: string;
+    readonly urlArgs?: readonly string[];
+    readonly contentChanged?: boolean;
+    /** Of a Live Activity. */
+    readonly event?: 'start' | 'update' | 'end';
+    readonly timestamp?: number;
+    readonly contentState?: { readonly [name: string]: unknown };
+    readonly staleDate?: number;
+    readonly dismissalDate?: number;
+    readonly attributesType?: string;
+    readonly attributes?: { readonly [name: string]: unknown };
+    readonly inputPushToken?: boolean;
+    readonly inputPushChannel?: string;
+    /** The app’s own keys, which lie beside `aps`. */
+    readonly custom?: { readonly [name: string]: unknown };
+    /** The whole payload in Apple’s names, instead of the content fields. */
+    readonly payload?: { readonly [name: string]: unknown };
+    /** Shorten the alert’s body when the payload is over the limit. Otherwise it is refused. */
+    readonly truncate?: boolean;
+    /** Seconds that APNs may store it for; 0: try once. A day by default. */
+    readonly ttl?: number;
+    /** Instead of `ttl`. */
+    readonly expiresAt?: number | string;
+    /** 10 at once, 5 as the battery allows, 1 least (HTTP/2 only). */
+    readonly priority?: 10 | 5 | 1;
+    readonly pushType?:
+      | 'alert'
+      | 'background'
+      | 'voip'
+      | 'complication'
+      | 'fileprovider'
+      | 'location'
+      | 'liveactivity'
+      | 'widgets'
+      | 'controls'
+      | 'pushtotalk'
+      | 'mdm';
+    /** Later notifications of the same id replace it on the device. HTTP/2 only. */
+    readonly collapseId?: string;
+  };
+  readonly notifications: readonly {
+    /** Device token: hex or base64 of 32 to 100 bytes. */
+    readonly token?: string;
+    /** Instead of `token`: all devices of this user. */
+    readonly userId?: string;
+    readonly alert?:
+      | string
+      | {
+          readonly title?: string;
+          readonly subtitle?: string;
+          readonly body?: string;
+          readonly launchImage?: string;
+          readonly titleLocKey?: string;
+          readonly titleLocArgs?: readonly string[];
+          readonly subtitleLocKey?: string;
+          readonly subtitleLocArgs?: readonly string[];
+          readonly locKey?: string;
+          readonly locArgs?: readonly string[];
+          readonly actionLocKey?: string | null;
+        };
+    /** 0 removes the badge. */
+    readonly badge?: number;
+    readonly sound?:
+      | string
+      | {
+          readonly name: string;
+          readonly critical?: boolean;
+          readonly volume?: number;
+        };
+    readonly threadId?: string;
+    readonly category?: string;
+    readonly contentAvailable?: boolean;
+    readonly mutableContent?: boolean;
+    readonly targetContentId?: string;
+    readonly interruptionLevel?: 'passive' | 'active' | 'time-sensitive' | 'critical';
+    readonly relevanceScore?: number;
+    readonly filterCriteria?: string;
+    readonly urlArgs?: readonly string[];
+    readonly contentChanged?: boolean;
+    /** Of a Live Activity. */
+    readonly event?: 'start' | 'update' | 'end';
+    readonly timestamp?: number;
+    readonly contentState?: { readonly [name: string]: unknown };
+    readonly staleDate?: number;
+    readonly dismissalDate?: number;
+    readonly attributesType?: string;
+    readonly attributes?: { readonly [name: string]: unknown };
+    readonly inputPushToken?: boolean;
+    readonly inputPushChannel?: string;
+    /** The app’s own keys, which lie beside `aps`. */
+    readonly custom?: { readonly [name: string]: unknown };
+    /** The whole payload in Apple’s names, instead of the content fields. */
+    readonly payload?: { readonly [name: string]: unknown };
+    /** Shorten the alert’s body when the payload is over the limit. Otherwise it is refused. */
+    readonly truncate?: boolean;
+    /** Seconds that APNs may store it for; 0: try once. A day by default. */
+    readonly ttl?: number;
+    /** Instead of `ttl`. */
+    readonly expiresAt?: number | string;
+    /** 10 at once, 5 as the battery allows, 1 least (HTTP/2 only). */
+    readonly priority?: 10 | 5 | 1;
+    readonly pushType?:
+      | 'alert'
+      | 'background'
+      | 'voip'
+      | 'complication'
+      | 'fileprovider'
+      | 'location'
+      | 'liveactivity'
+      | 'widgets'
+      | 'controls'
+      | 'pushtotalk'
+      | 'mdm';
+    /** Later notifications of the same id replace it on the device. HTTP/2 only. */
+    readonly collapseId?: string;
+  }[];
+};
+
+/** One notification, to one device or to all devices of one user. */
+export type SendOne = {
+  /** Id of the app, as in pushfleet.yaml. */
+  readonly app: string;
+  /** `transactional` by default. */
+  readonly lane?: 'transactional' | 'bulk';
+  /** Not before this time; at most 30 days ahead. */
+  readonly sendAt?: number | string;
+  /** Instead of the header `Idempotency-Key`. */
+  readonly idempotencyKey?: string;
+  /** Device token: hex or base64 of 32 to 100 bytes. */
+  readonly token?: string;
+  /** Instead of `token`: all devices of this user. */
+  readonly userId?: string;
+  readonly alert?:
+    | string
+    | {
+        readonly title?: string;
+        readonly subtitle?: string;
+        readonly body?: string;
+        readonly launchImage?: string;
+        readonly titleLocKey?: string;
+        readonly titleLocArgs?: readonly string[];
+        readonly subtitleLocKey?: string;
+        readonly subtitleLocArgs?: readonly string[];
+        readonly locKey?: string;
+        readonly locArgs?: readonly string[];
+        readonly actionLocKey?: string | null;
+      };
+  /** 0 removes the badge. */
+  readonly badge?: number;
+  readonly sound?:
+    | string
+    | {
+        readonly name: string;
+        readonly critical?: boolean;
+        readonly volume?: number;
+      };
+  readonly threadId?: string;
+  readonly category?: string;
+  readonly contentAvailable?: boolean;
+  readonly mutableContent?: boolean;
+  readonly targetContentId?: string;
+  readonly interruptionLevel?: 'passive' | 'active' | 'time-sensitive' | 'critical';
+  readonly relevanceScore?: number;
+  readonly filterCriteria?: string;
+  readonly urlArgs?: readonly string[];
+  readonly contentChanged?: boolean;
+  /** Of a Live Activity. */
+  readonly event?: 'start' | 'update' | 'end';
+  readonly timestamp?: number;
+  readonly contentState?: { readonly [name: string]: unknown };
+  readonly staleDate?: number;
+  readonly dismissalDate?: number;
+  readonly attributesType?: string;
+  readonly attributes?: { readonly [name: string]: unknown };
+  readonly inputPushToken?: boolean;
+  readonly inputPushChannel?: string;
+  /** The app’s own keys, which lie beside `aps`. */
+  readonly custom?: { readonly [name: string]: unknown };
+  /** The whole payload in Apple’s names, instead of the content fields. */
+  readonly payload?: { readonly [name: string]: unknown };
+  /** Shorten the alert’s body when the payload is over the limit. Otherwise it is refused. */
+  readonly truncate?: boolean;
+  /** Seconds that APNs may store it for; 0: try once. A day by default. */
+  readonly ttl?: number;
+  /** Instead of `ttl`. */
+  readonly expiresAt?: number | string;
+  /** 10 at once, 5 as the battery allows, 1 least (HTTP/2 only). */
+  readonly priority?: 10 | 5 | 1;
+  readonly pushType?:
+    | 'alert'
+    | 'background'
+    | 'voip'
+    | 'complication'
+    | 'fileprovider'
+    | 'location'
+    | 'liveactivity'
+    | 'widgets'
+    | 'controls'
+    | 'pushtotalk'
+    | 'mdm';
+  /** Later notifications of the same id replace it on the device. HTTP/2 only. */
+  readonly collapseId?: string;
+};
+
+/** A tag, or `and`, `or`, `not` of expressions. */
+export type TagExpression =
+  | string
+  | {
+      readonly and: readonly TagExpression[];
+    }
+  | {
+      readonly or: readonly TagExpression[];
+    }
+  | {
+      readonly not: TagExpression;
+    };
+
+export type Upload = {
+  readonly uploadId: string;
+  readonly users: number;
+};
+
+export type Webhook = {
+  readonly webhookId: string;
+  /** Id of the app, as in pushfleet.yaml. */
+  readonly app: string;
+  readonly url: string;
+  readonly kinds: readonly (
+    | 'batch.finished'
+    | 'notifications.rejected'
+    | 'devices.deactivated'
+    | 'app.paused'
+    | 'app.resumed'
+    | 'credential.expiring'
+  )[];
+  /** False: the far end has answered 410. */
+  readonly active: boolean;
+  readonly createdAt: string;
+  /** Told once, when it is made: signatures are those of Standard Webhooks 1.0. */
+  readonly secret?: string;
+};
+
+export type WebhookDelivery = {
+  readonly deliveryId: string;
+  readonly kind: string;
+  readonly state: 'pending' | 'delivered' | 'failed';
+  readonly attempts: number;
+  readonly occurredAt: string;
+  readonly nextAttemptAt?: string;
+  readonly settledAt?: string;
+  /** What the far end last answered. */
+  readonly status?: number;
+  readonly error?: string;
+};
+
+export type WebhookDeliveryPage = {
+  readonly deliveries: readonly WebhookDelivery[];
+  /** Give it as `before`; null: that was the last page. */
+  readonly next: string | null;
+};
+
+export type WebhookRequest = {
+  /** Id of the app, as in pushfleet.yaml. */
+  readonly app: string;
+  readonly url: string;
+  /** All by default. */
+  readonly kinds?: readonly (
+    | 'batch.finished'
+    | 'notifications.rejected'
+    | 'devices.deactivated'
+    | 'app.paused'
+    | 'app.resumed'
+    | 'credential.expiring'
+  )[];
+};
+
+/** Each operation: what it takes, and what it answers. */
+export interface Operations {
+  'POST /v1/notifications': {
+    readonly path: undefined;
+    readonly query: undefined;
+    readonly body: SendOne | SendMany;
+    readonly answer: SendAnswer;
+  };
+  'PUT /v1/devices/{token}': {
+    readonly path: { readonly token: string };
+    readonly query: undefined;
+    readonly body: DeviceRegistration;
+    readonly answer: DeviceRegistered;
+  };
+  'GET /v1/devices/{token}': {
+    readonly path: { readonly token: string };
+    readonly query: { readonly app: string };
+    readonly body: undefined;
+    readonly answer: Device;
+  };
+  'DELETE /v1/devices/{token}': {
+    readonly path: { readonly token: string };
+    readonly query: { readonly app: string };
+    readonly body: undefined;
+    readonly answer: undefined;
+  };
+  'POST /v1/devices/import': {
+    readonly path: undefined;
+    readonly query: { readonly app: string };
+    readonly body: undefined;
+    readonly answer: DeviceImport;
+  };
+  'POST /v1/uploads': {
+    readonly path: undefined;
+    readonly query: { readonly app: string };
+    readonly body: undefined;
+    readonly answer: Upload;
+  };
+  'GET /v1/batches/{id}': {
+    readonly path: { readonly id: string };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: Batch;
+  };
+  'DELETE /v1/batches/{id}': {
+    readonly path: { readonly id: string };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: Cancellation;
+  };
+  'GET /v1/notifications/{id}': {
+    readonly path: { readonly id: string };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: Notification;
+  };
+  'DELETE /v1/notifications/{id}': {
+    readonly path: { readonly id: string };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: Cancellation;
+  };
+  'GET /v1/batches/{id}/exceptions': {
+    readonly path: { readonly id: string };
+    readonly query: {
+      readonly after?: number;
+      readonly limit?: number;
+      readonly format?: 'json' | 'csv' | 'ndjson';
+    };
+    readonly body: undefined;
+    readonly answer: ExceptionPage;
+  };
+  'POST /v1/broadcasts': {
+    readonly path: undefined;
+    readonly query: undefined;
+    readonly body: BroadcastRequest;
+    readonly answer: AudienceCount | Broadcast;
+  };
+  'GET /v1/broadcasts': {
+    readonly path: undefined;
+    readonly query: { readonly app: string; readonly limit?: number };
+    readonly body: undefined;
+    readonly answer: {
+      readonly broadcasts: readonly Broadcast[];
+    };
+  };
+  'GET /v1/broadcasts/{id}': {
+    readonly path: { readonly id: string };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: Broadcast;
+  };
+  'DELETE /v1/broadcasts/{id}': {
+    readonly path: { readonly id: string };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: Broadcast;
+  };
+  'GET /v1/broadcasts/{id}/events': {
+    readonly path: { readonly id: string };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: string;
+  };
+  'POST /v1/broadcasts/{id}/pause': {
+    readonly path: { readonly id: string };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: Broadcast;
+  };
+  'POST /v1/broadcasts/{id}/resume': {
+    readonly path: { readonly id: string };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: Broadcast;
+  };
+  'GET /v1/apps': {
+    readonly path: undefined;
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: {
+      readonly apps: readonly App[];
+    };
+  };
+  'GET /v1/apps/{app}': {
+    readonly path: { readonly app: string };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: AppDetail;
+  };
+  'POST /v1/apps/{app}/pause': {
+    readonly path: { readonly app: string };
+    readonly query: undefined;
+    readonly body: {
+      readonly reason?: string;
+    };
+    readonly answer: App;
+  };
+  'POST /v1/apps/{app}/resume': {
+    readonly path: { readonly app: string };
+    readonly query: undefined;
+    readonly body: {
+      /** Which pauses to lift. By default `operator` and `invalid-tokens`, which nothing else lifts. */
+      readonly causes?: readonly ('operator' | 'credential' | 'topic' | 'invalid-tokens')[];
+    };
+    readonly answer: App;
+  };
+  'GET /v1/apps/{app}/dead-letters': {
+    readonly path: { readonly app: string };
+    readonly query: { readonly offset?: number; readonly limit?: number };
+    readonly body: undefined;
+    readonly answer: DeadLetterPage;
+  };
+  'GET /v1/apps/{app}/dead-letters/{id}': {
+    readonly path: { readonly app: string; readonly id: string };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: DeadLetterDetail;
+  };
+  'DELETE /v1/apps/{app}/dead-letters/{id}': {
+    readonly path: { readonly app: string; readonly id: string };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: undefined;
+  };
+  'POST /v1/apps/{app}/dead-letters/{id}/replay': {
+    readonly path: { readonly app: string; readonly id: string };
+    readonly query: undefined;
+    readonly body: {
+      /** Seconds that APNs may store those whose own time has passed. A day by default. */
+      readonly ttl?: number;
+    };
+    readonly answer: SendAnswer;
+  };
+  'POST /v1/webhooks': {
+    readonly path: undefined;
+    readonly query: undefined;
+    readonly body: WebhookRequest;
+    readonly answer: Webhook;
+  };
+  'GET /v1/webhooks': {
+    readonly path: undefined;
+    readonly query: { readonly app: string };
+    readonly body: undefined;
+    readonly answer: {
+      readonly webhooks: readonly Webhook[];
+    };
+  };
+  'DELETE /v1/webhooks/{id}': {
+    readonly path: { readonly id: string };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: undefined;
+  };
+  'GET /v1/webhooks/{id}/deliveries': {
+    readonly path: { readonly id: string };
+    readonly query: { readonly before?: string; readonly limit?: number };
+    readonly body: undefined;
+    readonly answer: WebhookDeliveryPage;
+  };
+}

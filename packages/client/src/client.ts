@@ -1,0 +1,145 @@
+import type {
+  Batch,
+  Broadcast,
+  BroadcastRequest,
+  DeviceRegistration,
+  Exception,
+  ExceptionPage,
+  Notification,
+  SendAnswer,
+  SendMany,
+  SendOne,
+} from './api-types.ts';
+import { readEvents } from './event-stream.ts';
+import { PushfleetError } from './pushfleet-error.ts';
+import {
+  type CallInput,
+  type CallOptions,
+  type ClientOptions,
+  type OperationName,
+  Transport,
+} from './transport.ts';
+
+export interface SendOptions extends CallOptions {
+  /**
+   * The same request with the same key yields one push. Default: a random one, so that a repetition after a failure of
+   * the network is safe.
+   */
+  readonly idempotencyKey?: string;
+}
+
+/** A file, as text or bytes, or bit by bit. */
+export type UploadBody = NonNullable<RequestInit['body']> | AsyncIterable<Uint8Array>;
+
+/** A client of Pushfleet's HTTP API. Every method rejects with PushfleetError. */
+export class PushfleetClient {
+  readonly #transport: Transport;
+
+  constructor(options: ClientOptions) {
+    this.#transport = new Transport(options);
+  }
+
+  /** Sends one notification or many. Resolves when the queue has it. */
+  async send(request: SendOne | SendMany, options: SendOptions = {}): Promise<SendAnswer> {
+    return this.#transport.call('POST /v1/notifications', keyed(request, options), options);
+  }
+
+  /** What has become of a batch. Of a single send, `batchId` is the notification's own id. */
+  async batch(batchId: string, options?: CallOptions): Promise<Batch> {
+    return this.#transport.call('GET /v1/batches/{id}', { path: { id: batchId } }, options);
+  }
+
+  async notification(notificationId: string, options?: CallOptions): Promise<Notification> {
+    return this.#transport.call('GET /v1/notifications/{id}', { path: { id: notificationId } }, options);
+  }
+
+  /** Cancels what has not been sent yet; gives how many that may be. */
+  async cancelBatch(batchId: string, options?: CallOptions): Promise<number> {
+    return (await this.#transport.call('DELETE /v1/batches/{id}', { path: { id: batchId } }, options)).queued;
+  }
+
+  async cancelNotification(notificationId: string, options?: CallOptions): Promise<void> {
+    await this.#transport.call('DELETE /v1/notifications/{id}', { path: { id: notificationId } }, options);
+  }
+
+  /** Those of a batch that were not simply accepted, page by page as they are asked for. */
+  async *exceptions(batchId: string, options?: CallOptions): AsyncGenerator<Exception> {
+    let after: number | null = 0;
+    while (after !== null) {
+      const page: ExceptionPage = await this.#exceptionPage(batchId, after, options);
+      yield* page.exceptions;
+      after = page.next;
+    }
+  }
+
+  async #exceptionPage(batchId: string, after: number, options?: CallOptions): Promise<ExceptionPage> {
+    const input = { path: { id: batchId }, query: { after, format: 'json' as const } };
+    const page = await this.#transport.call('GET /v1/batches/{id}/exceptions', input, options);
+    if (typeof page === 'string') throw new PushfleetError('unreadable-answer', 'the answer is no page');
+    return page;
+  }
+
+  /** Registers a device, or refreshes its registration. */
+  async registerDevice(token: string, registration: DeviceRegistration, options?: CallOptions) {
+    const input = { path: { token }, body: registration };
+    return this.#transport.call('PUT /v1/devices/{token}', input, options);
+  }
+
+  async device(app: string, token: string, options?: CallOptions) {
+    return this.#transport.call('GET /v1/devices/{token}', { path: { token }, query: { app } }, options);
+  }
+
+  async removeDevice(app: string, token: string, options?: CallOptions): Promise<void> {
+    await this.#transport.call('DELETE /v1/devices/{token}', { path: { token }, query: { app } }, options);
+  }
+
+  /** Registers the devices of a file of any length; lines that are not right are told. */
+  async importDevices(app: string, format: 'ndjson' | 'csv', body: UploadBody, options?: CallOptions) {
+    const type = format === 'csv' ? 'text/csv' : 'application/x-ndjson';
+    return this.#transport.call('POST /v1/devices/import', uploading(app, type, body), options);
+  }
+
+  /** Uploads a list of users, one id a line, for the audience of a broadcast. */
+  async uploadUsers(app: string, body: UploadBody, options?: CallOptions) {
+    return this.#transport.call('POST /v1/uploads', uploading(app, 'text/plain', body), options);
+  }
+
+  async broadcast(request: BroadcastRequest, options: SendOptions = {}): Promise<Broadcast> {
+    const input = keyed({ ...request, dryRun: false }, options);
+    return (await this.#transport.call('POST /v1/broadcasts', input, options)) as Broadcast;
+  }
+
+  /** How many devices a broadcast would reach; sends nothing. */
+  async countAudience(request: BroadcastRequest, options?: CallOptions): Promise<number> {
+    const input = { body: { ...request, dryRun: true }, isRepeatable: true };
+    const answer = await this.#transport.call('POST /v1/broadcasts', input, options);
+    return (answer as { readonly devices: number }).devices;
+  }
+
+  /** How far a broadcast has come, whenever something changes, until nothing of it is queued any more. */
+  async *followBroadcast(broadcastId: string, options: CallOptions = {}): AsyncGenerator<Broadcast> {
+    const input = { path: { id: broadcastId }, accept: 'text/event-stream', timeoutMs: 0 };
+    const answer = await this.#transport.open('GET /v1/broadcasts/{id}/events', input, options);
+    if (answer.body === null) return;
+    for await (const data of readEvents(answer.body)) yield JSON.parse(data) as Broadcast;
+  }
+
+  /** Any other operation of the API, by its method and path as the OpenAPI document has them. */
+  async call<Name extends OperationName>(name: Name, input?: CallInput<Name>, options?: CallOptions) {
+    return this.#transport.call(name, input, options);
+  }
+}
+
+/** Opens nothing before the first call. */
+export function createClient(options: ClientOptions): PushfleetClient {
+  return new PushfleetClient(options);
+}
+
+function keyed<Body>(body: Body, { idempotencyKey = crypto.randomUUID() }: SendOptions) {
+  return { body, headers: { 'idempotency-key': idempotencyKey }, isRepeatable: true };
+}
+
+function uploading(app: string, type: string, body: UploadBody) {
+  const raw = { type, body: body as NonNullable<RequestInit['body']> };
+  return { query: { app }, raw, timeoutMs: 0 };
+}

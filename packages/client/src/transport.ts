@@ -1,0 +1,153 @@
+import type { Operations } from './api-types.ts';
+import { errorOf, PushfleetError } from './pushfleet-error.ts';
+
+export interface ClientOptions {
+  /** Such as `https://push.example.com`. */
+  readonly baseUrl: string;
+  /** A key of the API, where it asks for one. */
+  readonly key?: string;
+  /** For one try of a request, milliseconds. Default 10,000. */
+  readonly timeoutMs?: number;
+  /** How often a request is repeated that may be repeated, when the API is away or busy. Default 3. */
+  readonly retries?: number;
+  /** Default: the one of the run-time. */
+  readonly fetch?: typeof fetch;
+}
+
+export interface CallOptions {
+  /** Gives up. */
+  readonly signal?: AbortSignal;
+}
+
+export type OperationName = keyof Operations;
+
+export interface CallInput<Name extends OperationName> {
+  readonly path?: Operations[Name]['path'];
+  readonly query?: Partial<Operations[Name]['query']>;
+  readonly body?: Operations[Name]['body'];
+  /** Instead of `body`: text or bytes of that type. */
+  readonly raw?: { readonly type: string; readonly body: NonNullable<RequestInit['body']> };
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly accept?: string;
+  /** It may be made twice. By default GET, PUT and DELETE. */
+  readonly isRepeatable?: boolean;
+  /** Milliseconds; 0: as long as it takes. */
+  readonly timeoutMs?: number;
+}
+
+const firstRetryMs = 200;
+const mostRetryMs = 10_000;
+
+/** Makes requests, and makes them again where that is safe. */
+export class Transport {
+  readonly #options: ClientOptions;
+  readonly #fetch: typeof fetch;
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+    this.#fetch = options.fetch ?? fetch;
+  }
+
+  /** Gives the answer's JSON. @throws PushfleetError */
+  async call<Name extends OperationName>(
+    name: Name,
+    input: CallInput<Name> = {},
+    options: CallOptions = {},
+  ): Promise<Operations[Name]['answer']> {
+    const answer = await this.open(name, input, options);
+    if (answer.status === 204) return undefined as Operations[Name]['answer'];
+    try {
+      return (await answer.json()) as Operations[Name]['answer'];
+    } catch (cause) {
+      throw new PushfleetError('unreadable-answer', 'the answer cannot be read', {
+        cause,
+        status: answer.status,
+      });
+    }
+  }
+
+  /** Gives the answer, its body unread. @throws PushfleetError */
+  async open<Name extends OperationName>(
+    name: Name,
+    input: CallInput<Name>,
+    { signal }: CallOptions,
+  ): Promise<Response> {
+    const [method = 'GET', path = ''] = name.split(' ');
+    const { retries = 3 } = this.#options;
+    const isRepeatable = input.isRepeatable ?? method !== 'POST';
+    for (let attempt = 0; ; attempt++) {
+      const result = await this.#try(method, path, input, signal);
+      if (!(result instanceof PushfleetError)) return result;
+      const { status } = result;
+      const isBusy = status === undefined || status === 429 || status === 503;
+      // 429 was refused before anything happened.
+      const mayRepeat = isBusy && (isRepeatable || status === 429);
+      if (!mayRepeat || attempt >= retries || signal?.aborted === true) throw result;
+      await pause(retryDelayMs(attempt, result), signal);
+    }
+  }
+
+  async #try<Name extends OperationName>(
+    method: string,
+    path: string,
+    input: CallInput<Name>,
+    signal: AbortSignal | undefined,
+  ): Promise<Response | PushfleetError> {
+    const { baseUrl, key, timeoutMs = 10_000 } = this.#options;
+    const { body, raw, accept = 'application/json' } = input;
+    const limitMs = input.timeoutMs ?? timeoutMs;
+    const deadline = limitMs === 0 ? [] : [AbortSignal.timeout(limitMs)];
+    const payload = raw?.body ?? (body === undefined ? undefined : JSON.stringify(body));
+    const type = raw?.type ?? (body === undefined ? undefined : 'application/json');
+    try {
+      const answer = await this.#fetch(urlOf(baseUrl, path, input), {
+        method,
+        headers: {
+          accept,
+          ...(type === undefined ? {} : { 'content-type': type }),
+          ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+          ...input.headers,
+        },
+        signal: AbortSignal.any([...deadline, ...(signal === undefined ? [] : [signal])]),
+        // A body that comes bit by bit goes out that way.
+        ...(payload === undefined ? {} : { body: payload, duplex: 'half' }),
+      });
+      return answer.ok ? answer : await errorOf(answer);
+    } catch (cause) {
+      const reason =
+        cause instanceof Error ? ((cause.cause as Error | undefined)?.message ?? cause.message) : '';
+      return new PushfleetError('unreachable', `the API cannot be reached: ${reason}`, {
+        cause,
+        maybeStored: true,
+      });
+    }
+  }
+}
+
+function urlOf<Name extends OperationName>(baseUrl: string, path: string, input: CallInput<Name>): URL {
+  const values = (input.path ?? {}) as Readonly<Record<string, string>>;
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(values[name] ?? ''));
+  const url = new URL(baseUrl.replace(/\/+$/, '') + filled);
+  for (const [name, value] of Object.entries(input.query ?? {})) {
+    if (value !== undefined) url.searchParams.set(name, String(value));
+  }
+  return url;
+}
+
+/** What the API asks for, or longer each time; with full jitter, so that clients do not come back in step. */
+function retryDelayMs(attempt: number, { retryAfterSeconds }: PushfleetError): number {
+  const ms = Math.random() * Math.min(mostRetryMs, firstRetryMs * 2 ** attempt);
+  return retryAfterSeconds === undefined ? ms : Math.min(mostRetryMs, retryAfterSeconds * 1_000) + ms;
+}
+
+function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal?.addEventListener('abort', end);
+  });
+}

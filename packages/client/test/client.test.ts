@@ -1,0 +1,170 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { type ClientOptions, createClient, PushfleetError } from '../src/index.ts';
+
+interface Seen {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+}
+
+type Reply = (response: ServerResponse, seen: Seen) => void;
+
+/** An API that answers as told, one reply after the other; the last one goes on. */
+async function openApi(replies: readonly Reply[], options: Partial<ClientOptions> = {}) {
+  const seen: Seen[] = [];
+  const server = createServer((request, response) => {
+    let body = '';
+    request.setEncoding('utf8').on('data', (chunk: string) => {
+      body += chunk;
+    });
+    request.on('end', () => {
+      const { method = '', url = '', headers } = request;
+      seen.push({ method, url, headers, body });
+      replies[Math.min(seen.length, replies.length) - 1]!(response, seen.at(-1)!);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/base/`;
+  return { seen, client: createClient({ baseUrl, ...options }) };
+}
+
+const json =
+  (status: number, value: unknown, headers: Record<string, string> = {}): Reply =>
+  (response) => {
+    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value));
+  };
+const cut: Reply = (response) => void response.socket!.destroy();
+const problem = (status: number, code: string, more: object = {}, headers = {}): Reply =>
+  json(status, { code, detail: 'because', requestId: 'r-1', ...more }, headers);
+
+const request = { app: 'shop', token: 'ab'.repeat(32), alert: 'x' };
+const answer = { batchId: 'b', notificationIds: ['b'] };
+
+test('a send goes out as the API wants it, with the key and an idempotency key', async () => {
+  const { client, seen } = await openApi([json(202, answer)], { key: 'pf_secret' });
+  expect(await client.send(request)).toEqual(answer);
+  expect(await client.send(request, { idempotencyKey: 'order-7' })).toEqual(answer);
+  const [first, second] = seen as [Seen, Seen];
+  expect(first).toMatchObject({
+    method: 'POST',
+    url: '/base/v1/notifications',
+    headers: { authorization: 'Bearer pf_secret', 'content-type': 'application/json' },
+  });
+  expect(JSON.parse(first.body)).toEqual(request);
+  expect(first.headers['idempotency-key']).toMatch(/^[0-9a-f-]{36}$/);
+  expect(second.headers['idempotency-key']).toBe('order-7');
+});
+
+test('a send is repeated under the same key when the network fails, the API is busy or the key asks too often', async () => {
+  const busy = problem(503, 'redis-unavailable', {}, { 'retry-after': '0' });
+  const limited = problem(429, 'rate-limited', {}, { 'retry-after': '0' });
+  const { client, seen } = await openApi([cut, busy, limited, json(202, answer)]);
+  expect(await client.send(request)).toEqual(answer);
+  expect(seen).toHaveLength(4);
+  expect(new Set(seen.map(({ headers }) => headers['idempotency-key'])).size).toBe(1);
+});
+
+test('what is at fault is not repeated, and told with its fields', async () => {
+  const errors = [{ field: 'token', message: 'is missing' }];
+  const { client, seen } = await openApi([problem(400, 'invalid-notification', { errors })]);
+  const error = await client.send(request).catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(PushfleetError);
+  expect(error).toMatchObject({
+    code: 'invalid-notification',
+    status: 400,
+    errors,
+    requestId: 'r-1',
+    message: 'because',
+  });
+  expect(seen).toHaveLength(1);
+});
+
+test('it gives up after its retries, and what may have been stored is said', async () => {
+  const { client, seen } = await openApi(
+    [problem(503, 'redis-timeout', { maybeStored: true }, { 'retry-after': '0' })],
+    {
+      retries: 2,
+    },
+  );
+  await expect(client.send(request)).rejects.toMatchObject({
+    code: 'redis-timeout',
+    maybeStored: true,
+    retryAfterSeconds: 0,
+  });
+  expect(seen).toHaveLength(3);
+});
+
+test('an import is not repeated: its body has gone', async () => {
+  const { client, seen } = await openApi([cut]);
+  await expect(client.importDevices('shop', 'csv', 'token\n')).rejects.toMatchObject({ code: 'unreachable' });
+  expect(seen).toHaveLength(1);
+  expect(seen[0]).toMatchObject({
+    url: '/base/v1/devices/import?app=shop',
+    headers: { 'content-type': 'text/csv' },
+  });
+});
+
+test('an API that does not answer is given up in time, and a signal gives up at once', async () => {
+  const { client } = await openApi([() => undefined], { timeoutMs: 100, retries: 1 });
+  await expect(client.batch('b')).rejects.toMatchObject({ code: 'unreachable' });
+  const abort = new AbortController();
+  const { client: patient, seen } = await openApi([() => abort.abort()]);
+  await expect(patient.batch('b', { signal: abort.signal })).rejects.toMatchObject({ code: 'unreachable' });
+  expect(seen).toHaveLength(1);
+});
+
+test('an answer that is no JSON is told as such', async () => {
+  const html: Reply = (response) => void response.writeHead(502).end('<html>');
+  const { client } = await openApi([html]);
+  await expect(client.batch('b')).rejects.toMatchObject({ code: 'unreadable-answer', status: 502 });
+});
+
+test('exceptions are read page by page, and tokens stay whole in paths', async () => {
+  const page = (indexes: number[], next: number | null) =>
+    json(200, { exceptions: indexes.map((index) => ({ index })), next });
+  const { client, seen } = await openApi([page([1, 2], 2), page([5], null), json(200, { token: 'a/b=' })]);
+  const indexes: number[] = [];
+  for await (const { index } of client.exceptions('b')) indexes.push(index);
+  expect(indexes).toEqual([1, 2, 5]);
+  expect(seen.map(({ url }) => url.split('?')[1])).toEqual(['after=0&format=json', 'after=2&format=json']);
+  await client.device('shop', 'a/b=');
+  expect(seen[2]!.url).toBe('/base/v1/devices/a%2Fb%3D?app=shop');
+});
+
+test('a broadcast is followed however its events are cut', async () => {
+  const text =
+    'retry: 2000\n\nid: 1\nevent: progress\ndata: {"enqueued":1}\n\n: still here\n\nid: 2\nevent: progress\ndata: {"enqueued":2}\n\n';
+  const events: Reply = (response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    const write = (at: number): void => {
+      if (at >= text.length) response.end();
+      else response.write(text.slice(at, at + 7), () => setImmediate(write, at + 7));
+    };
+    write(0);
+  };
+  const { client, seen } = await openApi([events]);
+  const told: number[] = [];
+  for await (const { enqueued } of client.followBroadcast('b')) told.push(enqueued);
+  expect(told).toEqual([1, 2]);
+  expect(seen[0]!.headers.accept).toBe('text/event-stream');
+});
+
+test('any operation can be called by its name', async () => {
+  const { client, seen } = await openApi([json(200, { apps: [] })]);
+  expect(await client.call('GET /v1/apps')).toEqual({ apps: [] });
+  await client.call('POST /v1/apps/{app}/pause', { path: { app: 'shop' }, body: { reason: 'why' } });
+  expect(seen[1]).toMatchObject({
+    method: 'POST',
+    url: '/base/v1/apps/shop/pause',
+    body: '{"reason":"why"}',
+  });
+});
