@@ -1,6 +1,7 @@
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type MigrationBuilder, runner } from 'node-pg-migrate';
 import pg from 'pg';
+import { readMigrationState } from './migration-state.ts';
 import { asTokenStoreError, TokenStoreError } from './token-store-error.ts';
 
 export interface MigrateOptions {
@@ -24,6 +25,8 @@ interface MigrationActions {
  * @throws TokenStoreError
  */
 export async function migrate(connectionString: string, options: MigrateOptions = {}): Promise<string[]> {
+  // The library wants to own its table even when it has nothing to do.
+  if ((await readMigrationState(connectionString)).pending.length === 0) return [];
   const client = new pg.Client({
     connectionString,
     application_name: 'pushfleet-migrate',

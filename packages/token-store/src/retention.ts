@@ -7,7 +7,10 @@ import type { Database } from './database.ts';
 
 /** How long things are kept, milliseconds. */
 export interface RetentionPolicy {
-  /** From their enqueueing, with their push jobs and exceptions; at least 35 days, since sends are scheduled for up to 30. */
+  /**
+   * From their enqueueing, with their push jobs and exceptions; at least 35 days, since sends are scheduled for up to
+   * 30. Broadcasts and uploaded lists likewise.
+   */
   readonly batchesMs: number;
   /** Readings of the feedback service with their raw tuples. */
   readonly feedbackMs: number;
@@ -87,7 +90,9 @@ async function removeOld(database: Database, options: RetentionOptions): Promise
        and exists (select from feedback_readings newer where newer.app = t.app and newer.id > t.id)`,
     [feedback],
   );
+  await removeBroadcasts(removal, before(policy.batchesMs));
   await removal.alongBlocks('events', 'created_at < $1', [before(policy.eventsMs)]);
+  await removal.alongBlocks('webhook_deliveries', 'settled_at < $1', [before(policy.eventsMs)]);
   await removal.alongBlocks('device_changes', 'at < $1', [before(policy.changesMs)]);
   await removal.alongBlocks(
     'devices',
@@ -95,6 +100,16 @@ async function removeOld(database: Database, options: RetentionOptions): Promise
     [before(policy.inactiveDevicesMs)],
     `insert into device_changes (app, token, kind) select app, token, 'removed' from removed`,
   );
+}
+
+/** With their chunks, and the lists of users that were uploaded for them. */
+async function removeBroadcasts(removal: Removal, before: Date): Promise<void> {
+  const old = '(select id from broadcasts where finished_at < $1)';
+  await removal.alongKey('broadcast_chunks', 'broadcast, chunk', `broadcast in ${old}`, [before]);
+  await removal.alongKey('broadcasts', 'id', 'finished_at < $1', [before]);
+  const oldUploads = '(select id from uploads where created_at < $1)';
+  await removal.alongKey('upload_users', 'upload, user_id', `upload in ${oldUploads}`, [before]);
+  await removal.alongKey('uploads', 'id', 'created_at < $1', [before]);
 }
 
 const firstKeptReadingSql = `

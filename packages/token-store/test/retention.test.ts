@@ -126,6 +126,42 @@ test('old events, lines of history and devices that are long gone go, block by b
   ]);
 });
 
+test('old broadcasts and uploads go with what belongs to them, and so do old deliveries', async () => {
+  const app = newApp();
+  for (const days of [91, 1]) {
+    const [{ id }] = (await context.sql(
+      `insert into broadcasts (id, app, lane, delivery, audience, start_at, finished_at)
+       values (gen_random_uuid(), $1, 'bulk', '{}', '{}', $2, $2) returning id`,
+      [app, daysAgo(days)],
+    )) as [{ id: string }];
+    await context.sql(
+      'insert into broadcast_chunks values ($1, 1, gen_random_uuid(), 5), ($1, 2, gen_random_uuid(), 5)',
+      [id],
+    );
+    const [upload] = await context.sql(
+      'insert into uploads (id, app, created_at, users) values (gen_random_uuid(), $1, $2, 2) returning id',
+      [app, daysAgo(days)],
+    );
+    await context.sql(`insert into upload_users values ($1, 'ann'), ($1, 'ben')`, [upload!.id]);
+    const [webhook] = await context.sql(
+      `insert into webhooks (id, app, url, secret) values (gen_random_uuid(), $1, 'x', '') returning id`,
+      [app],
+    );
+    await context.sql(
+      `insert into webhook_deliveries (webhook, event, kind, payload, occurred_at, settled_at)
+       values ($1, 1, 'x', '{}', $2, $2), ($1, 2, 'x', '{}', $2, null)`,
+      [webhook!.id, daysAgo(days)],
+    );
+  }
+  expect(await run()).toEqual({
+    broadcasts: 1,
+    broadcast_chunks: 2,
+    uploads: 1,
+    upload_users: 2,
+    webhook_deliveries: 1,
+  });
+});
+
 test('it stops between two chunks when it has to', async () => {
   expect(await run({ signal: AbortSignal.abort() })).toEqual({});
 });
