@@ -13,6 +13,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('..', import.meta.url));
+const scope = '@pushfleet';
 const names = ['apns-wire', 'push-queue', 'client'] as const;
 let folder: string;
 const tarballs = new Map<string, string>();
@@ -63,10 +64,10 @@ test.each(names)('the types of %s are found as its code is', async (name) => {
 
 test('what was packed runs, and type checks, where only it is installed', async () => {
   const source = `
-    import { createPushQueue, notificationId, PushQueueError } from '@pushfleet/push-queue';
-    import { readQueueDepth } from '@pushfleet/push-queue/status';
-    import { createClient, operations, PushfleetError, type SendAnswer } from '@pushfleet/client';
-    import { parseDeviceToken } from '@pushfleet/apns-wire/device-token';
+    import { createPushQueue, notificationId, PushQueueError } from '${scope}/push-queue';
+    import { readQueueDepth } from '${scope}/push-queue/status';
+    import { createClient, operations, PushfleetError, type SendAnswer } from '${scope}/client';
+    import { parseDeviceToken } from '${scope}/apns-wire/device-token';
     const queue = createPushQueue({ redis: 'redis://127.0.0.1:1', writeTimeoutMs: 200 });
     const token: string = parseDeviceToken('ab'.repeat(32));
     const refused = await queue.enqueue({ app: 'shop', token, alert: 'x' }).catch((error: unknown) => error);
