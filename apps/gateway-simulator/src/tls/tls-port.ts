@@ -54,8 +54,9 @@ export async function openTlsPort(options: TlsPortOptions): Promise<GatewayPort>
     // The TLS server listens nowhere itself: what the port accepts is handed to it.
     onSocket: (socket) => server.emit('connection', socket),
   });
-  server.on('tlsClientError', () => {
+  server.on('tlsClientError', (_, socket) => {
     port.counts.handshakeFailed += 1;
+    socket.destroy();
   });
   server.on('secureConnection', (socket: TLSSocket) => {
     // Every error ends in `close`, which is all that matters here.

@@ -19,7 +19,7 @@ export interface BinaryTransportOptions {
   readonly command?: NotificationCommand;
   /** Connections at most. Senders in the field use about 15 in all (PROTOCOL section 1). Default 2. */
   readonly connections?: number;
-  /** Frames in flight per connection: a second at line rate. Default 200,000. */
+  /** Frames in flight per connection: a second at line rate. Default 1,000,000. */
   readonly window?: number;
   /** `presumed`: silence settles. `proved`: only proof does, by rotating connections. Default `presumed`. */
   readonly confirm?: 'presumed' | 'proved';
@@ -83,7 +83,7 @@ export function resolveOptions(options: BinaryTransportOptions): ResolvedOptions
     serverName: options.host,
     command: 2,
     connections: 2,
-    window: 200_000,
+    window: 1_000_000,
     confirm: 'presumed',
     confirmAfterMs: 1_000,
     rotationFloorMs: 10_000,
