@@ -9,6 +9,7 @@ import {
   type StartedProcess,
   startProcess,
 } from '@pushfleet/testkit';
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
 
 const entry = new URL('../src/main.ts', import.meta.url);
@@ -133,3 +134,50 @@ test('a port that is taken stops the start with one clear message', async () => 
   expect(code).toBe(1);
   expect(stderr).toMatch(/PUSHFLEET_PORT/);
 });
+
+test('producers that are killed while they answer, and others that are asked the same, yield one push per key', async () => {
+  const prefix = `${inject('redisPrefix')}-killed`;
+  const env = { PUSHFLEET_REDIS_PREFIX: prefix };
+  const places = Array.from({ length: 300 }, (_, place) => place);
+  const ask = (url: string, place: number, batch: boolean) =>
+    fetch(`${url}/v1/notifications`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'idempotency-key': `order-${place}` },
+      body: JSON.stringify(
+        batch
+          ? { app: 'shop', defaults: { alert: `${place}` }, notifications: [{ token }, { token }] }
+          : { app: 'shop', token, alert: `${place}` },
+      ),
+    });
+  const answers = new Map<number, string>();
+  for (const killAfter of [40, 150]) {
+    const doomed = await start(env);
+    let answered = 0;
+    const asked = places.map(async (place) => {
+      const answer = await ask(doomed.url, place, place % 3 === 0);
+      const { batchId } = (await answer.json()) as { batchId: string };
+      answered += 1;
+      if (answered === killAfter) void doomed.kill();
+      expect(batchId).toBe(answers.get(place) ?? batchId);
+      answers.set(place, batchId);
+    });
+    await Promise.allSettled(asked);
+    await doomed.kill();
+  }
+  const [one, other] = await Promise.all([start(env), start(env)]);
+  await Promise.all(
+    places.map(async (place) => {
+      const both = await Promise.all([one, other].map(({ url }) => ask(url, place, place % 3 === 0)));
+      for (const answer of both) {
+        expect(answer.status).toBe(202);
+        const { batchId } = (await answer.json()) as { batchId: string };
+        expect(batchId).toBe(answers.get(place) ?? batchId);
+        answers.set(place, batchId);
+      }
+    }),
+  );
+  const redis = new Redis(inject('redisUrl'));
+  onTestFinished(() => redis.disconnect());
+  // 100 of two, and 200 of one.
+  expect(await redis.hget(`${prefix}:{shop}:totals`, 'enqueued:transactional')).toBe('400');
+}, 90_000);

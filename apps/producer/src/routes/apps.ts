@@ -11,7 +11,7 @@ import {
   resumeRequestSchema,
 } from '../schemas/app-schemas.ts';
 import { appId } from '../schemas/notification-schemas.ts';
-import { problems } from '../schemas/problem-schemas.ts';
+import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
 import type { ProducerServer } from '../server.ts';
 import { checkApp } from './check-app.ts';
 
@@ -69,7 +69,7 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
         description: 'What is sent meanwhile waits in the queue. The first pause of a cause stands.',
         params,
         body: pauseRequestSchema,
-        response: { 200: appStateSchema, ...problems(...refusals, 'invalid-json') },
+        response: { 200: appStateSchema, ...problems(...refusals, ...bodyProblems) },
       },
     },
     async (request) => {
@@ -88,7 +88,7 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
         summary: 'Let an app run again',
         params,
         body: resumeRequestSchema,
-        response: { 200: appStateSchema, ...problems(...refusals, 'invalid-json') },
+        response: { 200: appStateSchema, ...problems(...refusals, ...bodyProblems) },
       },
     },
     async (request) => {

@@ -17,7 +17,7 @@ import {
   dryRunSchema,
 } from '../schemas/broadcast-schemas.ts';
 import { appId } from '../schemas/notification-schemas.ts';
-import { problems } from '../schemas/problem-schemas.ts';
+import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
 import type { ProducerServer } from '../server.ts';
 import { checkApp } from './check-app.ts';
 
@@ -46,13 +46,11 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
           202: broadcastSchema,
           ...problems(
             ...refusals,
-            'invalid-json',
+            ...bodyProblems,
             'invalid-notification',
             'unknown-app',
             'unknown-upload',
             'idempotency-conflict',
-            'body-too-large',
-            'unsupported-media-type',
           ),
         },
       },

@@ -16,7 +16,7 @@ import {
   replayRequestSchema,
 } from '../schemas/dead-letter-schemas.ts';
 import { appId, sendAnswerSchema } from '../schemas/notification-schemas.ts';
-import { problems } from '../schemas/problem-schemas.ts';
+import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
 import type { ProducerServer } from '../server.ts';
 import { checkApp } from './check-app.ts';
 
@@ -81,7 +81,14 @@ export function addDeadLetterRoutes(server: ProducerServer, context: ProducerCon
         body: replayRequestSchema,
         response: {
           202: sendAnswerSchema,
-          ...problems(...refusals, 'unknown-dead-letter', 'not-replayable', 'redis-timeout', 'backpressure'),
+          ...problems(
+            ...refusals,
+            ...bodyProblems,
+            'unknown-dead-letter',
+            'not-replayable',
+            'redis-timeout',
+            'backpressure',
+          ),
         },
       },
     },

@@ -10,7 +10,7 @@ import {
   registrationSchema,
 } from '../schemas/device-schemas.ts';
 import { appId, deviceToken } from '../schemas/notification-schemas.ts';
-import { problems } from '../schemas/problem-schemas.ts';
+import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
 import type { ProducerServer } from '../server.ts';
 import { checkApp } from './check-app.ts';
 
@@ -35,7 +35,7 @@ export function addDeviceRoutes(server: ProducerServer, context: ProducerContext
         response: {
           200: registrationAnswerSchema,
           201: registrationAnswerSchema,
-          ...problems(...refusals, 'invalid-json', 'body-too-large', 'unsupported-media-type'),
+          ...problems(...refusals, ...bodyProblems),
         },
       },
     },

@@ -16,7 +16,7 @@ import {
   sendOneSchema,
   sendRequestSchema,
 } from '../schemas/notification-schemas.ts';
-import { problems } from '../schemas/problem-schemas.ts';
+import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
 import type { ProducerServer } from '../server.ts';
 
 /** 5,000 notifications, each with a payload of its own at the limit, in JSON. */
@@ -38,13 +38,11 @@ export function addNotificationRoutes(server: ProducerServer, context: ProducerC
       response: {
         202: sendAnswerSchema,
         ...problems(
-          'invalid-json',
+          ...bodyProblems,
           'invalid-notification',
           'unknown-app',
           'idempotency-conflict',
           'no-devices',
-          'body-too-large',
-          'unsupported-media-type',
           'internal',
           'backpressure',
           'redis-unavailable',

@@ -6,7 +6,7 @@ import { authorizeApp } from '../auth/grant.ts';
 import type { ProducerContext } from '../context.ts';
 import { invalidRequest, Problem } from '../http/problem.ts';
 import { appId } from '../schemas/notification-schemas.ts';
-import { problems } from '../schemas/problem-schemas.ts';
+import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
 import {
   deliveryPageSchema,
   type WebhookAnswer,
@@ -34,7 +34,7 @@ export function addWebhookRoutes(server: ProducerServer, context: ProducerContex
           'Each is a POST of `{type, timestamp, data}`, signed as Standard Webhooks 1.0 says, and made until it is ' +
           'answered with 2xx. It may come twice: its `webhook-id` is the same then.',
         body: webhookRequestSchema,
-        response: { 201: webhookSchema, ...problems(...refusals, 'invalid-json', 'unknown-app') },
+        response: { 201: webhookSchema, ...problems(...refusals, ...bodyProblems, 'unknown-app') },
       },
     },
     async (request, reply) => {

@@ -17,6 +17,9 @@ const problemSchema = z
   })
   .meta({ id: 'Problem', description: 'RFC 9457; `code` is stable.' });
 
+/** Of every route that has a body. */
+export const bodyProblems = ['invalid-json', 'body-too-large', 'unsupported-media-type'] as const;
+
 /** Of every route, where keys are on. */
 const keyProblems = ['unauthorized', 'forbidden', 'rate-limited', 'keys-unavailable'] as const;
 
