@@ -27,7 +27,8 @@ export interface AppSenderOptions {
   readonly app: FleetApp;
   readonly credential: WatchedCredential;
   readonly createTransport: CreateTransport;
-  readonly link: WorkerLink;
+  /** One for each lane: what bulk reads does not delay the transactional lane. */
+  readonly links: Readonly<Record<Lane, WorkerLink>>;
   readonly workerId: string;
   readonly locks: LockKeeper;
   readonly budget: MemoryBudget;
@@ -77,10 +78,13 @@ export class AppSender implements WatchedApp {
   #stopped = false;
 
   constructor(options: AppSenderOptions) {
-    const { app, link, workerId, logger } = options;
+    const { app, links, workerId, logger } = options;
+    const link = links.transactional;
     this.id = app.id;
     this.#options = options;
-    this.#lanes = lanes.map((lane) => this.#createLane(lane, new LaneQueue(link, workerId, app.id, lane)));
+    this.#lanes = lanes.map((lane) =>
+      this.#createLane(lane, new LaneQueue(links[lane], workerId, app.id, lane)),
+    );
     this.queues = this.#lanes.map(({ queue }) => queue);
     this.#pauses = new AppPauses({
       app: app.id,
@@ -99,7 +103,7 @@ export class AppSender implements WatchedApp {
       },
     };
     this.#intake = new JobIntake({ ...options, events });
-    this.#jobEnd = new JobEnd({ ...options, letters: new DeadLetters(link, app.id) });
+    this.#jobEnd = new JobEnd({ ...options, link, letters: new DeadLetters(link, app.id) });
   }
 
   /** States of its transports; none: it has had no work. */
@@ -169,7 +173,8 @@ export class AppSender implements WatchedApp {
     const feed = new LaneFeed({
       queue,
       mayTake: (beingTaken) => this.#mayTake(state, beingTaken),
-      onTaken: (job) => this.#follow(this.#prepare(state, job)),
+      controlRings: () => this.#intake.controlRings,
+      onTaken: (job, controlRings) => this.#follow(this.#prepare(state, job, controlRings)),
       onChange: () => this.#schedulePump(),
       onError: (err) => this.#options.logger.debug({ err }, 'a push job could not be taken'),
     });
@@ -215,10 +220,10 @@ export class AppSender implements WatchedApp {
   }
 
   /** Decodes a job, ends what of it needs no gateway, and puts it among those that are ready. */
-  async #prepare(lane: LaneState, taken: TakenJob): Promise<void> {
+  async #prepare(lane: LaneState, taken: TakenJob, controlRings: number): Promise<void> {
     let job: ActiveJob;
     try {
-      job = this.#intake.open(lane.lane, taken);
+      job = this.#intake.open(lane.lane, taken, controlRings);
     } catch (error) {
       if (!(error instanceof PoisonedJobError)) throw error;
       await this.#jobEnd.bury(lane.queue, taken, error);
@@ -228,13 +233,19 @@ export class AppSender implements WatchedApp {
     this.#options.budget.take(this.id, job.decoded.bytes);
     lane.active.add(job);
     this.#options.locks.hold(lane.queue, taken, () => this.#lost(lane, job));
-    await this.#makeReady(lane, job, 'push');
+    if (this.#intake.isFresh(job)) this.#makeReady(lane, job, 'push');
+    else await this.#refresh(lane, job, 'push');
   }
 
-  async #makeReady(lane: LaneState, job: ActiveJob, at: 'push' | 'unshift'): Promise<void> {
+  /** Looks again at what is cancelled of a job. */
+  async #refresh(lane: LaneState, job: ActiveJob, at: 'push' | 'unshift'): Promise<void> {
     lane.preparing++;
-    await this.#intake.refresh(job);
+    await this.#intake.refresh(lane.queue.link, job);
     lane.preparing--;
+    this.#makeReady(lane, job, at);
+  }
+
+  #makeReady(lane: LaneState, job: ActiveJob, at: 'push' | 'unshift'): void {
     if (job.isLost) this.#forget(lane, job);
     else if (job.settlement.left === 0) this.#tryEnded(job);
     else if (this.#stopped || (this.#pauses.rests && !this.#isProbing)) this.#giveBack(lane, job);
@@ -246,7 +257,7 @@ export class AppSender implements WatchedApp {
     if (this.#intake.isFresh(job)) {
       this.#transport.submit(lane.lane, job.beginTry(this.#options.app.transport));
     } else {
-      this.#follow(this.#makeReady(lane, job, 'unshift'));
+      this.#follow(this.#refresh(lane, job, 'unshift'));
     }
   }
 

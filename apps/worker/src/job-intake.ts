@@ -14,7 +14,6 @@ import type { AppMetrics } from './app-metrics.ts';
 
 export interface JobIntakeOptions {
   readonly app: FleetApp;
-  readonly link: WorkerLink;
   readonly metrics: AppMetrics;
   readonly events: ActiveJobEvents;
 }
@@ -37,8 +36,16 @@ export class JobIntake {
     this.#controlRings++;
   }
 
-  /** @throws PoisonedJobError when no worker can read the job */
-  open(lane: Lane, taken: TakenJob): ActiveJob {
+  /** How often it has rung: what is taken now knows of everything that was cancelled before. */
+  get controlRings(): number {
+    return this.#controlRings;
+  }
+
+  /**
+   * @param controlRings As it was before the job was taken.
+   * @throws PoisonedJobError when no worker can read the job
+   */
+  open(lane: Lane, taken: TakenJob, controlRings: number): ActiveJob {
     const { app, metrics, events } = this.#options;
     const laneMetrics = metrics.lane(lane);
     const nowMs = Date.now();
@@ -56,6 +63,10 @@ export class JobIntake {
       events,
       nowMs,
     });
+    if (!taken.mayBeCancelled) {
+      job.controlRings = controlRings;
+      job.cancellationReadAtMs = nowMs;
+    }
     this.#refuseTooLarge(job, nowMs);
     return job;
   }
@@ -68,15 +79,15 @@ export class JobIntake {
   }
 
   /** Takes out of the job what has been cancelled. Never rejects. */
-  async refresh(job: ActiveJob): Promise<void> {
-    await this.#options.link.persist(
+  async refresh(link: WorkerLink, job: ActiveJob): Promise<void> {
+    await link.persist(
       () => job.isLost,
-      () => this.#readCancellation(job),
+      () => this.#readCancellation(link, job),
     );
   }
 
-  async #readCancellation(job: ActiveJob): Promise<void> {
-    const { link, app } = this.#options;
+  async #readCancellation(link: WorkerLink, job: ActiveJob): Promise<void> {
+    const { app } = this.#options;
     const rings = this.#controlRings;
     const cancellation = await link.answer(() =>
       readCancellation({ redis: link.client, prefix: link.prefix }, app.id, job.decoded.batch),

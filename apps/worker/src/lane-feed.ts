@@ -4,7 +4,9 @@ export interface LaneFeedOptions {
   readonly queue: LaneQueue;
   /** Whether there is room for one more job, beside those that are being taken. */
   readonly mayTake: (beingTaken: number) => boolean;
-  readonly onTaken: (job: TakenJob) => void;
+  /** What is true before a job is taken; comes back with it. */
+  readonly controlRings: () => number;
+  readonly onTaken: (job: TakenJob, controlRings: number) => void;
   /** Something has changed: the app should look again at what it can do. */
   readonly onChange: () => void;
   readonly onError: (error: unknown) => void;
@@ -80,12 +82,13 @@ export class LaneFeed {
   async #take(): Promise<void> {
     const { queue, onTaken, onChange, onError } = this.#options;
     const rings = this.#rings;
+    const controlRings = this.#options.controlRings();
     try {
       const result = await queue.take();
       this.#beingTaken--;
       if (result.kind === 'taken') {
         this.#atOnce = Math.min(mostAtOnce, this.#atOnce + 1);
-        onTaken(result.job);
+        onTaken(result.job, controlRings);
       } else {
         // What rang meanwhile may have come after the look.
         if (rings === this.#rings) this.#mayHaveMore = false;

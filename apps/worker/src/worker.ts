@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { WatchedCredential } from '@pushfleet/apns-credentials';
+import type { Lane } from '@pushfleet/push-queue';
 import { Doorbell, LockKeeper, QueueWatch, WorkerLink } from '@pushfleet/push-queue/worker';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
 import type { Registry } from 'prom-client';
@@ -47,20 +48,26 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
   const { register, logger } = options;
   const lockDurationMs = options.lockDurationMs ?? 15_000;
   const budgetBytes = options.budgetBytes ?? 512 * 1024 * 1024;
-  const link = new WorkerLink({
-    redis: options.redisUrl,
-    prefix: options.redisPrefix,
-    lockDurationMs,
-    stalledIntervalMs: lockDurationMs / 2,
-  });
+  const openLink = () =>
+    new WorkerLink({
+      redis: options.redisUrl,
+      prefix: options.redisPrefix,
+      lockDurationMs,
+      stalledIntervalMs: lockDurationMs / 2,
+    });
+  const links = { transactional: openLink(), bulk: openLink() } satisfies Record<Lane, WorkerLink>;
+  const link = links.transactional;
+  const closeLinks = async () => {
+    await Promise.all(Object.values(links).map(async (each) => each.close()));
+  };
   try {
-    await link.open(startTimeoutMs);
+    await Promise.all(Object.values(links).map(async (each) => each.open(startTimeoutMs)));
   } catch (error) {
-    await link.close();
+    await closeLinks();
     throw error;
   }
   const onRedisError = (err: unknown) => logger.debug({ err }, 'Redis did not answer');
-  const locks = new LockKeeper(link, onRedisError);
+  const locks = new LockKeeper(Object.values(links), onRedisError);
   const budget = new MemoryBudget({ totalBytes: budgetBytes, appBytes: budgetBytes / 4 });
   const transports = new Transports({
     tokenStore: createProviderTokenStore(link.client, options.redisPrefix),
@@ -78,7 +85,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
         app,
         credential,
         createTransport: options.createTransport ?? transports.create,
-        link,
+        links,
         workerId,
         locks,
         budget,
@@ -115,7 +122,8 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
   watch.start();
 
   return {
-    readiness: () => (link.isReady ? [] : ['Redis cannot be reached']),
+    readiness: () =>
+      Object.values(links).every(({ isReady }) => isReady) ? [] : ['Redis cannot be reached'],
     details: () => ({
       apps: Object.fromEntries(
         senders
@@ -130,7 +138,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
       transports.close();
       clearInterval(checkpoints);
       locks.close();
-      await link.close();
+      await closeLinks();
     },
   };
 }

@@ -75,7 +75,7 @@ test('dead and stuck gateways delay no other app, and hold few of their own jobs
   }
 });
 
-test('300 idle apps cost two connections to Redis and none to a gateway; each is served at once', async ({
+test('300 idle apps cost three connections to Redis and none to a gateway; each is served at once', async ({
   rig,
 }) => {
   const apps = Array.from({ length: 300 }, (_, at) => rig.app({ id: `app-${at}` }));
@@ -84,7 +84,7 @@ test('300 idle apps cost two connections to Redis and none to a gateway; each is
   await rig.enqueue(tokens.slice(0, 10), 'transactional', 'app-299');
   expect(await rig.settled('app-7')).toMatchObject({ accepted: 10 });
   expect(await rig.settled('app-299')).toMatchObject({ accepted: 10 });
-  expect(await redisConnections(rig)).toBe(2);
+  expect(await redisConnections(rig)).toBe(3);
   expect(await gatewayConnections(rig)).toBe(2);
 });
 

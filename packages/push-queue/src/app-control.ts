@@ -1,7 +1,7 @@
 import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
 import type { BatchId } from './notification-id.ts';
-import { cancelledKey, doorbellChannel, pausesKey } from './redis-keys.ts';
+import { cancellationsKey, cancelledKey, doorbellChannel, pausesKey } from './redis-keys.ts';
 
 // What the producer tells workers beside jobs: which apps rest, and what is cancelled. Workers read the pauses of an
 // app before they take a job of it, and the cancellation of a batch before they write a job of it; the doorbell
@@ -71,6 +71,13 @@ export interface Cancellation {
 
 const wholeBatch = '0';
 
+/** KEYS: what is cancelled of the batch, the sign that anything is. ARGV: how long for in ms, the members. */
+const cancelScript = `
+for at = 2, #ARGV do redis.call('SADD', KEYS[1], ARGV[at]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[1]) then redis.call('SET', KEYS[2], 1, 'PX', ARGV[1]) end
+return 1`;
+
 /**
  * Marks a batch (`indexes` absent) or some of its notifications as cancelled, for what has not been written yet. The
  * mark is kept for `expiresInMs`, which has to cover the time until the last job of the batch is taken.
@@ -85,12 +92,8 @@ export async function cancel(
   const key = cancelledKey(options.prefix, app, batch);
   const members = indexes === undefined ? [wholeBatch] : indexes.map(String);
   if (members.length === 0) return;
-  const results = await options.redis
-    .multi()
-    .sadd(key, ...members)
-    .pexpire(key, expiresInMs)
-    .exec();
-  for (const [error] of results ?? []) if (error !== null) throw error;
+  const keys = [key, cancellationsKey(options.prefix, app)];
+  await options.redis.eval(cancelScript, keys.length, ...keys, expiresInMs, ...members);
   await ringControl(options, app);
 }
 

@@ -26,6 +26,11 @@ export function cancelledKey(prefix: string, app: string, batch: BatchId): strin
   return `${appPrefix(prefix, app)}:cancelled:${batch}`;
 }
 
+/** There while anything of an app is cancelled: whoever takes a job learns in the same breath whether to look closer. */
+export function cancellationsKey(prefix: string, app: string): string {
+  return `${appPrefix(prefix, app)}:cancellations`;
+}
+
 /** JSON: what was answered to the call that first carried this key. */
 export function idempotencyRecordKey(prefix: string, app: string, key: string): string {
   return `${appPrefix(prefix, app)}:idempotency:${key}`;

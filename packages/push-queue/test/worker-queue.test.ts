@@ -2,6 +2,7 @@ import { generateTokens } from '@pushfleet/testkit';
 import { expect, inject, onTestFinished, test, vi } from 'vitest';
 import {
   type BatchId,
+  cancel,
   deadLetterSchema,
   type OutcomeReport,
   outcomeReportSchema,
@@ -84,8 +85,19 @@ test('jobs come in their order, each to one worker', async () => {
   const first = await one.take();
   const second = await other.take();
   expect([first.id, second.id]).toEqual([`${batch}-1`, `${batch}-1001`]);
-  expect(first).toMatchObject({ name: 'push', taken: 1, progress: undefined });
+  expect(first).toMatchObject({ name: 'push', taken: 1, progress: undefined, mayBeCancelled: false });
   expect(await one.queue.take()).toEqual({ kind: 'empty', nextAtMs: undefined });
+});
+
+test('a job tells whether anything of its app is cancelled', async () => {
+  const probe = probeQueue();
+  const { take } = await openHands(probe);
+  const batch = await enqueue(probe, 1_500);
+  expect((await take()).mayBeCancelled).toBe(false);
+  await cancel(probe, 'shop', batch, 60_000, [1_200]);
+  await cancel(probe, 'shop', batch, 10_000, [1_300]);
+  expect((await take()).mayBeCancelled).toBe(true);
+  expect(await probe.redis.pttl(`${probe.prefix}:{shop}:cancellations`)).toBeGreaterThan(50_000);
 });
 
 test('a delayed job tells when it is due', async () => {
@@ -199,7 +211,7 @@ test('locks are kept as long as the job is held, and a job that is lost is told 
   const { link, queue, take } = await openHands(probe, 300);
   await enqueue(probe, 1_500);
   const [kept, lost] = [await take(), await take()];
-  const locks = new LockKeeper(link, () => undefined);
+  const locks = new LockKeeper([link], () => undefined);
   onTestFinished(() => locks.close());
   const told: string[] = [];
   for (const job of [kept, lost]) locks.hold(queue, job, () => void told.push(job.id));

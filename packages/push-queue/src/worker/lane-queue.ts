@@ -1,7 +1,14 @@
 import type { JobJson, RedisQueueBackend } from 'bullmq';
 import type { Lane } from '../lane.ts';
 import { type OutcomeReport, type PushJobProgress, pushJobProgressSchema } from '../push-job.ts';
-import { appPrefix, batchTraceKey, doorbellChannel, outcomesKey, totalsKey } from '../redis-keys.ts';
+import {
+  appPrefix,
+  batchTraceKey,
+  cancellationsKey,
+  doorbellChannel,
+  outcomesKey,
+  totalsKey,
+} from '../redis-keys.ts';
 import type { WorkerLink } from './worker-link.ts';
 
 /** A push job that this worker holds the lock of. */
@@ -17,6 +24,8 @@ export interface TakenJob {
   readonly availableAtMs: number;
   /** Times it has been taken, this one included. */
   readonly taken: number;
+  /** Something of the app is cancelled, and it may be of this job. */
+  readonly mayBeCancelled: boolean;
 }
 
 export type TakeResult =
@@ -36,15 +45,18 @@ let tokensMade = 0;
 export class LaneQueue {
   readonly app: string;
   readonly lane: Lane;
-  readonly #link: WorkerLink;
+  /** The connection that it goes over. */
+  readonly link: WorkerLink;
   readonly #backend: RedisQueueBackend;
   readonly #workerId: string;
+  readonly #cancellationsKey: string;
 
   constructor(link: WorkerLink, workerId: string, app: string, lane: Lane) {
     this.app = app;
     this.lane = lane;
-    this.#link = link;
+    this.link = link;
     this.#workerId = workerId;
+    this.#cancellationsKey = cancellationsKey(link.prefix, app);
     this.#backend = link.queueBackend(lane, appPrefix(link.prefix, app));
   }
 
@@ -52,8 +64,13 @@ export class LaneQueue {
   async take(): Promise<TakeResult> {
     const token = `${this.#workerId}:${++tokensMade}`;
     let result: [JobJson | null, string, number, number];
+    let mayBeCancelled: number;
     try {
-      result = (await this.#link.answer(() => this.#backend.moveToActive(token))) as typeof result;
+      // The second is answered after the first: what was cancelled before the job was taken is seen.
+      const answers = await this.link.answer(() =>
+        Promise.all([this.#backend.moveToActive(token), this.link.client.exists(this.#cancellationsKey)]),
+      );
+      [result, mayBeCancelled] = answers as [typeof result, number];
     } catch (error) {
       if (error instanceof Error && error.cause instanceof SyntaxError) return this.#takeUnreadable(token);
       throw error;
@@ -74,6 +91,7 @@ export class LaneQueue {
         progress: progress.success ? progress.data : undefined,
         availableAtMs,
         taken: job.attemptsStarted ?? 1,
+        mayBeCancelled: mayBeCancelled === 1,
       },
     };
   }
@@ -82,14 +100,14 @@ export class LaneQueue {
   async checkpoint(job: TakenJob, progress: PushJobProgress): Promise<Held> {
     const text = JSON.stringify(progress);
     return this.#holding(job, async () => {
-      const result = await this.#link.run('pushfleetCheckpoint', this.#jobKeys(job), [job.token, text]);
+      const result = await this.link.run('pushfleetCheckpoint', this.#jobKeys(job), [job.token, text]);
       return result === 'lost' ? 'lost' : 'done';
     });
   }
 
   /** Says what became of a push job: once, however often it is called and by however many workers. */
   async report(job: TakenJob, report: OutcomeReport): Promise<Held> {
-    const { prefix } = this.#link;
+    const { prefix } = this.link;
     const keys = [
       ...this.#jobKeys(job),
       outcomesKey(prefix, this.app),
@@ -106,7 +124,7 @@ export class LaneQueue {
       ...totalsOf(report).flatMap(([outcome, count]) => [`${outcome}:${this.lane}`, count]),
     ];
     return this.#holding(job, async () => {
-      const result = await this.#link.run('pushfleetReport', keys, args);
+      const result = await this.link.run('pushfleetReport', keys, args);
       return result === 'lost' ? 'lost' : 'done';
     });
   }
@@ -131,7 +149,7 @@ export class LaneQueue {
     if (progress !== undefined && (await this.checkpoint(job, progress)) === 'lost') return 'lost';
     const held = await this.#holding(job, async () => {
       try {
-        await this.#link.answer(() => this.#backend.moveJobFromActiveToWait(job.id, job.token));
+        await this.link.answer(() => this.#backend.moveJobFromActiveToWait(job.id, job.token));
         return 'done';
       } catch (error) {
         const code = bullCode(error);
@@ -139,8 +157,8 @@ export class LaneQueue {
         return heldBy(code);
       }
     });
-    await this.#link.answer(() =>
-      this.#link.client.publish(doorbellChannel(this.#link.prefix), `${this.app}/${this.lane}`),
+    await this.link.answer(() =>
+      this.link.client.publish(doorbellChannel(this.link.prefix), `${this.app}/${this.lane}`),
     );
     return held;
   }
@@ -148,16 +166,16 @@ export class LaneQueue {
   /** Renews the locks of jobs; gives the ids of those that are ours no more. */
   async renew(jobs: readonly Pick<TakenJob, 'id' | 'token'>[]): Promise<readonly string[]> {
     const { keys } = this.#backend;
-    return (await this.#link.run(
+    return (await this.link.run(
       'pushfleetRenew',
       [keys.stalled!, keys.active!],
-      [keys['']!, this.#link.lockDurationMs, ...jobs.flatMap(({ id, token }) => [id, token])],
+      [keys['']!, this.link.lockDurationMs, ...jobs.flatMap(({ id, token }) => [id, token])],
     )) as string[];
   }
 
   /** Has jobs whose worker died wait again. Gives how many. */
   async moveStalled(): Promise<number> {
-    return (await this.#link.answer(() => this.#backend.moveStalledJobsToWait())).length;
+    return (await this.link.answer(() => this.#backend.moveStalledJobsToWait())).length;
   }
 
   /** Keys that `peekScript` reads. */
@@ -169,7 +187,7 @@ export class LaneQueue {
   /** What BullMQ cannot read of a job's own fields; the job is in our hands nevertheless. */
   async #takeUnreadable(token: string): Promise<TakeResult> {
     const { keys } = this.#backend;
-    const found = (await this.#link.run('pushfleetFindTaken', [keys.active!], [keys['']!, token])) as
+    const found = (await this.link.run('pushfleetFindTaken', [keys.active!], [keys['']!, token])) as
       | [string, string]
       | null;
     if (found === null) return { kind: 'empty', nextAtMs: undefined };
@@ -182,6 +200,7 @@ export class LaneQueue {
       progress: undefined,
       availableAtMs: Date.now(),
       taken: 1,
+      mayBeCancelled: false,
     };
     return { kind: 'taken', job };
   }
@@ -189,7 +208,7 @@ export class LaneQueue {
   /** Runs a script of BullMQ's that takes a job out of the active ones. */
   async #move(job: TakenJob, script: string, args: unknown[]): Promise<Held> {
     return this.#holding(job, async () => {
-      const result = await this.#link.runBull(this.#backend, script, args);
+      const result = await this.link.runBull(this.#backend, script, args);
       return typeof result === 'number' ? heldBy(result) : 'done';
     });
   }

@@ -8,11 +8,12 @@ export class LockKeeper {
   readonly #onError: (error: unknown) => void;
   #running = false;
 
-  constructor(link: WorkerLink, onError: (error: unknown) => void) {
+  constructor(links: readonly WorkerLink[], onError: (error: unknown) => void) {
     this.#onError = onError;
-    this.#timer = setInterval(() => void this.renewAll(), link.lockDurationMs / 3);
+    const lockDurationMs = Math.min(...links.map((link) => link.lockDurationMs));
+    this.#timer = setInterval(() => void this.renewAll(), lockDurationMs / 3);
     // Redis was away: what ran out meanwhile is taken again before others find it.
-    link.onReady(() => void this.renewAll());
+    for (const link of links) link.onReady(() => void this.renewAll());
   }
 
   /** @param onLost The job is somebody else's now: stop working on it, and say nothing of it. */
