@@ -82,6 +82,7 @@ export class AppSender implements WatchedApp {
     const link = links.transactional;
     this.id = app.id;
     this.#options = options;
+    options.metrics.paused(new Set());
     this.#lanes = lanes.map((lane) =>
       this.#createLane(lane, new LaneQueue(links[lane], workerId, app.id, lane)),
     );
@@ -151,6 +152,7 @@ export class AppSender implements WatchedApp {
   }
 
   collectMetrics(): void {
+    this.#tellExpiry();
     const { transports } = this.#transport;
     if (transports.length === 0) return;
     const active = this.#lanes.map((state) => [state.lane, state.active.size]);
@@ -167,6 +169,17 @@ export class AppSender implements WatchedApp {
     for (const lane of this.#lanes) this.#giveReadyBack(lane);
     await this.#transport.drain(drainTimeoutMs);
     while (this.#pending.size > 0) await Promise.all(this.#pending);
+  }
+
+  #tellExpiry(): void {
+    const { credential, metrics } = this.#options;
+    try {
+      const current = credential.current();
+      if (current.kind === 'certificate')
+        metrics.credentialExpiry(current.certificate.notAfter.getTime() / 1_000);
+    } catch {
+      // There is none; its pause says so.
+    }
   }
 
   #createLane(lane: Lane, queue: LaneQueue): LaneState {
