@@ -29,6 +29,7 @@ export class ComposeStack {
       COMPOSE_PROJECT_NAME: project,
       COMPOSE_PROFILES: 'simulator,monitoring',
       COMPOSE_PROGRESS: 'plain',
+      PUSHFLEET_AUTH: 'keys',
       PUSHFLEET_PORT: '0',
       PUSHFLEET_SIMULATOR_PORT: '0',
       PUSHFLEET_PROMETHEUS_PORT: '0',

@@ -23,12 +23,14 @@ export interface BatchStatus {
 /** Sends through the HTTP API, and remembers what it has sent. */
 export class Load {
   readonly #api: string;
+  readonly #key: string;
   readonly batches: string[] = [];
   enqueued = 0;
   bad = 0;
 
-  constructor(api: string) {
+  constructor(api: string, key: string) {
     this.#api = api;
+    this.#key = key;
   }
 
   /** Registers devices, so that feedback and rejections have something to deactivate. */
@@ -57,11 +59,11 @@ export class Load {
     this.#count((answer as { batchId: string }).batchId, tokens);
   }
 
-  /** Sends one at a time, `concurrency` of them at once, until stopped. */
-  async sendSingles(app: string, concurrency: number, signal: AbortSignal): Promise<void> {
+  /** Sends one at a time, `concurrency` of them at once, until stopped; some of them to bad tokens where it is said. */
+  async sendSingles(app: string, concurrency: number, signal: AbortSignal, badShare = 0): Promise<void> {
     const sender = async () => {
       while (!signal.aborted) {
-        const token = newToken(false);
+        const token = newToken(Math.random() < badShare);
         const answer = await this.request('POST', '/v1/notifications', { app, token, alert: 'One by one' });
         this.#count((answer as { batchId: string }).batchId, [token]);
       }
@@ -77,9 +79,11 @@ export class Load {
     const answer = await fetch(`${this.#api}${path}`, {
       method,
       signal: AbortSignal.timeout(requestTimeoutMs),
-      ...(body === undefined
-        ? {}
-        : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+      headers: {
+        authorization: `Bearer ${this.#key}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await answer.text();
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { SimulatorControl } from '@pushfleet/testkit';
 import { type Accounts, settleAccounts } from './accounts.ts';
@@ -15,8 +16,15 @@ import { PrometheusClient } from './prometheus.ts';
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const binaryApp = 'shop-prod';
 const http2App = 'shop-http2';
+const keyApp = 'shop-key';
 const services = ['producer', 'worker', 'sweeper'] as const;
 const adminPorts = { producer: 9100, worker: 9101, sweeper: 9102 } as const;
+
+const rejection = {
+  on: 'binary',
+  match: { tokenPrefix: badTokenPrefix },
+  action: { kind: 'reject', status: 8 },
+};
 
 const begunMs = Date.now();
 const say = (line: string) =>
@@ -44,11 +52,12 @@ async function run(stack: ComposeStack, { notifications }: StackArguments): Prom
   const leftOut = await startServices(stack);
   const [api, control] = await Promise.all([stack.url('producer', 8080), stack.url('simulator', 2190)]);
   const simulator = new SimulatorControl(control);
-  await simulator.faults({
-    rules: [{ on: 'binary', match: { tokenPrefix: badTokenPrefix }, action: { kind: 'reject', status: 8 } }],
-  });
+  await simulator.faults({ rules: [rejection] });
 
-  const load = new Load(api);
+  const { key } = JSON.parse(
+    await stack.compose('run', '--rm', '-T', 'cli', 'keys', 'create', 'stack', '--scope', 'admin', '--json'),
+  ) as { readonly key: string };
+  const load = new Load(api, key);
   const registered = Array.from({ length: 100 }, (_, place) => newToken(place < 10));
   await load.registerDevices(binaryApp, registered);
   await load.sendTo(binaryApp, registered, 'transactional');
@@ -61,25 +70,27 @@ async function run(stack: ComposeStack, { notifications }: StackArguments): Prom
   const sending = Promise.all([
     load.sendBatches(binaryApp, Math.ceil(notifications / 2), 0.0005),
     load.sendBatches(http2App, Math.floor(notifications / 2), 0),
-    load.sendSingles(binaryApp, 4, singles.signal),
+    load.sendSingles(binaryApp, 4, singles.signal, 0.005),
     load.sendSingles(http2App, 2, singles.signal),
+    load.sendSingles(keyApp, 1, singles.signal),
   ]);
   sending.catch(() => undefined);
   await stack.compose('up', '-d', '--no-recreate', '--wait', '--scale', 'worker=3', 'worker');
   say(`scaled the workers to ${(await stack.containers('worker')).length}`);
   const [victim] = await stack.containers('worker');
   await stack.run('docker', ['kill', '--signal', 'KILL', victim!]);
-  say(
-    `killed a worker in mid-stream, after ${load.enqueued.toLocaleString('en')} notifications were enqueued`,
-  );
-  setTimeout(() => singles.abort(), 20_000);
-  await sending;
-  say(`enqueued ${load.enqueued.toLocaleString('en')}, ${load.bad} of them to bad tokens`);
+  const { unique } = await simulator.ledger();
+  say(`killed a worker in mid-stream: enqueued so far ${load.enqueued}, the gateway has ${unique}`);
 
   let unaccountedByMetrics: number | undefined;
   if (!leftOut.includes('prometheus')) {
+    // Rates need two scrapes.
+    await delay(20_000);
     await checkWhileBusy(stack, check);
   }
+  singles.abort();
+  await sending;
+  say(`enqueued ${load.enqueued}, ${load.bad} of them to bad tokens`);
   const accounts = await settleAccounts(load, 600_000);
   say(`settled: ${JSON.stringify(accounts)}`);
   const { accepted, rejected, expired, cancelled, dead } = accounts;

@@ -1,6 +1,5 @@
 import { parseArgs } from 'node:util';
-import { openAdminServer, runService, type ServiceContext } from '@pushfleet/service-kit';
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import { createRegister, openAdminServer, runService, type ServiceContext } from '@pushfleet/service-kit';
 import { readRetentionPolicy } from './retention/retention-policy.ts';
 import { sweepOnce } from './sweep-once.ts';
 import { openSweeper, runSweeper } from './sweeper.ts';
@@ -21,8 +20,7 @@ if (help) {
 await runService({ name: 'sweeper', env: process.env, database: true, start: once ? startOnce : start });
 
 async function start(context: ServiceContext): Promise<Readonly<Record<string, number>>> {
-  const register = new Registry();
-  collectDefaultMetrics({ register });
+  const register = createRegister();
   const sweeper = await openSweeper(context, register, readRetentionPolicy(process.env));
   const admin = await openAdminServer({
     ...context.config.admin,

@@ -1,5 +1,10 @@
 import { lanes, pauseCauses } from '@pushfleet/push-queue';
-import { type AppFacts, type OutcomeBacklog, settledOutcomes } from '@pushfleet/push-queue/outcomes';
+import {
+  type AppFacts,
+  type NodeMemory,
+  type OutcomeBacklog,
+  settledOutcomes,
+} from '@pushfleet/push-queue/outcomes';
 import {
   type AppliedChunk,
   type AppliedReports,
@@ -31,6 +36,8 @@ export class SweeperMetrics {
   readonly #queueAge: Gauge;
   readonly #deadLetters: Gauge;
   readonly #paused: Gauge;
+  readonly #memoryUsed: Gauge;
+  readonly #memoryLimit: Gauge;
   readonly #removed: Counter;
 
   constructor(register: Registry, apps: readonly string[]) {
@@ -88,6 +95,8 @@ export class SweeperMetrics {
     );
     this.#deadLetters = gauge('dead_letters', 'Dead letters', 'app');
     this.#paused = gauge('app_paused', '1 while the app rests for this cause', 'app', 'cause');
+    this.#memoryUsed = gauge('redis_memory_used_bytes', 'Memory that Redis uses', 'node');
+    this.#memoryLimit = gauge('redis_memory_limit_bytes', 'Memory that Redis may use; 0: no limit', 'node');
     this.#removed = counter('retention_removed_rows_total', 'Rows that were removed for their age', 'table');
     for (const app of apps) this.#startAtZero(app);
   }
@@ -126,6 +135,16 @@ export class SweeperMetrics {
 
   rowsRemoved(table: string, rows: number): void {
     this.#removed.inc({ table }, rows);
+  }
+
+  redisMemory(nodes: readonly NodeMemory[]): void {
+    // Nodes come and go.
+    this.#memoryUsed.reset();
+    this.#memoryLimit.reset();
+    for (const { node, usedBytes, limitBytes } of nodes) {
+      this.#memoryUsed.set({ node }, usedBytes);
+      this.#memoryLimit.set({ node }, limitBytes);
+    }
   }
 
   /** Totals are absolute: the counters start anew with each reading, between two scrapes. */

@@ -1,7 +1,12 @@
 import { createPushQueue, createRedisClient } from '@pushfleet/push-queue';
-import { type Logger, listenAt, openAdminServer, type ServiceContext } from '@pushfleet/service-kit';
+import {
+  createRegister,
+  type Logger,
+  listenAt,
+  openAdminServer,
+  type ServiceContext,
+} from '@pushfleet/service-kit';
 import type { Cluster, Redis } from 'ioredis';
-import { collectDefaultMetrics, Registry } from 'prom-client';
 import { KeyRing } from './auth/key-ring.ts';
 import type { KeyRequirement } from './auth/require-keys.ts';
 import { BroadcastRunner } from './broadcasts/broadcast-runner.ts';
@@ -17,8 +22,7 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
   const environment = readProducerEnvironment(process.env, config.listen.host);
   if (environment.auth === 'off') tellOpen(logger, config.listen.host);
   const apps = new Map(config.apps.map((app) => [app.id, app]));
-  const register = new Registry();
-  collectDefaultMetrics({ register });
+  const register = createRegister();
   const metrics = createProducerMetrics(register, [...apps.keys()]);
 
   const database = new DatabaseLink({ connectionString: config.databaseUrl!, logger });

@@ -1,14 +1,12 @@
 import { locateCredential, watchCredential } from '@pushfleet/apns-credentials';
-import { openAdminServer, runService } from '@pushfleet/service-kit';
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import { createRegister, openAdminServer, runService } from '@pushfleet/service-kit';
 import { openWorker } from './worker.ts';
 
 await runService({
   name: 'worker',
   env: process.env,
   async start({ config, logger, resources }) {
-    const register = new Registry();
-    collectDefaultMetrics({ register });
+    const register = createRegister();
     const apps = await Promise.all(
       config.apps.map(async (app) => {
         const credential = await watchCredential(locateCredential(app.credential), {

@@ -102,7 +102,7 @@ export function createWorkerMetrics(register: Registry, collect: () => void = ()
     jobsActive: gauge('jobs_active', 'Push jobs that this worker holds', ['app', 'lane']),
     credentialExpiry: gauge(
       'credential_expiry_timestamp_seconds',
-      'When the certificate of an app expires, epoch seconds; absent for provider keys',
+      'When the certificate of an app expires, epoch seconds; 0 for a provider key',
       ['app'],
     ),
     providerTokenAge: gauge('provider_token_age_seconds', 'Age of the provider token in use', ['app']),

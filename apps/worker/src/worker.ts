@@ -7,6 +7,7 @@ import type { Registry } from 'prom-client';
 import { AppMetrics } from './app-metrics.ts';
 import { AppSender } from './app-sender.ts';
 import { type CreateTransport, Transports } from './create-transport.ts';
+import { tellExpiry } from './credential-expiry.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { createProviderTokenStore } from './provider-token-store.ts';
 import { defaultRetryBackoff, type RetryBackoff } from './retry-delay.ts';
@@ -77,6 +78,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     for (const sender of senders) sender.collectMetrics();
     for (const [app, ageMs] of transports.tokenAgesMs())
       families.providerTokenAge.set({ app }, ageMs / 1_000);
+    for (const { app, credential } of options.apps) tellExpiry(families.credentialExpiry, app.id, credential);
   });
   const workerId = randomUUID();
   const senders: readonly AppSender[] = options.apps.map(

@@ -50,6 +50,7 @@ export class FleetWatch {
       read = await facts.read(apps);
       metrics.outcomeBacklog(await reader.backlog(apps), Date.now());
       metrics.fleetFacts(read, Date.now());
+      metrics.redisMemory(await facts.memory());
       redis.succeeded();
     } catch (error) {
       redis.failed(error);

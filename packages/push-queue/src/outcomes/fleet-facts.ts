@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import { type AppPause, readPauses } from '../app-control.ts';
 import { RedisLink } from '../enqueue/redis-link.ts';
 import { type Lane, lanes } from '../lane.ts';
@@ -36,6 +36,15 @@ export interface AppFacts {
   readonly deadLetters: number;
 }
 
+/** How much memory a node of Redis uses and may use. */
+export interface NodeMemory {
+  /** `host:port`. */
+  readonly node: string;
+  readonly usedBytes: number;
+  /** 0: no limit. */
+  readonly limitBytes: number;
+}
+
 /** Reads facts on a connection of its own. */
 export class FleetFacts {
   readonly #link: RedisLink;
@@ -67,6 +76,14 @@ export class FleetFacts {
       async () =>
         new Map(await Promise.all(apps.map(async (app) => [app, await readPauses(control, app)] as const))),
     );
+  }
+
+  /** Of one server, or of the primaries of a cluster. @throws PushQueueError */
+  async memory(timeoutMs = 10_000): Promise<NodeMemory[]> {
+    await this.#link.ready(timeoutMs);
+    const { client } = this.#link;
+    const nodes = client.isCluster ? (client as unknown as Cluster).nodes('master') : [client];
+    return this.#link.answer(timeoutMs, () => Promise.all(nodes.map((node) => readMemory(node))));
   }
 
   async close(): Promise<void> {
@@ -117,4 +134,14 @@ export class FleetFacts {
   #queueKey(app: string, queue: string, name: string): string {
     return `${appPrefix(this.#prefix, app)}:${queue}:${name}`;
   }
+}
+
+async function readMemory(node: Redis): Promise<NodeMemory> {
+  const info = await node.info('memory');
+  const bytes = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
+  return {
+    node: `${node.options.host}:${node.options.port}`,
+    usedBytes: bytes('used_memory'),
+    limitBytes: bytes('maxmemory'),
+  };
 }
