@@ -26,6 +26,8 @@ export function connectionEndOf(error: unknown): ConnectionEnd {
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = codeOf(error);
+  // OpenSSL's own words, without the place in its sources.
+  if ('reason' in error && typeof error.reason === 'string') return `${code}: ${error.reason}`;
   return code === undefined || error.message.includes(code) ? error.message : `${code}: ${error.message}`;
 }
 

@@ -134,6 +134,11 @@ export class FakeSocket implements GatewaySocket {
     this.say(ErrorStatus.shutdown, this.#lastIdentifier);
   }
 
+  /** The gateway sends what is no error response. */
+  babble(bytes: Uint8Array): void {
+    this.#downstream = Buffer.from(bytes);
+  }
+
   /** The gateway closes without a word. */
   close(): void {
     this.#isDiscarding = true;

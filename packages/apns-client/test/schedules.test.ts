@@ -1,26 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BinaryTransport } from '../src/binary/binary-transport.ts';
-import { resolveOptions } from '../src/binary/binary-transport-options.ts';
-import { FakeClock } from './fake-clock.ts';
-import { FakeGateway, type FakeSocket } from './fake-gateway.ts';
-import { Observed, TestCredential } from './gateway-test.ts';
-import { RecordedRun } from './recorded-run.ts';
+import { Schedule, type Step } from './schedule.ts';
 
 // Schedules of a whole transport: everything that network, kernel, gateway, time, operator and worker can do, in any
 // order, one step after another. Whatever the order, the identity holds.
-
-type Step =
-  | { readonly do: 'submit'; readonly count: number; readonly invalid: readonly number[] }
-  | { readonly do: 'advance'; readonly ms: number }
-  | { readonly do: 'renew' }
-  | { readonly do: 'flow' }
-  | { readonly do: 'deliver'; readonly socket: number; readonly bytes: number }
-  | { readonly do: 'refuseNext'; readonly socket: number; readonly status: number }
-  | {
-      readonly do: 'accept' | 'take' | 'read' | 'close' | 'break' | 'failWrites' | 'shutDown' | 'sayUnknown';
-      readonly socket: number;
-    };
 
 const socket = fc.nat(2);
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -80,117 +63,6 @@ const setting = fc.record({
   firstIdentifier: fc.constantFrom(1, 0xffff_ffff - 10, 0xffff_ffff),
 });
 
-class Schedule {
-  readonly clock = new FakeClock();
-  readonly gateway = new FakeGateway();
-  readonly observed = new Observed();
-  readonly credential = new TestCredential({ cert: '', key: '' });
-  readonly runs: RecordedRun[] = [];
-  readonly transport: BinaryTransport;
-
-  constructor(options: object) {
-    this.transport = new BinaryTransport({
-      ...resolveOptions({
-        host: 'gateway.test',
-        port: 2195,
-        credential: this.credential,
-        confirm: 'proved',
-        confirmAfterMs: 1_000,
-        rotationFloorMs: 500,
-        clock: this.clock,
-        observer: this.observed.observer,
-        ...options,
-      }),
-      openSocket: this.gateway.openSocket,
-    });
-  }
-
-  async take(next: Step): Promise<void> {
-    switch (next.do) {
-      case 'submit':
-        this.submit(next.count, next.invalid);
-        break;
-      case 'advance':
-        this.clock.advance(next.ms);
-        break;
-      case 'renew':
-        this.credential.renew({ cert: '', key: '' });
-        break;
-      case 'flow':
-        this.gateway.flow();
-        break;
-      case 'sayUnknown':
-        this.socket(next.socket)?.say(8, 0);
-        break;
-      case 'refuseNext':
-        this.socket(next.socket)?.refuseNext(next.status);
-        break;
-      case 'deliver':
-        this.socket(next.socket)?.deliver(next.bytes);
-        break;
-      default:
-        this.socket(next.socket)?.[next.do]();
-    }
-    // What is submitted in one turn goes out in the next.
-    await Promise.resolve();
-  }
-
-  submit(count: number, invalid: readonly number[]): void {
-    const run = new RecordedRun({ count, seed: this.runs.length + 1 });
-    for (const position of invalid) if (position < count) this.gateway.invalid.add(run.token(position));
-    for (let position = 0; position < count; position++) {
-      this.gateway.places.set(run.token(position), { run: this.runs.length, position });
-    }
-    this.runs.push(run);
-    this.transport.submit(run);
-  }
-
-  /** From now on nothing goes wrong. */
-  async calm(until: () => boolean): Promise<void> {
-    for (let round = 0; round < 2_000 && !until(); round++) {
-      this.gateway.flow();
-      this.clock.advance(100);
-      await Promise.resolve();
-    }
-    expect(until(), `${JSON.stringify(this.transport.state)}, ${this.transport.inFlight} in flight`).toBe(
-      true,
-    );
-  }
-
-  expectIdentity(): void {
-    // With several, one may have to send again what another was told to be discarded.
-    if (this.transport.options.connections === 1) expect(this.gateway.misordered).toEqual([]);
-    for (const run of this.runs) {
-      expect(run.twice).toEqual([]);
-      for (const [position, settlement] of run.settlements.entries()) {
-        const token = run.token(position);
-        const times = this.gateway.taken.get(token) ?? 0;
-        const fact = `position ${position}, taken ${times} times, is ${JSON.stringify(settlement)}`;
-        expect(times, fact).toBeLessThanOrEqual(1);
-        switch (settlement?.kind) {
-          case 'accepted':
-            expect(times, fact).toBe(1);
-            break;
-          case 'rejected':
-          case 'retryable':
-          case 'unprocessed':
-            expect(times, fact).toBe(0);
-            break;
-          case 'uncertain':
-            break;
-          default:
-            expect.unreachable(fact);
-        }
-      }
-    }
-  }
-
-  private socket(index: number): FakeSocket | undefined {
-    const { live } = this.gateway;
-    return live[index % Math.max(1, live.length)];
-  }
-}
-
 describe('a transport in any schedule', () => {
   const steps = fc.array(step, { minLength: 1, maxLength: 60, size: 'max' });
   const schedule = fc.tuple(
@@ -208,7 +80,7 @@ describe('a transport in any schedule', () => {
         run.transport.destroy();
         expect(run.clock.pending).toBe(0);
       }),
-      { numRuns: 1_500 },
+      { numRuns: 700 },
     );
   });
 
@@ -233,7 +105,7 @@ describe('a transport in any schedule', () => {
         expect(run.clock.pending).toBe(0);
         expect(run.gateway.live).toEqual([]);
       }),
-      { numRuns: 1_500 },
+      { numRuns: 700 },
     );
   });
 
@@ -248,7 +120,7 @@ describe('a transport in any schedule', () => {
         expect(run.clock.pending).toBe(0);
         expect(run.gateway.live).toEqual([]);
       }),
-      { numRuns: 1_000 },
+      { numRuns: 500 },
     );
   });
 });
