@@ -2,6 +2,7 @@ import type { BackoffPolicy } from '../backoff.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { CredentialSource } from '../credential-source.ts';
 import type { TransportObserver } from '../transport.ts';
+import { type OpenHttp2Socket, openHttp2Socket } from './http2-socket.ts';
 import type { ProxyOptions } from './open-socket.ts';
 
 /** Where provider tokens come from; `ProviderTokenSource` of apns-credentials is one. */
@@ -73,6 +74,8 @@ export type ResolvedHttp2Options = Required<Omit<Http2TransportOptions, 'ca' | '
   readonly ca: string | undefined;
   readonly proxy: ProxyOptions | undefined;
   readonly observer: TransportObserver;
+  /** How connections are made; another one only in tests. */
+  readonly openSocket: OpenHttp2Socket;
 };
 
 export function resolveHttp2Options(options: Http2TransportOptions): ResolvedHttp2Options {
@@ -99,5 +102,6 @@ export function resolveHttp2Options(options: Http2TransportOptions): ResolvedHtt
     ca: options.ca,
     proxy: options.proxy,
     observer: options.observer ?? {},
+    openSocket: openHttp2Socket,
   };
 }

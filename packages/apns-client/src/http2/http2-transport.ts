@@ -40,7 +40,7 @@ let connectionsMade = 0;
 /** UnrelatedKeyIdInToken on so many connections in a row is no matter of connections. */
 const unrelatedBeforePause = 3;
 
-class Http2Transport implements Transport {
+export class Http2Transport implements Transport {
   readonly #options: ResolvedHttp2Options;
   readonly #gate: Http2Gate;
   readonly #backlog: Backlog;

@@ -9,7 +9,7 @@ export interface ProxyOptions {
   readonly authorization?: string;
 }
 
-export interface SocketOptions {
+export interface OpenSocketOptions {
   readonly host: string;
   readonly port: number;
   /** Name that the gateway's certificate must carry. */
@@ -19,7 +19,7 @@ export interface SocketOptions {
   readonly keepAliveMs: number;
 }
 
-export interface SocketEvents {
+export interface OpenSocketEvents {
   /** TLS is up, and the far end speaks HTTP/2. */
   ready(socket: TLSSocket): void;
   failed(error: unknown): void;
@@ -37,7 +37,7 @@ export class TunnelError extends Error {
 }
 
 /** Opens a connection, through the proxy if there is one. Exactly one event comes, unless it is cancelled before. */
-export function openSocket(options: SocketOptions, events: SocketEvents): { cancel(): void } {
+export function openSocket(options: OpenSocketOptions, events: OpenSocketEvents): { cancel(): void } {
   let socket: Socket;
   let over = false;
   const fail = (error: unknown): void => {
@@ -91,7 +91,7 @@ export function openSocket(options: SocketOptions, events: SocketEvents): { canc
 const longestProxyAnswer = 16_384;
 
 function openTunnel(
-  { host, port }: SocketOptions,
+  { host, port }: OpenSocketOptions,
   proxy: ProxyOptions,
   events: { opened(tcp: Socket): void; failed(error: unknown): void },
 ): Socket {
