@@ -72,6 +72,7 @@ export async function openSweeper(
   const metrics = new SweeperMetrics(register, ids);
   const shared = { store, metrics, logger, postgres };
   const applier = new ReportApplier({ ...shared, facts, signal });
+  await applier.applySetAside();
   const reports = new ReportSweep({ apps: ids, reader, applier, redis, signal });
   const feedback = new FeedbackSweep({
     ...shared,

@@ -97,6 +97,14 @@ test('what is no report is set aside and holds nothing up; a report that Postgre
     expect(await metric(sweeper, 'pushfleet_outcome_backlog_reports{app="shop"}')).toBe(0);
   }, patience);
   expect(await metric(sweeper, 'pushfleet_reports_set_aside_total{app="shop"}')).toBe(2);
+  // A version that could not apply this one set it aside; this one can.
+  const late = reportOf('shop');
+  await store.reports.setAside([
+    { app: 'shop', entry: '1-1', report: JSON.stringify(late), error: 'of an older version' },
+  ]);
+  await fleet.sweeper();
+  expect(await store.batches.get('shop', late.batch)).toMatchObject({ acceptedPresumed: 10 });
+  expect(await fleet.sql('select count(*)::integer as n from unreadable_reports')).toEqual([{ n: 2 }]);
 });
 
 test('while the circuit breaker holds an app, its invalid tokens stay', async ({ fleet }) => {

@@ -1,5 +1,10 @@
 import type { PauseCause } from '@pushfleet/push-queue';
-import type { FleetFacts, ReadEntries, ReportEntry } from '@pushfleet/push-queue/outcomes';
+import {
+  type FleetFacts,
+  parseReport,
+  type ReadEntries,
+  type ReportEntry,
+} from '@pushfleet/push-queue/outcomes';
 import type { Logger } from '@pushfleet/service-kit';
 import { type TokenStore, TokenStoreError } from '@pushfleet/token-store';
 import { backoffMs, pause } from '../backoff.ts';
@@ -43,6 +48,32 @@ export class ReportApplier {
     }
     for (const chunk of chunksOf(reports)) if (!(await this.#applyChunk(chunk))) return false;
     return true;
+  }
+
+  /**
+   * Tries what was set aside once more: this version may be able to. Gives how many could be applied.
+   * @throws TokenStoreError
+   */
+  async applySetAside(): Promise<number> {
+    const { store, logger, signal } = this.#options;
+    let applied = 0;
+    for (let after: string | undefined; !signal.aborted; ) {
+      const some = await store.reports.listSetAside(after, maxReports);
+      for (const { id, app, report } of some) {
+        after = id;
+        try {
+          await store.reports.apply([parseReport(app, report)]);
+        } catch (error) {
+          if (error instanceof TokenStoreError && error.isTransient) throw error;
+          continue;
+        }
+        await store.reports.forgetSetAside([id]);
+        applied += 1;
+      }
+      if (some.length < maxReports) break;
+    }
+    if (applied > 0) logger.info({ reports: applied }, 'outcome reports that were set aside are applied');
+    return applied;
   }
 
   async #applyChunk(chunk: readonly ReportEntry[]): Promise<boolean> {

@@ -26,6 +26,13 @@ export interface ReadEntries {
 /** A stream entry as Redis gives it: its id, and fields and values in turn; null for one that has been deleted. */
 export type RawEntry = readonly [id: string, fields: readonly string[] | null];
 
+/** Reads a report of an app. Throws what is wrong with it. */
+export function parseReport(app: string, raw: string): OutcomeReport {
+  const report = outcomeReportSchema.parse(JSON.parse(raw));
+  if (report.app !== app) throw new Error(`names the app ${report.app}`);
+  return report;
+}
+
 export function parseEntries(app: string, entries: readonly RawEntry[]): ReadEntries {
   const reports: ReportEntry[] = [];
   const unreadable: UnreadableEntry[] = [];
@@ -38,9 +45,7 @@ export function parseEntries(app: string, entries: readonly RawEntry[]): ReadEnt
       continue;
     }
     try {
-      const report = outcomeReportSchema.parse(JSON.parse(raw));
-      if (report.app !== app) throw new Error(`names the app ${report.app}`);
-      reports.push({ app, entry, report });
+      reports.push({ app, entry, report: parseReport(app, raw) });
     } catch (error) {
       unreadable.push({ app, entry, raw, error: error instanceof Error ? error.message : String(error) });
     }

@@ -16,6 +16,10 @@ export interface Reports {
   /** Applies reports in one transaction; those that have been applied before change nothing. */
   apply(jobs: readonly SettledJob[], options?: ApplyOptions): Promise<AppliedReports>;
   setAside(reports: readonly UnreadableReport[]): Promise<void>;
+  /** What was set aside, in order. `after`: the id after which to begin. */
+  listSetAside(after: string | undefined, limit: number): Promise<(UnreadableReport & { id: string })[]>;
+  /** For those that have been applied after all. */
+  forgetSetAside(ids: readonly string[]): Promise<void>;
 }
 
 export function createReports(database: Database): Reports {
@@ -33,6 +37,16 @@ export function createReports(database: Database): Reports {
           reports.map(({ error }) => clean(error)),
         ],
       );
+    },
+    async listSetAside(after, limit) {
+      const { rows } = await database.query<UnreadableReport & { id: string }>(
+        'select id::text, app, entry, report, error from unreadable_reports where id > $1 order by id limit $2',
+        [after ?? 0, limit],
+      );
+      return rows;
+    },
+    async forgetSetAside(ids) {
+      await database.query('delete from unreadable_reports where id = any($1::bigint[])', [ids]);
     },
   };
 }
