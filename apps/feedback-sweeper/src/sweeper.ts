@@ -49,8 +49,12 @@ export async function openSweeper(
   const { signal } = stop;
 
   await migratePatiently(context);
-  const postgres = new Trouble('Postgres', logger);
-  const redis = new Trouble('Redis', logger);
+  const troubles: Trouble[] = [];
+  const troubleOf = (what: 'Postgres' | 'Redis', part: string): Trouble => {
+    const trouble = new Trouble(what, part, logger);
+    troubles.push(trouble);
+    return trouble;
+  };
   const store = openTokenStore({
     connectionString: config.databaseUrl!,
     applicationName: 'pushfleet-sweeper',
@@ -64,19 +68,33 @@ export async function openSweeper(
   await facts.pauses(ids, readyTimeoutMs);
   const reader = new OutcomeReader({
     ...link,
+    timeoutMs: 5_000,
     consumer: `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`,
   });
   resources.add('the reader of outcome reports', () => reader.close());
 
   const credentials = await openCredentials(context);
   const metrics = new SweeperMetrics(register, ids);
-  const shared = { store, metrics, logger, postgres };
-  const applier = new ReportApplier({ ...shared, facts, signal });
+  const shared = { store, metrics, logger };
+  const applier = new ReportApplier({
+    ...shared,
+    facts,
+    signal,
+    postgres: troubleOf('Postgres', 'outcome reports'),
+  });
   await applier.applySetAside();
-  const reports = new ReportSweep({ apps: ids, reader, applier, redis, signal });
+  const reports = new ReportSweep({
+    apps: ids,
+    reader,
+    applier,
+    redis: troubleOf('Redis', 'outcome reports'),
+    signal,
+  });
   const feedback = new FeedbackSweep({
     ...shared,
     apps: credentials.flatMap(({ app, credential }) => feedbackAppOf(app, credential) ?? []),
+    postgres: troubleOf('Postgres', 'feedback'),
+    storing: troubleOf('Postgres', 'storing feedback'),
     stopSignal: signal,
     giveUpSignal: giveUp.signal,
   });
@@ -94,17 +112,31 @@ export async function openSweeper(
     store,
     reports,
     feedback,
-    fleet: new FleetWatch({ apps: ids, facts, reader, store, metrics, redis, postgres, signal }),
+    fleet: new FleetWatch({
+      apps: ids,
+      facts,
+      reader,
+      store,
+      metrics,
+      redis: troubleOf('Redis', 'facts of the fleet'),
+      postgres: troubleOf('Postgres', 'facts of the fleet'),
+      signal,
+    }),
     expiry: new ExpiryWatch({
       apps: credentials.map(({ app, credential }) => ({ id: app.id, credential })),
       store,
       logger,
-      postgres,
+      postgres: troubleOf('Postgres', 'expiry of certificates'),
       signal,
     }),
-    retention: new RetentionSweep({ ...shared, policy, signal }),
+    retention: new RetentionSweep({
+      ...shared,
+      policy,
+      postgres: troubleOf('Postgres', 'retention'),
+      signal,
+    }),
     doorbell,
-    readiness: () => [postgres.reason, redis.reason].filter((reason) => reason !== undefined),
+    readiness: () => troubles.flatMap(({ reason }) => reason ?? []),
     stop() {
       stop.abort();
       setTimeout(() => giveUp.abort(), config.drainTimeoutMs).unref();

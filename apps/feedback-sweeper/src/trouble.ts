@@ -1,17 +1,19 @@
 import type { Logger } from '@pushfleet/service-kit';
 
 /**
- * Whether something that this service stands on answers; told once when it stops, and once when it is back, however
- * often it is tried in between.
+ * Whether something that one part of this service stands on answers it; told once when it stops, and once when it is
+ * back, however often it is tried in between. Each part has its own: a full disk stops one and not another.
  */
 export class Trouble {
-  readonly #what: string;
+  readonly #what: 'Postgres' | 'Redis';
+  readonly #part: string;
   readonly #logger: Logger;
   #reason: string | undefined;
   #failures = 0;
 
-  constructor(what: string, logger: Logger) {
+  constructor(what: 'Postgres' | 'Redis', part: string, logger: Logger) {
     this.#what = what;
+    this.#part = part;
     this.#logger = logger;
   }
 
@@ -28,13 +30,16 @@ export class Trouble {
   failed(err: unknown): void {
     this.#failures += 1;
     if (this.#reason === undefined)
-      this.#logger.warn({ err, dependency: this.#what }, 'does not answer; trying on');
-    this.#reason = `${this.#what}: ${err instanceof Error ? err.message : String(err)}`;
+      this.#logger.warn({ err, dependency: this.#what, part: this.#part }, 'it fails; trying on');
+    this.#reason = `${this.#what}, ${this.#part}: ${err instanceof Error ? err.message : String(err)}`;
   }
 
   succeeded(): void {
     if (this.#reason !== undefined) {
-      this.#logger.info({ dependency: this.#what, failures: this.#failures }, 'answers again');
+      this.#logger.info(
+        { dependency: this.#what, part: this.#part, failures: this.#failures },
+        'it works again',
+      );
     }
     this.#reason = undefined;
     this.#failures = 0;

@@ -43,8 +43,8 @@ function openParts({ environment, store }: Fleet) {
     logger,
     openReader,
     metrics: new SweeperMetrics(new Registry(), ['shop']),
-    postgres: new Trouble('Postgres', logger),
-    redis: new Trouble('Redis', logger),
+    postgres: new Trouble('Postgres', 'test', logger),
+    redis: new Trouble('Redis', 'test', logger),
     signal: stop.signal,
     apps: ['shop'],
   };

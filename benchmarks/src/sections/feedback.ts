@@ -139,12 +139,14 @@ async function sweep(simulator: Simulator, { feedback }: TokenStore) {
   };
   const startMs = performance.now();
   const reading = (await feedback.openReading(app))!;
-  const applying = applyAll();
+  const applying = Promise.all([applyAll(), applyAll()]);
   const end = await readFeedback({
     host: 'localhost',
     port: simulator.feedbackPort,
     ca,
     credential: { cert, key },
+    // As the sweeper does.
+    chunkTuples: 5_000,
     onTuples: (some) => reading.append(some),
   });
   await reading.finish(end);

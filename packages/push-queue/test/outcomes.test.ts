@@ -67,6 +67,23 @@ test('each report goes to one reader, in the order of its stream, and is gone on
   ]);
 });
 
+test('what was read and not acknowledged can be read again, all of it', async () => {
+  const [keys, redis] = [prefix(), useRedis()];
+  const sent = Array.from({ length: 250 }, () => reportOf('shop'));
+  const pipeline = redis.pipeline();
+  for (const report of sent) pipeline.xadd(outcomesKey(keys, 'shop'), '*', 'report', JSON.stringify(report));
+  pipeline.xadd(outcomesKey(keys, 'shop'), '*', 'report', 'none');
+  await pipeline.exec();
+  const reader = useReader(keys);
+  const { reports } = await reader.read(['shop'], 1_000);
+  await reader.acknowledge(reports.slice(0, 10));
+  const again = await reader.readAgain('shop');
+  expect(again.reports.map(({ report }) => report)).toEqual(sent.slice(10));
+  expect(again.unreadable).toHaveLength(1);
+  await reader.acknowledge([...again.reports, ...again.unreadable]);
+  expect(await reader.readAgain('shop')).toEqual({ reports: [], unreadable: [] });
+});
+
 test('what a dead reader has had is taken over; readers without anything are forgotten', async () => {
   const [keys, redis] = [prefix(), useRedis()];
   const report = reportOf('shop');
@@ -132,7 +149,7 @@ test('a Redis that is silent or away fails the call in time; what was read meanw
   await expect(reader.read(['shop'], 10)).rejects.toMatchObject({ code: 'redis-timeout' });
   mend();
   const taken = await vi.waitFor(async () => {
-    const { reports } = await reader.takeOver(['shop'], 1, 10);
+    const { reports } = await reader.readAgain('shop');
     expect(reports).toHaveLength(1);
     return reports;
   }, 10_000);

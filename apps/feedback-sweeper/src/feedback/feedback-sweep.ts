@@ -16,6 +16,8 @@ export interface FeedbackSweepOptions {
   readonly metrics: SweeperMetrics;
   readonly logger: Logger;
   readonly postgres: Trouble;
+  /** Of storing what was read, which goes on beside all else. */
+  readonly storing: Trouble;
   readonly stopSignal: AbortSignal;
   /** Gives up storing what was read. */
   readonly giveUpSignal: AbortSignal;
@@ -26,6 +28,8 @@ export interface FeedbackSweepOptions {
 
 /** Readings at a time in one process: each holds a session of Postgres and a connection. */
 const maxReadings = 4;
+/** Chunks that are applied at a time. */
+const appliers = 2;
 /** A reading that failed is tried again after so long, then after twice that, up to the interval. Milliseconds. */
 const retryMs = 30_000;
 
@@ -34,7 +38,7 @@ export class FeedbackSweep {
   /** Readings under way. They do not hold the others up: a service may take its time. */
   readonly #running = new Map<string, Promise<void>>();
   #wake: () => void = () => undefined;
-  #applying: Promise<void> | undefined;
+  #applying: Promise<unknown> | undefined;
 
   constructor(options: FeedbackSweepOptions) {
     this.#options = options;
@@ -111,7 +115,13 @@ export class FeedbackSweep {
       const onStored = () => {
         this.#applyAll().catch((error: unknown) => postgres.failed(error));
       };
-      const result = await readAppFeedback({ ...this.#options, app, reading, onStored });
+      const result = await readAppFeedback({
+        ...this.#options,
+        postgres: this.#options.storing,
+        app,
+        reading,
+        onStored,
+      });
       metrics.readingEnded(app.id, result);
       return result !== 'failed';
     } finally {
@@ -130,9 +140,11 @@ export class FeedbackSweep {
   /** Applies everything that is stored by now, with no more than one run of it at a time. */
   async #applyAll(): Promise<void> {
     await this.#applying?.catch(() => undefined);
-    this.#applying ??= this.#applyChunks().finally(() => {
-      this.#applying = undefined;
-    });
+    this.#applying ??= Promise.all(Array.from({ length: appliers }, () => this.#applyChunks())).finally(
+      () => {
+        this.#applying = undefined;
+      },
+    );
     await this.#applying;
   }
 

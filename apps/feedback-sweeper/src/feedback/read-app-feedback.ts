@@ -6,6 +6,9 @@ import { backoffMs, pause } from '../backoff.ts';
 import type { Trouble } from '../trouble.ts';
 import type { FeedbackApp } from './feedback-app.ts';
 
+/** Stored and applied in one transaction each: how long a registration may have to wait for one of them. */
+const chunkTuples = 5_000;
+
 export interface ReadAppFeedbackOptions {
   readonly app: FeedbackApp;
   readonly reading: FeedbackReading;
@@ -38,6 +41,7 @@ export async function readAppFeedback(options: ReadAppFeedbackOptions): Promise<
       port: app.service.port,
       ...(credential.ca === undefined ? {} : { ca: credential.ca }),
       credential,
+      chunkTuples,
       signal: AbortSignal.any([stopSignal, lost.signal]),
       ...(silenceTimeoutMs === undefined ? {} : { silenceTimeoutMs }),
       onTuples: async (tuples) => {

@@ -35,6 +35,8 @@ export class ReportSweep {
   #wake: () => void = () => undefined;
   #lastPollMs = Number.NEGATIVE_INFINITY;
   #lastTakeOverMs = Number.NEGATIVE_INFINITY;
+  /** A call failed: what it read, or was about to acknowledge, is still ours. */
+  #isInDoubt = false;
 
   constructor(options: ReportSweepOptions) {
     this.#options = options;
@@ -53,6 +55,7 @@ export class ReportSweep {
     const { apps, redis, signal, pollMs = 2_000 } = this.#options;
     while (!signal.aborted) {
       try {
+        if (this.#isInDoubt) await this.#readAgain();
         if (performance.now() - this.#lastPollMs >= pollMs) {
           this.#lastPollMs = performance.now();
           await this.#lookAround();
@@ -62,6 +65,7 @@ export class ReportSweep {
         redis.succeeded();
         await this.#sleep(pollMs - (performance.now() - this.#lastPollMs));
       } catch (error) {
+        this.#isInDoubt = true;
         redis.failed(error);
         await pause(backoffMs(redis.failures), signal);
       }
@@ -73,6 +77,11 @@ export class ReportSweep {
     await this.#lookAround();
     for (const app of this.#options.apps) this.#rung.add(app);
     await this.#readRung();
+  }
+
+  async #readAgain(): Promise<void> {
+    for (const app of this.#options.apps) await this.#settle(await this.#options.reader.readAgain(app));
+    this.#isInDoubt = false;
   }
 
   async #readRung(): Promise<void> {

@@ -42,22 +42,23 @@ export class OutcomeReader {
 
   /** Reports that no reader has had, at most `count` of each app. Does not wait for more to come. */
   async read(apps: readonly string[], count: number): Promise<ReadEntries> {
-    const read = (client: Redis, app: string) =>
-      client.xreadgroup(
-        'GROUP',
-        outcomeReaders,
-        this.#consumer,
-        'COUNT',
-        count,
-        'STREAMS',
-        outcomesKey(this.#prefix, app),
-        '>',
-      ) as Promise<[key: string, entries: RawEntry[]][] | null>;
-    const answers = await this.#ofEach(apps, async (client, app) => {
-      const answer = await this.#withGroup(client, app, () => read(client, app));
-      return parseEntries(app, answer?.[0]?.[1] ?? []);
-    });
-    return join(answers);
+    return join(await this.#ofEach(apps, (client, app) => this.#readFrom(client, app, '>', count)));
+  }
+
+  /**
+   * Reports that this reader has had and not acknowledged, in order: after a call that failed, its answer may have got
+   * lost on the way.
+   */
+  async readAgain(app: string): Promise<ReadEntries> {
+    const pages: ReadEntries[] = [];
+    const pageSize = 100;
+    for (let after = '0'; ; ) {
+      const [page] = await this.#ofEach([app], (client) => this.#readFrom(client, app, after, pageSize));
+      const entries = [...page!.reports, ...page!.unreadable].map(({ entry }) => entry);
+      pages.push(page!);
+      if (entries.length === 0) return join(pages);
+      after = entries.reduce((last, entry) => (isLater(entry, last) ? entry : last), after);
+    }
   }
 
   /** Takes over reports that a reader has had for longer than `idleMs` and not acknowledged: it died, or its answer got lost. */
@@ -130,6 +131,14 @@ export class OutcomeReader {
     await this.#link.close();
   }
 
+  async #readFrom(client: Redis, app: string, from: string, count: number): Promise<ReadEntries> {
+    const key = outcomesKey(this.#prefix, app);
+    const answer = (await this.#withGroup(client, app, () =>
+      client.xreadgroup('GROUP', outcomeReaders, this.#consumer, 'COUNT', count, 'STREAMS', key, from),
+    )) as [key: string, entries: RawEntry[]][] | null;
+    return parseEntries(app, answer?.[0]?.[1] ?? []);
+  }
+
   /** Asks for all apps at once; commands of one connection go out together. */
   async #ofEach<T>(apps: readonly string[], ask: (client: Redis, app: string) => Promise<T>): Promise<T[]> {
     await this.#link.ready(this.#timeoutMs);
@@ -152,6 +161,13 @@ export class OutcomeReader {
       });
     return ask();
   }
+}
+
+/** Ids of entries are two numbers. */
+function isLater(entry: string, other: string): boolean {
+  const [ms = 0, sequence = 0] = entry.split('-').map(Number);
+  const [otherMs = 0, otherSequence = 0] = other.split('-').map(Number);
+  return ms > otherMs || (ms === otherMs && sequence > otherSequence);
 }
 
 function isNoGroup(error: unknown): boolean {

@@ -1,8 +1,9 @@
-import type { Database, Queryable } from '../database.ts';
+import type { Database } from '../database.ts';
 import { deactivationEffectsSql } from '../reconcile/evidence.ts';
 
-// Readings are applied chunk by chunk, each in a transaction that also moves `applied` of the reading: a chunk takes
-// effect once, whoever dies in between. Tuples are sorted first, so that the look-ups walk along the primary key.
+// Readings are applied chunk by chunk, as they were stored, each in a transaction that also takes the chunk from the
+// queue: it takes effect once, whoever dies in between. Tuples are sorted first, so that the look-ups walk along the
+// primary key, and rows are locked in its order.
 
 /** What became of tuples; a closed set, usable as a metric label. The sum is what was applied. */
 export const tupleResults = ['deactivated', 'kept', 'inactive', 'unknown', 'absurd', 'repeated'] as const;
@@ -24,7 +25,7 @@ const chunkSql = `
 with chunk as materialized (
   select time, token, time >= ${earliestTupleTime} and time <= extract(epoch from $5::timestamptz) + ${futureToleranceSeconds}
     as plausible
-  from feedback_tuples where reading = $1 and position > $2 and position <= $3
+  from feedback_tuples where reading = $1 and position between $2 and $3
 ), tuple as materialized (
   select token, to_timestamp(max(time)) as at from chunk where plausible group by token order by token
 ), deactivated as (
@@ -53,79 +54,60 @@ interface ChunkRow {
   readonly unknown: number;
 }
 
-interface ReadingRow {
+interface TakenChunk {
+  readonly reading: string;
+  readonly first: number;
+  readonly last: number;
   readonly app: string;
   readonly ended_at: Date | null;
-  readonly tuples: number;
-  readonly applied: number;
 }
 
-/** Names the lock of the one who applies a reading; the second number is made from the reading. */
-const applierLockClass = 0x50_46_46_41;
-/** Readings to look at for one that nobody applies now. */
-const candidates = 16;
+/** Nobody waits for a chunk that somebody else applies. */
+const takeSql = `
+with taken as (
+  delete from feedback_chunks where (reading, first_position) = (
+    select reading, first_position from feedback_chunks
+    order by reading, first_position limit 1 for update skip locked)
+  returning reading, first_position, last_position
+)
+select t.reading, t.first_position as first, t.last_position as last, r.app, r.ended_at
+from taken t join feedback_readings r on r.id = t.reading`;
 
 /**
- * Applies the next chunk of a reading that nobody else applies now, also while it is being read; undefined: there is
- * none. Tuples are weighed by PROTOCOL section 2, rule 3: a device is deactivated if its last registration is older
- * than the tuple.
+ * Applies the next chunk that nobody else applies now, also while its reading goes on; undefined: there is none.
+ * Tuples are weighed by PROTOCOL section 2, rule 3: a device is deactivated if its last registration is older than the
+ * tuple.
  * @throws TokenStoreError; then nothing of the chunk has been applied
  */
-export async function applyNextChunk(
-  database: Database,
-  chunkSize: number,
-): Promise<AppliedChunk | undefined> {
-  const { rows } = await database.query<{ id: string }>(
-    'select id from feedback_readings where applied < tuples order by id limit $1',
-    [candidates],
-  );
-  for (const { id } of rows) {
-    const chunk = await database.transaction((client) => applyChunk(client, id, chunkSize));
-    if (chunk !== undefined) return chunk;
-  }
-  return undefined;
-}
-
-/** The lock is apart from the reading's row, so that its reader can go on counting there. */
-async function applyChunk(
-  client: Queryable,
-  id: string,
-  chunkSize: number,
-): Promise<AppliedChunk | undefined> {
-  const { rows: locks } = await client.query<{ locked: boolean }>(
-    'select pg_try_advisory_xact_lock($1, ($2::bigint % 2147483647)::integer) as locked',
-    [applierLockClass, id],
-  );
-  if (!locks[0]!.locked) return undefined;
-  const { rows: readings } = await client.query<ReadingRow>(
-    'select app, ended_at, tuples, applied from feedback_readings where id = $1 and applied < tuples',
-    [id],
-  );
-  const [reading] = readings;
-  if (reading === undefined) return undefined;
-  // A chunk is sorted, hashed and gathered in memory. Its commit need not wait for the disk: the tuples are there
-  // already, and where a crash of the server takes the effect back, it takes `applied` back with it.
-  await client.query(
-    `select set_config('work_mem', '64MB', true), set_config('jit', 'off', true),
-       set_config('synchronous_commit', 'off', true)`,
-  );
-  const { app } = reading;
-  const upTo = Math.min(reading.tuples, reading.applied + chunkSize);
-  const { rows } = await client.query<ChunkRow>(chunkSql, [
-    id,
-    reading.applied,
-    upTo,
-    app,
-    reading.ended_at ?? new Date(),
-  ]);
-  const counts = countsOf(rows[0]!);
-  await client.query(
-    `update feedback_readings set applied = $2, deactivated = deactivated + $3, kept = kept + $4,
-       inactive = inactive + $5, unknown = unknown + $6, absurd = absurd + $7, repeated = repeated + $8
-     where id = $1`,
-    [id, upTo, ...tupleResults.map((result) => counts[result])],
-  );
-  return { reading: id, app, counts };
+export async function applyNextChunk(database: Database): Promise<AppliedChunk | undefined> {
+  return database.transaction(async (client) => {
+    // A chunk is sorted, hashed and gathered in memory. Its commit need not wait for the disk: the tuples are there
+    // already, and where a crash of the server takes the effect back, it brings the chunk back with it.
+    await client.query(
+      `select set_config('work_mem', '64MB', true), set_config('jit', 'off', true),
+         set_config('synchronous_commit', 'off', true)`,
+    );
+    const { rows: taken } = await client.query<TakenChunk>(takeSql);
+    const [chunk] = taken;
+    if (chunk === undefined) return undefined;
+    const { reading, first, last, app, ended_at: endedAt } = chunk;
+    const { rows } = await client.query<ChunkRow>(chunkSql, [
+      reading,
+      first,
+      last,
+      app,
+      endedAt ?? new Date(),
+    ]);
+    const counts = countsOf(rows[0]!);
+    // Last, since everybody who applies a chunk of the reading, and its reader, wait for this row.
+    await client.query(
+      `update feedback_readings set applied = applied + $2, deactivated = deactivated + $3, kept = kept + $4,
+         inactive = inactive + $5, unknown = unknown + $6, absurd = absurd + $7, repeated = repeated + $8
+       where id = $1`,
+      [reading, last - first + 1, ...tupleResults.map((result) => counts[result])],
+    );
+    return { reading, app, counts };
+  });
 }
 
 function countsOf({ total, ...counts }: ChunkRow): TupleCounts {

@@ -18,7 +18,7 @@ const header = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffe
 const end = Buffer.from([0xff, 0xff]);
 const fixedLength = 2 + (4 + 8) + (4 + 4) + (4 + 8) + 4;
 
-/** Stores tuples under positions from `firstPosition` on and counts them in their reading, all or nothing. */
+/** Stores tuples under positions from `firstPosition` on, as one chunk to be applied; all or nothing. */
 export async function copyTuples(
   client: pg.Client,
   reading: string,
@@ -28,10 +28,11 @@ export async function copyTuples(
   await client.query('begin');
   try {
     await copyRows(client, encodeRows(reading, firstPosition, tuples));
-    await client.query('update feedback_readings set tuples = $2 where id = $1', [
-      reading,
-      firstPosition - 1 + tuples.length,
-    ]);
+    await client.query(
+      `with chunk as (insert into feedback_chunks values ($1, $2, $3))
+       update feedback_readings set tuples = $3 where id = $1`,
+      [reading, firstPosition, firstPosition - 1 + tuples.length],
+    );
     await client.query('commit');
   } catch (error) {
     // Where the connection is gone, so is the transaction.

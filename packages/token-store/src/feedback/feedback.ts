@@ -29,8 +29,11 @@ export interface Feedback {
   openReading(app: string, options?: OpenReadingOptions): Promise<FeedbackReading | undefined>;
   /** Ends the readings of these apps whose readers have died; gives how many. */
   endInterrupted(apps: readonly string[]): Promise<number>;
-  /** Applies the next chunk of a reading, also of one under way; undefined: nothing is left that nobody else applies. */
-  applyNextChunk(chunkSize?: number): Promise<AppliedChunk | undefined>;
+  /**
+   * Applies the next stored chunk, also of a reading under way; undefined: nothing is left that nobody else applies.
+   * Several at a time may.
+   */
+  applyNextChunk(): Promise<AppliedChunk | undefined>;
   /** Tuples that are stored and not yet applied, by app. */
   backlog(): Promise<{ app: string; tuples: number }[]>;
 }
@@ -51,9 +54,7 @@ join lateral (
 ) r on true`;
 
 const endInterruptedSql = `
-update feedback_readings r set ended_at = now(), result = 'interrupted',
-  tuples = coalesce((select max(position) from feedback_tuples t where t.reading = r.id), 0)
-where r.app = $1 and r.ended_at is null`;
+update feedback_readings set ended_at = now(), result = 'interrupted' where app = $1 and ended_at is null`;
 
 export function createFeedback(database: Database): Feedback {
   return {
@@ -102,7 +103,7 @@ export function createFeedback(database: Database): Feedback {
       }
       return ended;
     },
-    applyNextChunk: (chunkSize = 5_000) => applyNextChunk(database, chunkSize),
+    applyNextChunk: () => applyNextChunk(database),
     async backlog() {
       const { rows } = await database.query<{ app: string; tuples: number }>(
         `select app, sum(tuples - applied)::float8 as tuples from feedback_readings

@@ -1,7 +1,8 @@
 import type { MigrationBuilder } from 'node-pg-migrate';
 
-// The feedback service, as it was read: raw tuples are stored before anything acts on them. How far a reading has been
-// applied is one number in its row, so that a million tuples are applied without a million updates here.
+// The feedback service, as it was read: raw tuples are stored before anything acts on them, and with each chunk of them
+// a row that says that it is still to be applied. That row goes in the transaction that applies the chunk: a million
+// tuples are applied without a million updates here, by as many at a time as want to.
 
 export const down = false;
 
@@ -35,6 +36,13 @@ export function up(pgm: MigrationBuilder): void {
       time bigint not null,
       token bytea not null,
       primary key (reading, position)
+    );
+
+    create table feedback_chunks (
+      reading bigint not null,
+      first_position integer not null,
+      last_position integer not null,
+      primary key (reading, first_position)
     );
 
     comment on column feedback_tuples.time is 'Epoch seconds, as the feedback service sent it';
