@@ -7,6 +7,7 @@ export type CliErrorCode =
   | 'app-unknown'
   | 'key-unknown'
   | 'letter-unknown'
+  | 'file-unreadable'
   | 'redis-unavailable';
 
 /** A command cannot do its work; the message says why and what to do about it. */

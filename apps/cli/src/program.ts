@@ -1,8 +1,12 @@
 import { CredentialError } from '@pushfleet/apns-credentials';
+import { PushfleetError } from '@pushfleet/client';
 import { PushQueueError } from '@pushfleet/push-queue';
 import { ServiceError } from '@pushfleet/service-kit';
 import { TokenStoreError } from '@pushfleet/token-store';
 import { Command, CommanderError } from 'commander';
+import { addBroadcastCommand } from './api/broadcast-command.ts';
+import { addDevicesCommands } from './api/devices-commands.ts';
+import { addSendCommand } from './api/send-command.ts';
 import { addAppsCommands } from './apps/apps-commands.ts';
 import { addQueuesCommand } from './apps/queues-command.ts';
 import { CliError } from './cli-error.ts';
@@ -18,6 +22,9 @@ import { ExitCode, type ProgramEnvironment, Terminal } from './terminal.ts';
 type AddCommands = (program: Command, terminal: Terminal) => void;
 
 const commandGroups: readonly AddCommands[] = [
+  addSendCommand,
+  addBroadcastCommand,
+  addDevicesCommands,
   addAppsCommands,
   addQueuesCommand,
   addDeadLettersCommands,
@@ -78,6 +85,11 @@ function report(error: unknown, terminal: Terminal): void {
   }
   if (error instanceof CliError) {
     terminal.fail(error, error.code === 'usage' ? ExitCode.usage : ExitCode.failed);
+    return;
+  }
+  if (error instanceof PushfleetError) {
+    const fields = error.errors.map(({ field, message }) => `\n  ${field} ${message}`);
+    terminal.fail({ code: error.code, message: error.message + fields.join('') }, ExitCode.failed);
     return;
   }
   if (

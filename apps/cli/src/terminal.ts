@@ -49,6 +49,16 @@ export class Terminal {
     if (!this.isJson) this.#stderr.write(`${text}\n`);
   }
 
+  /** How far it has come, for people who look: one line on a terminal, over and over. */
+  statusLine(text: string): void {
+    if (!this.isJson && this.#stderr.isTTY === true) this.#stderr.write(`\r\u001b[K${text}`);
+  }
+
+  /** What comes next stands on a line of its own. */
+  statusLineEnded(): void {
+    if (!this.isJson && this.#stderr.isTTY === true) this.#stderr.write('\n');
+  }
+
   /** Why a command could not do its work. */
   fail(error: { readonly code: string; readonly message: string }, exitCode: ExitCode): void {
     this.exitCode = exitCode;

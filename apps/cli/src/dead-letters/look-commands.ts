@@ -2,9 +2,9 @@ import { listDeadLetters, readDeadLetter, type StoredLetter } from '@pushfleet/p
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { chosenApps, type Fleet, fleetHelp, withFleet } from '../fleet/fleet.ts';
+import { parseCount } from '../parse-count.ts';
 import { table } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
-import { parseCount } from './parse-count.ts';
 
 export function addListCommand(letters: Command, terminal: Terminal): void {
   letters

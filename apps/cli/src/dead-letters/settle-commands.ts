@@ -8,9 +8,9 @@ import {
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { chosenApps, type Fleet, fleetHelp, withFleet } from '../fleet/fleet.ts';
+import { parseCount } from '../parse-count.ts';
 import type { Terminal } from '../terminal.ts';
 import { requireLetter } from './look-commands.ts';
-import { parseCount } from './parse-count.ts';
 
 /** Letters read in one go. */
 const pageSize = 100;
