@@ -116,7 +116,7 @@ async function midway({ sql }: Fleet, app: string): Promise<void> {
   await vi.waitFor(async () => {
     const [state] = await sql(
       `select (select count(*) from batches where app = $1)::integer as batches,
-         (select coalesce(sum(tuples), 0) from feedback_readings where app = $1)::integer as tuples`,
+         (select coalesce(sum(applied), 0) from feedback_readings where app = $1)::integer as tuples`,
       [app],
     );
     expect(state!.batches).toBeGreaterThan(3);

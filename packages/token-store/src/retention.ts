@@ -114,7 +114,8 @@ async function removeBroadcasts(removal: Removal, before: Date): Promise<void> {
 
 const firstKeptReadingSql = `
 select coalesce((
-  select min(id) from feedback_readings where ended_at is null or ended_at >= $1 or applied < tuples
+  select min(id) from feedback_readings r
+  where ended_at is null or ended_at >= $1 or exists (select from feedback_chunks c where c.reading = r.id)
 ), 9223372036854775807)`;
 
 class Removal {

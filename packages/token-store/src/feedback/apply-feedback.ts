@@ -99,7 +99,7 @@ export async function applyNextChunk(database: Database): Promise<AppliedChunk |
       endedAt ?? new Date(),
     ]);
     const counts = countsOf(rows[0]!);
-    // Last, since everybody who applies a chunk of the reading, and its reader, wait for this row.
+    // Last, since everybody who applies a chunk of the reading waits for this row.
     await client.query(
       `update feedback_readings set applied = applied + $2, deactivated = deactivated + $3, kept = kept + $4,
          inactive = inactive + $5, unknown = unknown + $6, absurd = absurd + $7, repeated = repeated + $8

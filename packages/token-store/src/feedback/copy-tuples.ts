@@ -28,11 +28,12 @@ export async function copyTuples(
   await client.query('begin');
   try {
     await copyRows(client, encodeRows(reading, firstPosition, tuples));
-    await client.query(
-      `with chunk as (insert into feedback_chunks values ($1, $2, $3))
-       update feedback_readings set tuples = $3 where id = $1`,
-      [reading, firstPosition, firstPosition - 1 + tuples.length],
-    );
+    // The reading's own row is left alone: those who apply chunks would wait for this commit there.
+    await client.query('insert into feedback_chunks values ($1, $2, $3)', [
+      reading,
+      firstPosition,
+      firstPosition - 1 + tuples.length,
+    ]);
     await client.query('commit');
   } catch (error) {
     // Where the connection is gone, so is the transaction.

@@ -82,12 +82,14 @@ export class FeedbackReading {
   /** Ends the reading. @throws TokenStoreError */
   async finish(end: ReadingEnd): Promise<void> {
     await this.#database.query(
-      'update feedback_readings set ended_at = now(), result = $2, detail = $3, remainder = $4 where id = $1',
+      `update feedback_readings set ended_at = now(), result = $2, detail = $3, remainder = $4, tuples = $5
+       where id = $1`,
       [
         this.id,
         end.result,
         end.detail?.replaceAll('\0', '') ?? null,
         end.remainder === undefined || end.remainder.length === 0 ? null : Buffer.from(end.remainder),
+        this.#position,
       ],
     );
   }

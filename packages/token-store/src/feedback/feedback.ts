@@ -54,7 +54,9 @@ join lateral (
 ) r on true`;
 
 const endInterruptedSql = `
-update feedback_readings set ended_at = now(), result = 'interrupted' where app = $1 and ended_at is null`;
+update feedback_readings r set ended_at = now(), result = 'interrupted',
+  tuples = coalesce((select max(position) from feedback_tuples t where t.reading = r.id), 0)
+where r.app = $1 and r.ended_at is null`;
 
 export function createFeedback(database: Database): Feedback {
   return {
@@ -106,8 +108,8 @@ export function createFeedback(database: Database): Feedback {
     applyNextChunk: () => applyNextChunk(database),
     async backlog() {
       const { rows } = await database.query<{ app: string; tuples: number }>(
-        `select app, sum(tuples - applied)::float8 as tuples from feedback_readings
-         where applied < tuples group by app`,
+        `select r.app, sum(c.last_position - c.first_position + 1)::float8 as tuples
+         from feedback_chunks c join feedback_readings r on r.id = c.reading group by r.app`,
       );
       return rows;
     },

@@ -27,7 +27,6 @@ export function up(pgm: MigrationBuilder): void {
     ) with (fillfactor = 70);
 
     create index feedback_readings_by_app on feedback_readings (app, started_at);
-    create index feedback_readings_unapplied on feedback_readings (id) where applied < tuples;
     create index feedback_readings_open on feedback_readings (id) where ended_at is null;
 
     create table feedback_tuples (
