@@ -3,6 +3,7 @@ import {
   createBinaryTransport,
   createHttp2Transport,
   type Http2Authentication,
+  type ProxyOptions,
   type Transport,
   type TransportObserver,
 } from '@pushfleet/apns-client';
@@ -60,6 +61,7 @@ export class Transports {
           ...authorities,
           topic: app.topic,
           authentication: this.#authenticate(app, credential),
+          ...proxyOf(app),
           connections: app.connections,
           observer,
         });
@@ -93,4 +95,13 @@ export class Transports {
     this.#tokens.set(app.id, tokens);
     return { kind: 'token', tokens };
   }
+}
+
+/** Throws where the file with its credential cannot be read. */
+function proxyOf({ proxy }: FleetApp): { proxy?: ProxyOptions } {
+  if (proxy === undefined) return {};
+  const { host, port, credentialFile } = proxy;
+  if (credentialFile === undefined) return { proxy: { host, port } };
+  const credential = readFileSync(credentialFile, 'utf8').trim();
+  return { proxy: { host, port, authorization: `Basic ${Buffer.from(credential).toString('base64')}` } };
 }

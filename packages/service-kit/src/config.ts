@@ -66,6 +66,15 @@ export const appSchema = z.strictObject({
     })
     .optional(),
   credential: credentialSchema,
+  /** An HTTP proxy that makes tunnels (CONNECT), between us and the gateway; for http2. */
+  proxy: z
+    .strictObject({
+      host: z.string().min(1),
+      port,
+      /** Holds `user:password`. */
+      credentialFile: path.optional(),
+    })
+    .optional(),
   commandVersion: z.literal([0, 1, 2]).default(2),
   connections: z.int().min(1).max(64).default(2),
   onUncertain: z.enum(['resend', 'drop']).default('resend'),

@@ -38,7 +38,7 @@ const appleHosts = {
 
 /** Fills in what the file leaves out. @param absolute Resolves a path of the file. */
 export function resolveApp(id: string, config: AppConfig, absolute: (path: string) => string): FleetApp {
-  const { gateway, feedback: _, confirmAfter, breaker, credential, ...plain } = config;
+  const { gateway, feedback: _, confirmAfter, breaker, credential, proxy, ...plain } = config;
   const ca = gateway?.ca === undefined ? undefined : absolute(gateway.ca);
   return {
     ...plain,
@@ -46,9 +46,18 @@ export function resolveApp(id: string, config: AppConfig, absolute: (path: strin
     gateway: gateway === undefined ? { ...appleHost(config), ca } : { ...gateway, ca },
     feedback: resolveFeedback(config, ca),
     credential: resolveCredential(credential, absolute),
+    ...(proxy === undefined ? {} : { proxy: resolveProxy(proxy, absolute) }),
     confirmAfterMs: confirmAfter,
     breaker: { rate: breaker.rate, minimum: breaker.minimum, windowMs: breaker.window },
   };
+}
+
+function resolveProxy(
+  proxy: NonNullable<AppConfig['proxy']>,
+  absolute: (path: string) => string,
+): NonNullable<AppConfig['proxy']> {
+  const { credentialFile } = proxy;
+  return credentialFile === undefined ? proxy : { ...proxy, credentialFile: absolute(credentialFile) };
 }
 
 function appleHost({ transport, environment }: AppConfig) {

@@ -55,6 +55,7 @@ function combinationProblems(id: string, app: AppConfig, written: ReadonlySet<st
         'is for http2 only: the binary protocol needs a certificate (p12, or cert and key)',
       );
     }
+    if (written.has('proxy')) add('proxy', 'is for the http2 transport only');
     return problems;
   }
   for (const field of ['commandVersion', 'feedback', 'shutdownIdentifier', 'confirm'] as const) {
@@ -73,6 +74,7 @@ async function fileProblems(app: FleetApp, options: ReadFleetOptions): Promise<C
   const files: [field: string, path: string | undefined][] = [['gateway.ca', app.gateway.ca]];
   const problems: ConfigProblem[] = [];
   if (options.credentials) {
+    files.push(['proxy.credentialFile', app.proxy?.credentialFile]);
     for (const name of ['p12', 'cert', 'key', 'p8', 'passphraseFile'] as const) {
       files.push([`credential.${name}`, (credential as Partial<Record<typeof name, string>>)[name]]);
     }

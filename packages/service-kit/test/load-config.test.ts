@@ -83,6 +83,28 @@ test.each([
   expect(apps[0]!.gateway).toEqual({ host, port, ca: undefined });
 });
 
+test('a proxy on the way to the gateway keeps its credential in a file', async () => {
+  const { apps } = await load(`apps:
+  shop:${tokenApp}
+    proxy: { host: proxy.example.com, port: 3128, credentialFile: passphrase }`);
+  expect(apps[0]!.proxy).toEqual({
+    host: 'proxy.example.com',
+    port: 3_128,
+    credentialFile: join(folder, 'passphrase'),
+  });
+  const problems = problemsOf(
+    load(`apps:
+  here:${tokenApp}
+    proxy: { host: proxy.example.com, port: 3128, credentialFile: nowhere }
+  there:${binaryApp}
+    proxy: { host: proxy.example.com, port: 3128 }`),
+  );
+  expect(await problems).toEqual([
+    expect.stringMatching(/^apps\.there\.proxy: is for the http2 transport only$/),
+    expect.stringMatching(/^apps\.here\.proxy\.credentialFile: names a file that does not exist/),
+  ]);
+});
+
 test('HTTP/2 has no feedback service', async () => {
   const { apps } = await load(`apps:\n  shop:${tokenApp}`);
   expect(apps[0]!.feedback).toBeUndefined();
