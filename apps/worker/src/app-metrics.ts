@@ -83,8 +83,9 @@ export class AppMetrics {
     this.#families.errorResponses.inc({ app: this.#app, status: String(status) });
   }
 
-  lateErrorResponse(): void {
+  lateErrorResponse(wronglyPresumed: number): void {
     this.#families.lateErrorResponses.inc({ app: this.#app });
+    this.#families.wronglyPresumed.inc({ app: this.#app }, wronglyPresumed);
   }
 
   connectionClosed(end: ConnectionEnd, lifetimeMs: number): void {
@@ -126,6 +127,7 @@ export class AppMetrics {
     families.replayed.inc({ app }, 0);
     families.retried.inc({ app }, 0);
     families.lateErrorResponses.inc({ app }, 0);
+    families.wronglyPresumed.inc({ app }, 0);
     for (const end of connectionEnds) {
       families.uncertain.inc({ app, cause: end }, 0);
       families.closed.inc({ app, end }, 0);

@@ -112,7 +112,7 @@ export class AppTransport {
         stateChanged,
         connectionClosed: (_id, end, lifetimeMs) => metrics.connectionClosed(end, lifetimeMs),
         errorResponse: (_id, status) => metrics.errorResponse(status),
-        lateErrorResponse: () => metrics.lateErrorResponse(),
+        lateErrorResponse: (_id, _status, wronglyPresumed) => metrics.lateErrorResponse(wronglyPresumed),
         replayed: (notifications) => metrics.replayed(notifications),
         uncertain: (notifications, cause) => metrics.uncertain(notifications, cause),
       });

@@ -60,6 +60,11 @@ export function createWorkerMetrics(register: Registry, collect: () => void = ()
       'Error responses for notifications that silence had settled already',
       ['app'],
     ),
+    wronglyPresumed: counter(
+      'wrongly_presumed_notifications_total',
+      'Notifications that silence had settled as accepted, and that the gateway had refused or discarded',
+      ['app'],
+    ),
     inFlight: new Gauge({
       name: 'pushfleet_in_flight_notifications',
       help: 'Notifications handed over and not settled',

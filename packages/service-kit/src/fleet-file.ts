@@ -56,6 +56,12 @@ function combinationProblems(id: string, app: AppConfig, written: ReadonlySet<st
       );
     }
     if (written.has('proxy')) add('proxy', 'is for the http2 transport only');
+    if (app.commandVersion === 0 && app.confirm === 'proved') {
+      add(
+        'confirm',
+        'proved needs commandVersion 1 or 2: command 0 has no answers that could prove anything',
+      );
+    }
     return problems;
   }
   for (const field of ['commandVersion', 'feedback', 'shutdownIdentifier', 'confirm'] as const) {

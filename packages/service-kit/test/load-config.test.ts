@@ -175,12 +175,16 @@ test('what only does not fit together is found too', async () => {
     feedback: {}
   missing:${binaryApp.replaceAll('shop.p12', 'gone.p12').replace('passphraseFile: passphrase', 'passphraseEnv: GONE')}
     gateway: { host: push.example.com, port: 2195, ca: gone.pem }
+  silent:${binaryApp}
+    commandVersion: 0
+    confirm: proved
 `),
   );
   expect(problems).toEqual([
     'apps.binary.credential.p8: is for http2 only: the binary protocol needs a certificate (p12, or cert and key)',
     'apps.http2.commandVersion: is for the binary transport only',
     'apps.http2.feedback: is for the binary transport only',
+    'apps.silent.confirm: proved needs commandVersion 1 or 2: command 0 has no answers that could prove anything',
     'apps.missing.credential.passphraseEnv: names the variable GONE, which is not set',
     `apps.missing.gateway.ca: names a file that does not exist: ${join(folder, 'gone.pem')}`,
     `apps.missing.credential.p12: names a file that does not exist: ${join(folder, 'gone.p12')}`,

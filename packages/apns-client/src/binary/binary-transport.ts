@@ -175,7 +175,8 @@ export class BinaryTransport implements Transport, GroupHost {
     else requeue(replayed, { main: group.queue, suspects: this.#suspects.queue, suspectAfter });
     judgeEnd(this.gate, clock.now(), ended);
     this.#observe(() => observer.connectionClosed?.(id, end, livedMs));
-    if (answer !== undefined) {
+    // The answer to our own known-bad frame is no error.
+    if (answer !== undefined && end === 'error-response') {
       const { status, wronglyPresumed } = answer;
       this.#observe(() => observer.errorResponse?.(id, status));
       if (wronglyPresumed > 0) this.#observe(() => observer.lateErrorResponse?.(id, status, wronglyPresumed));
