@@ -9,20 +9,27 @@ export interface DemoArguments {
   readonly keep: boolean;
 }
 
-/** Parses the demo's command line; throws an Error that names the flag. */
-export function parseDemoArguments(argv: readonly string[]): DemoArguments {
+export const demoUsage = `usage: npm run demo -- [--notifications N] [--json] [--keep]
+  --notifications N  devices to register and to reach by broadcast, 1000 to 5000000; 10000 by default
+  --json             the sums as one JSON object on standard output, everything else on standard error
+  --keep             leave everything running afterwards, until Ctrl-C`;
+
+/** Parses the demo's command line, `undefined` when it asks for help; throws an Error that names the flag. */
+export function parseDemoArguments(argv: readonly string[]): DemoArguments | undefined {
   const { values } = parseArgs({
     args: [...argv],
     options: {
       notifications: { type: 'string', default: '10000' },
       json: { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   });
-  const notifications = Number(values.notifications);
-  if (!Number.isInteger(notifications) || notifications < 1_000 || notifications > 5_000_000) {
+  if (values.help) return undefined;
+  const notifications = /^\d{1,9}$/.test(values.notifications) ? Number(values.notifications) : Number.NaN;
+  if (Number.isNaN(notifications) || notifications < 1_000 || notifications > 5_000_000) {
     throw new Error(
-      `--notifications: must be a whole number from 1000 to 5000000, not ${values.notifications}`,
+      `--notifications: must be a whole number from 1000 to 5000000, not ${JSON.stringify(values.notifications)}`,
     );
   }
   return { notifications, json: values.json, keep: values.keep };

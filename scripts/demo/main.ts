@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { Acts } from './acts.ts';
-import { type DemoArguments, parseDemoArguments } from './arguments.ts';
+import { type DemoArguments, demoUsage, parseDemoArguments } from './arguments.ts';
 import { createProgress } from './progress.ts';
 import { openStage, type Stage } from './stage.ts';
 import { type DemoResult, formatResult, holds } from './tally.ts';
@@ -14,13 +14,16 @@ const feedbackTuples = 100;
 
 async function main(): Promise<number> {
   const args = readArguments();
-  if (args === undefined) return 2;
+  if (typeof args === 'number') return args;
   const progress = createProgress(args.json ? process.stderr : process.stdout);
   progress.say('starting Redis, Postgres, the gateway simulator, a producer, two workers and a sweeper …');
-  const stage = await openStage({ workers: 2, usualPort: args.keep, say: progress.say });
-  const interrupted = untilSignal();
+  const stopSignal = abortedBySignal();
+  stopSignal.addEventListener('abort', () => progress.say('ending everything …'));
+  const stopped = once(stopSignal, 'abort').then(() => undefined);
+  const stage = await openStage({ workers: 2, usualPort: args.keep, say: progress.say, signal: stopSignal });
+  if (stage === undefined) return 130;
   try {
-    const result = await Promise.race([interrupted, play(args, stage, progress)]);
+    const result = await Promise.race([stopped, play(args, stage, progress)]);
     if (result === undefined) return 130;
     for (const line of formatResult(result)) progress.say(line);
     const ok = holds(result);
@@ -32,7 +35,7 @@ async function main(): Promise<number> {
     if (args.json) process.stdout.write(`${JSON.stringify(result)}\n`);
     if (args.keep) {
       progress.say(`The producer listens at ${stage.producerUrl}; Ctrl-C ends everything.`);
-      await interrupted;
+      await stopped;
     }
     return ok ? 0 : 1;
   } finally {
@@ -68,20 +71,34 @@ async function play(
   };
 }
 
-function readArguments(): DemoArguments | undefined {
+/** An exit code instead, when there is nothing to do. */
+function readArguments(): DemoArguments | number {
   try {
-    return parseDemoArguments(process.argv.slice(2));
+    const args = parseDemoArguments(process.argv.slice(2));
+    if (args !== undefined) return args;
+    process.stdout.write(`${demoUsage}\n`);
+    return 0;
   } catch (error) {
-    process.stderr.write(`demo: ${(error as Error).message}\n`);
-    return undefined;
+    process.stderr.write(`demo: ${(error as Error).message}\n${demoUsage}\n`);
+    return 2;
   }
 }
 
-/** Settles with the first signal; the second ends everything at once. */
-async function untilSignal(): Promise<undefined> {
-  await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]);
-  process.once('SIGINT', () => process.exit(130));
-  return undefined;
+/** Aborted by the first signal, or when whoever started us is gone; the second signal ends everything at once. */
+function abortedBySignal(): AbortSignal {
+  const controller = new AbortController();
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    // As in scripts/setup/run-step.mjs: without npm, a parent that goes may mean to leave us running.
+    if (process.env.npm_lifecycle_event !== undefined && process.ppid !== parent) stop();
+  }, 500).unref();
+  const stop = (): void => {
+    clearInterval(watch);
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  return controller.signal;
 }
 
 try {

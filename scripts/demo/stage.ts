@@ -37,27 +37,38 @@ export interface StageOptions {
   /** Whether the producer should listen where README's examples send to, if nobody else does. */
   readonly usualPort: boolean;
   readonly say: Say;
+  /** Aborted: what has been opened is closed again, and there is no stage. */
+  readonly signal: AbortSignal;
 }
 
 /** Opens the stage; what has been opened is closed again when a part of it fails. */
-export async function openStage({ workers: workerCount, usualPort, say }: StageOptions): Promise<Stage> {
+export async function openStage({
+  workers: workerCount,
+  usualPort,
+  say,
+  signal,
+}: StageOptions): Promise<Stage | undefined> {
   const closers: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
-    for (const close of closers.splice(0).reverse()) await close();
+    const failures: unknown[] = [];
+    // What cannot be stopped must not leave the rest running.
+    for (const close of closers.splice(0).reverse()) await close().catch((error) => failures.push(error));
+    if (failures.length > 0) throw failures[0];
   };
   try {
     const folder = await createPrivateFolder('demo');
     closers.push(async () => folder.remove());
-    const [redis, postgres, simulator] = await Promise.all([
-      provideRedis({ prefer: 'program', aof: true, say }),
-      providePostgres({ prefer: 'program', say }),
-      startSimulator(),
+    const opened = async <T extends { stop(): Promise<unknown> }>(opening: Promise<T>): Promise<T> => {
+      const part = await opening;
+      closers.push(async () => part.stop());
+      return part;
+    };
+    const [redis, postgres, simulator] = await allOpened([
+      opened(provideRedis({ prefer: 'program', aof: true, say })),
+      opened(providePostgres({ prefer: 'program', say })),
+      opened(startSimulator()),
     ]);
-    closers.push(
-      async () => redis.stop(),
-      async () => postgres.stop(),
-      async () => simulator.stop(),
-    );
+    signal.throwIfAborted();
     const configPath = await writeFleetFile(folder.path, {
       // Feedback is read often, so that the demo need not wait an hour for it.
       [binaryApp]: simulatorApp(simulator, {
@@ -83,10 +94,11 @@ export async function openStage({ workers: workerCount, usualPort, say }: StageO
       return service;
     };
     const producer = usualPort ? await startAtUsualPort(start) : await start('producer');
-    const [sweeper, ...workers] = await Promise.all([
+    const [sweeper, ...workers] = await allOpened([
       start('sweeper'),
       ...Array.from({ length: workerCount }, async () => start('worker')),
     ]);
+    signal.throwIfAborted();
     return {
       simulator,
       producer,
@@ -101,9 +113,18 @@ export async function openStage({ workers: workerCount, usualPort, say }: StageO
       stop,
     };
   } catch (error) {
-    await stop();
+    await stop().catch(() => undefined);
+    if (signal.aborted) return undefined;
     throw error;
   }
+}
+
+/** Waits for all of them, also when one fails: what is still being opened could not be closed. */
+async function allOpened<const Openings extends readonly Promise<unknown>[]>(
+  openings: Openings,
+): Promise<{ -readonly [Place in keyof Openings]: Awaited<Openings[Place]> }> {
+  await Promise.allSettled(openings);
+  return Promise.all(openings);
 }
 
 /** Where README's examples send to. */

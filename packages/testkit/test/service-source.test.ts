@@ -3,7 +3,7 @@ import { type DecisionOptions, NoServiceError, provideService, type ServiceKind 
 
 /** Which ways are open, and what was said. */
 async function decide(
-  open: { given?: boolean; container?: boolean | 'broken'; program?: boolean; install?: boolean },
+  open: { given?: boolean | 'broken'; container?: boolean | 'broken'; program?: boolean; install?: boolean },
   options: DecisionOptions = {},
 ): Promise<{ kind: ServiceKind; by: string; said: string[] }> {
   const said: string[] = [];
@@ -12,8 +12,11 @@ async function decide(
   const { kind, server } = await provideService(
     {
       name: 'Redis',
-      givenUrl: open.given === true ? 'redis://given' : undefined,
-      useGiven: async (url) => ({ description: `by ${url}` }),
+      given: { variable: 'REDIS_URL', url: (open.given ?? false) === false ? undefined : 'redis://given' },
+      useGiven: async (url) => {
+        if (open.given === 'broken') throw new Error('connect ECONNREFUSED');
+        return { description: `by ${url}` };
+      },
       openContainer: async () => {
         if (open.container === 'broken') throw new Error('no image');
         return way('container', open.container)();
@@ -32,6 +35,15 @@ const everything = { given: true, container: true, program: true, install: true 
 test('a given server comes first, and is passed over for tests that want their own', async () => {
   expect(await decide(everything)).toMatchObject({ kind: 'given', by: 'by redis://given' });
   expect(await decide(everything, { own: true })).toMatchObject({ kind: 'container' });
+});
+
+test('a given server that cannot be used is an error that names the variable, not the URL', async () => {
+  await expect(decide({ ...everything, given: 'broken' })).rejects.toThrow(
+    new NoServiceError(
+      'There is no Redis: the server that REDIS_URL names cannot be used (connect ECONNREFUSED). ' +
+        'Correct REDIS_URL, or unset it to have a private server started.',
+    ),
+  );
 });
 
 test('containers come before programs, unless programs are preferred', async () => {

@@ -31,7 +31,7 @@ export async function providePostgres(options: ProvidePostgresOptions = {}): Pro
   const { kind, server } = await provideService<RestartableServer>(
     {
       name: 'Postgres',
-      givenUrl: (options.env ?? process.env).DATABASE_URL || undefined,
+      given: { variable: 'DATABASE_URL', url: (options.env ?? process.env).DATABASE_URL || undefined },
       useGiven: useGivenPostgres,
       openContainer: async () =>
         (await containerEngineAnswers()) ? openPostgresContainer(options.settings ?? {}) : undefined,

@@ -35,7 +35,7 @@ export async function provideRedis(options: ProvideRedisOptions = {}): Promise<R
   const { kind, server } = await provideService<RestartableServer>(
     {
       name: 'Redis',
-      givenUrl: (options.env ?? process.env).REDIS_URL || undefined,
+      given: { variable: 'REDIS_URL', url: (options.env ?? process.env).REDIS_URL || undefined },
       useGiven: async (url) => useGivenRedis(url, prefix),
       openContainer: async () => ((await containerEngineAnswers()) ? openRedisContainer(aof) : undefined),
       openProgram: async () => {
@@ -104,11 +104,16 @@ async function askRedis(url: string, ask: (client: Redis) => Promise<void>): Pro
     maxRetriesPerRequest: 1,
     retryStrategy: () => null,
   });
-  // The failed command says it as well.
-  client.on('error', () => undefined);
+  // The failed command only says that the connection is closed.
+  let trouble: Error | undefined;
+  client.on('error', (error: Error) => {
+    trouble ??= error;
+  });
   try {
     await client.connect();
     await ask(client);
+  } catch (error) {
+    throw trouble ?? error;
   } finally {
     client.disconnect();
   }

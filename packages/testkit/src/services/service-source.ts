@@ -21,8 +21,8 @@ export interface ServiceDecision<Server> {
 export interface ServiceWays<Server> {
   /** What it is called in messages: `Redis`. */
   readonly name: string;
-  /** The server that the environment names, if any. */
-  readonly givenUrl: string | undefined;
+  /** The variable of the environment that may name a server, and what it says. */
+  readonly given: { readonly variable: string; readonly url: string | undefined };
   readonly useGiven: (url: string) => Promise<Server>;
   /** `undefined`: no container engine answers. Throws when one does, and no container can be had. */
   readonly openContainer: () => Promise<Server | undefined>;
@@ -65,8 +65,8 @@ export async function provideService<Server extends { readonly description: stri
     return { kind, server };
   };
 
-  if (ways.givenUrl !== undefined && options.own !== true)
-    return decided('given', await ways.useGiven(ways.givenUrl));
+  if (ways.given.url !== undefined && options.own !== true)
+    return decided('given', await useGiven(ways, ways.given.url));
 
   const forced = readForcedKind(env.PUSHFLEET_TEST_SERVICES);
   const order =
@@ -98,6 +98,23 @@ export async function provideService<Server extends { readonly description: stri
     if (server !== undefined) return decided('program', server);
   }
   throw new NoServiceError(`There is no ${ways.name}: ${reasons.join('; ')}. ${ways.advice}`);
+}
+
+async function useGiven<Server>(
+  { name, given: { variable }, useGiven: use }: ServiceWays<Server>,
+  url: string,
+): Promise<Server> {
+  try {
+    return await use(url);
+  } catch (cause) {
+    // Never the URL: it may hold a password.
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new NoServiceError(
+      `There is no ${name}: the server that ${variable} names cannot be used (${reason}). ` +
+        `Correct ${variable}, or unset it to have a private server started.`,
+      { cause },
+    );
+  }
 }
 
 function readForcedKind(value: string | undefined): 'container' | 'program' | undefined {
