@@ -9,7 +9,7 @@ const usage = `Usage: sweeper [--once]
 Brings what the gateways said of notifications and devices into Postgres, until it is stopped.
 
   --once   read every app's feedback service and all outcome reports, apply them, and exit; for cron.
-           Exits with 1 when a feedback service could not be read.`;
+           Exits with 1 when an app's feedback service or outcome reports could not be read.`;
 
 const { once, help } = readArguments();
 if (help) {

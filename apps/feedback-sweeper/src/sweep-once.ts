@@ -5,7 +5,7 @@ import { openSweeper, type Sweeper } from './sweeper.ts';
 
 /**
  * One run for cron: reads all feedback services and outcome reports, applies them, tells what is to be told. Gives the
- * apps whose feedback service could not be read.
+ * apps whose feedback service or outcome reports could not be read.
  * @throws TokenStoreError, PushQueueError
  */
 export async function sweepOnce(
@@ -24,10 +24,10 @@ export async function sweepOnce(
 }
 
 async function sweep({ feedback, reports, fleet, expiry, retention }: Sweeper): Promise<readonly string[]> {
-  const failed = await feedback.readAll();
-  await reports.drain();
+  const failed = new Set(await feedback.readAll());
+  for (const app of await reports.drain()) failed.add(app);
   await fleet.look();
   await expiry.look();
   await retention.look();
-  return failed;
+  return [...failed];
 }

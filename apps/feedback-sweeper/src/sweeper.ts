@@ -32,9 +32,8 @@ export interface Sweeper {
   readonly doorbell: Doorbell;
 }
 
-/** How long a start waits for Postgres, milliseconds: it may be starting too. */
+/** How long a start waits for Postgres and Redis, milliseconds: they may be starting too. */
 const startPatienceMs = 5_000;
-const readyTimeoutMs = 5_000;
 
 /** Opens everything that a sweeper stands on. @throws TokenStoreError, PushQueueError */
 export async function openSweeper(
@@ -65,7 +64,7 @@ export async function openSweeper(
   const link = { redis: config.redisUrl, prefix: config.redisPrefix };
   const facts = new FleetFacts(link);
   resources.add('the facts of the fleet', () => facts.close());
-  await facts.pauses(ids, readyTimeoutMs);
+  await answerPatiently(facts, ids, signal);
   const reader = new OutcomeReader({
     ...link,
     timeoutMs: 5_000,
@@ -170,6 +169,24 @@ async function migratePatiently({ config, logger, signal }: ServiceContext): Pro
       if (!isTransient || performance.now() > deadlineMs) throw error;
       if (failures === 1) logger.warn({ err: error }, 'Postgres does not answer yet');
       if (!(await pause(backoffMs(failures, 200, 1_000), signal))) throw error;
+    }
+  }
+}
+
+/** The nodes of a cluster come up one after the other. @throws PushQueueError */
+async function answerPatiently(
+  facts: FleetFacts,
+  apps: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const deadlineMs = performance.now() + startPatienceMs;
+  for (let failures = 1; ; failures++) {
+    try {
+      await facts.pauses(apps, startPatienceMs);
+      return;
+    } catch (error) {
+      if (performance.now() > deadlineMs) throw error;
+      if (!(await pause(backoffMs(failures, 100, 500), signal))) throw error;
     }
   }
 }

@@ -81,7 +81,7 @@ test('what was read and not acknowledged can be read again, all of it', async ()
   expect(again.reports.map(({ report }) => report)).toEqual(sent.slice(10));
   expect(again.unreadable).toHaveLength(1);
   await reader.acknowledge([...again.reports, ...again.unreadable]);
-  expect(await reader.readAgain('shop')).toEqual({ reports: [], unreadable: [] });
+  expect(await reader.readAgain('shop')).toEqual({ reports: [], unreadable: [], failed: [] });
 });
 
 test('what a dead reader has had is taken over; readers without anything are forgotten', async () => {

@@ -1,5 +1,6 @@
 import type { Logger } from '@pushfleet/service-kit';
 import type { LastReading, TokenStore } from '@pushfleet/token-store';
+import { Alarm } from '../alarm.ts';
 import { backoffMs, pause } from '../backoff.ts';
 import type { SweeperMetrics } from '../sweeper-metrics.ts';
 import type { Trouble } from '../trouble.ts';
@@ -37,7 +38,7 @@ export class FeedbackSweep {
   readonly #options: FeedbackSweepOptions;
   /** Readings under way. They do not hold the others up: a service may take its time. */
   readonly #running = new Map<string, Promise<void>>();
-  #wake: () => void = () => undefined;
+  readonly #alarm = new Alarm();
   #applying: Promise<unknown> | undefined;
 
   constructor(options: FeedbackSweepOptions) {
@@ -51,7 +52,7 @@ export class FeedbackSweep {
       try {
         await this.#tick();
         postgres.succeeded();
-        await this.#sleep(tickMs);
+        await this.#alarm.pause(tickMs, stopSignal);
       } catch (error) {
         postgres.failed(error);
         await pause(backoffMs(postgres.failures), stopSignal);
@@ -102,7 +103,7 @@ export class FeedbackSweep {
       app.id,
       reading.finally(() => {
         this.#running.delete(app.id);
-        this.#wake();
+        this.#alarm.ring();
       }),
     );
   }
@@ -127,14 +128,6 @@ export class FeedbackSweep {
     } finally {
       await reading.close();
     }
-  }
-
-  /** Until it is time to look again, or a reading has ended. */
-  async #sleep(ms: number): Promise<void> {
-    const { stopSignal } = this.#options;
-    const wake = new AbortController();
-    this.#wake = () => wake.abort();
-    await pause(ms, AbortSignal.any([stopSignal, wake.signal]));
   }
 
   /** Applies everything that is stored by now, with no more than one run of it at a time. */

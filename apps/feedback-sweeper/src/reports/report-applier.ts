@@ -36,7 +36,7 @@ export class ReportApplier {
   }
 
   /** True: all of it is in Postgres. False: the signal came first; what was read comes to another reader. */
-  async apply({ reports, unreadable }: ReadEntries): Promise<boolean> {
+  async apply({ reports, unreadable }: Omit<ReadEntries, 'failed'>): Promise<boolean> {
     const { store, logger, metrics } = this.#options;
     for (const { app, entry, error } of unreadable) {
       logger.error({ app, entry, reason: error }, 'an outcome report cannot be read; it is set aside');

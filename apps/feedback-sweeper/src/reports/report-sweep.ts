@@ -1,4 +1,5 @@
-import type { OutcomeReader, ReadEntries } from '@pushfleet/push-queue/outcomes';
+import type { FailedApp, OutcomeReader, ReadEntries } from '@pushfleet/push-queue/outcomes';
+import { Alarm } from '../alarm.ts';
 import { backoffMs, pause } from '../backoff.ts';
 import type { Trouble } from '../trouble.ts';
 import type { ReportApplier } from './report-applier.ts';
@@ -32,11 +33,11 @@ export class ReportSweep {
   readonly #options: ReportSweepOptions;
   readonly #known: ReadonlySet<string>;
   readonly #rung = new Set<string>();
-  #wake: () => void = () => undefined;
+  readonly #alarm = new Alarm();
   #lastPollMs = Number.NEGATIVE_INFINITY;
   #lastTakeOverMs = Number.NEGATIVE_INFINITY;
-  /** A call failed: what it read, or was about to acknowledge, is still ours. */
-  #isInDoubt = false;
+  /** Apps of which a call failed: what it read, or was about to acknowledge, is still ours. */
+  readonly #inDoubt = new Set<string>();
 
   constructor(options: ReportSweepOptions) {
     this.#options = options;
@@ -47,7 +48,7 @@ export class ReportSweep {
   ring(app: string): void {
     if (!this.#known.has(app)) return;
     this.#rung.add(app);
-    this.#wake();
+    this.#alarm.ring();
   }
 
   /** Resolves after the signal, when what is under way has been applied or left to others. */
@@ -55,33 +56,44 @@ export class ReportSweep {
     const { apps, redis, signal, pollMs = 2_000 } = this.#options;
     while (!signal.aborted) {
       try {
-        if (this.#isInDoubt) await this.#readAgain();
         if (performance.now() - this.#lastPollMs >= pollMs) {
           this.#lastPollMs = performance.now();
+          await this.#readAgain();
           await this.#lookAround();
           for (const app of apps) this.#rung.add(app);
         }
         await this.#readRung();
-        redis.succeeded();
-        await this.#sleep(pollMs - (performance.now() - this.#lastPollMs));
+        if (this.#inDoubt.size === 0) redis.succeeded();
+        if (this.#rung.size === 0) {
+          await this.#alarm.pause(pollMs - (performance.now() - this.#lastPollMs), signal);
+        }
       } catch (error) {
-        this.#isInDoubt = true;
+        for (const app of apps) this.#inDoubt.add(app);
+        this.#lastPollMs = Number.NEGATIVE_INFINITY;
         redis.failed(error);
         await pause(backoffMs(redis.failures), signal);
       }
     }
   }
 
-  /** Reads and applies until nothing is left; for a run that ends. @throws PushQueueError */
-  async drain(): Promise<void> {
+  /** Reads and applies until nothing is left; gives the apps that could not be asked. @throws PushQueueError */
+  async drain(): Promise<string[]> {
     await this.#lookAround();
     for (const app of this.#options.apps) this.#rung.add(app);
     await this.#readRung();
+    return [...this.#inDoubt];
   }
 
+  /** Of all apps in doubt at once: those that still do not answer hold up nobody else for long. */
   async #readAgain(): Promise<void> {
-    for (const app of this.#options.apps) await this.#settle(await this.#options.reader.readAgain(app));
-    this.#isInDoubt = false;
+    const apps = [...this.#inDoubt];
+    this.#inDoubt.clear();
+    const { reader } = this.#options;
+    const settled = await Promise.allSettled(apps.map((app) => reader.readAgain(app)));
+    for (const [place, one] of settled.entries()) {
+      if (one.status === 'fulfilled') await this.#settle(one.value);
+      else this.#doubt([{ app: apps[place]!, error: one.reason as Error }]);
+    }
   }
 
   async #readRung(): Promise<void> {
@@ -112,24 +124,21 @@ export class ReportSweep {
     this.#lastTakeOverMs = performance.now();
   }
 
-  async #settle(entries: ReadEntries): Promise<boolean> {
+  async #settle({ failed, ...entries }: ReadEntries): Promise<boolean> {
     const { reader, applier } = this.#options;
+    this.#doubt(failed);
     const all = [...entries.reports, ...entries.unreadable];
     if (all.length === 0) return true;
     if (!(await applier.apply(entries))) return false;
-    await reader.acknowledge(all);
+    this.#doubt(await reader.acknowledge(all));
     return true;
   }
 
-  async #sleep(ms: number): Promise<void> {
-    const { signal } = this.#options;
-    if (ms <= 0 || this.#rung.size > 0 || signal.aborted) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => resolve(), { once: true });
-    this.#wake = resolve;
-    await promise;
-    clearTimeout(timer);
+  #doubt(failed: readonly FailedApp[]): void {
+    for (const { app, error } of failed) {
+      this.#inDoubt.add(app);
+      this.#options.redis.failed(error);
+    }
   }
 }
 

@@ -61,10 +61,16 @@ export class FleetFacts {
     return this.#link.isReady;
   }
 
-  /** @throws PushQueueError */
+  /** Of the apps that could be asked: in a cluster, one node's trouble is that of its own apps. @throws PushQueueError */
   async read(apps: readonly string[], timeoutMs = 10_000): Promise<AppFacts[]> {
     await this.#link.ready(timeoutMs);
-    return this.#link.answer(timeoutMs, () => Promise.all(apps.map((app) => this.#readApp(app))));
+    return this.#link.answer(timeoutMs, async () => {
+      const settled = await Promise.allSettled(apps.map((app) => this.#readApp(app)));
+      const facts = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+      const failure = settled.find((one) => one.status === 'rejected');
+      if (failure !== undefined && facts.length === 0) throw failure.reason as Error;
+      return facts;
+    });
   }
 
   /** Only the pauses. @throws PushQueueError */

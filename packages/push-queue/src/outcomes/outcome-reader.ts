@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { RedisLink } from '../enqueue/redis-link.ts';
 import { defaultRedisPrefix, outcomeReaders, outcomesKey } from '../redis-keys.ts';
-import { parseEntries, type RawEntry, type ReadEntries } from './report-entry.ts';
+import { type FailedApp, parseEntries, type RawEntry, type ReadEntries } from './report-entry.ts';
 
 // The far end of the workers' outcome reports: one stream per app, read by a consumer group. An entry stays until it
 // is acknowledged, after its report is in Postgres, so every report is read at least once, in the order of its stream
@@ -23,6 +23,13 @@ export interface OutcomeBacklog {
   readonly reports: number;
   /** When the oldest of them came, epoch milliseconds; undefined: there is none. */
   readonly oldestAtMs: number | undefined;
+}
+
+type Page = Omit<ReadEntries, 'failed'>;
+
+interface Asked<T> {
+  readonly answers: readonly T[];
+  readonly failed: readonly FailedApp[];
 }
 
 /** Every method throws PushQueueError. */
@@ -50,20 +57,24 @@ export class OutcomeReader {
    * lost on the way.
    */
   async readAgain(app: string): Promise<ReadEntries> {
-    const pages: ReadEntries[] = [];
+    const pages: Page[] = [];
     const pageSize = 100;
     for (let after = '0'; ; ) {
-      const [page] = await this.#ofEach([app], (client) => this.#readFrom(client, app, after, pageSize));
-      const entries = [...page!.reports, ...page!.unreadable].map(({ entry }) => entry);
-      pages.push(page!);
-      if (entries.length === 0) return join(pages);
+      const { answers, failed } = await this.#ofEach([app], (client) =>
+        this.#readFrom(client, app, after, pageSize),
+      );
+      const [page] = answers;
+      const entries =
+        page === undefined ? [] : [...page.reports, ...page.unreadable].map(({ entry }) => entry);
+      if (page !== undefined) pages.push(page);
+      if (entries.length === 0) return join({ answers: pages, failed });
       after = entries.reduce((last, entry) => (isLater(entry, last) ? entry : last), after);
     }
   }
 
   /** Takes over reports that a reader has had for longer than `idleMs` and not acknowledged: it died, or its answer got lost. */
   async takeOver(apps: readonly string[], idleMs: number, count: number): Promise<ReadEntries> {
-    const answers = await this.#ofEach(apps, async (client, app) => {
+    const asked = await this.#ofEach(apps, async (client, app) => {
       const [, entries] = await this.#withGroup(
         client,
         app,
@@ -80,13 +91,15 @@ export class OutcomeReader {
       );
       return parseEntries(app, entries);
     });
-    return join(answers);
+    return join(asked);
   }
 
-  /** Removes entries that are in Postgres. */
-  async acknowledge(entries: readonly { readonly app: string; readonly entry: string }[]): Promise<void> {
+  /** Removes entries that are in Postgres; gives the apps where that failed. */
+  async acknowledge(
+    entries: readonly { readonly app: string; readonly entry: string }[],
+  ): Promise<readonly FailedApp[]> {
     const byApp = Map.groupBy(entries, ({ app }) => app);
-    await this.#ofEach([...byApp.keys()], async (client, app) => {
+    const { failed } = await this.#ofEach([...byApp.keys()], async (client, app) => {
       const key = outcomesKey(this.#prefix, app);
       const ids = byApp.get(app)!.map(({ entry }) => entry);
       const results = await client
@@ -96,10 +109,12 @@ export class OutcomeReader {
         .exec();
       for (const [error] of results ?? []) if (error !== null) throw error;
     });
+    return failed;
   }
 
-  async backlog(apps: readonly string[]): Promise<OutcomeBacklog[]> {
-    return this.#ofEach(apps, async (client, app) => {
+  /** Of the apps that could be asked. */
+  async backlog(apps: readonly string[]): Promise<readonly OutcomeBacklog[]> {
+    const { answers } = await this.#ofEach(apps, async (client, app) => {
       const key = outcomesKey(this.#prefix, app);
       const [reports, [oldest]] = await Promise.all([
         client.xlen(key),
@@ -107,6 +122,7 @@ export class OutcomeReader {
       ]);
       return { app, reports, oldestAtMs: oldest === undefined ? undefined : Number(oldest[0].split('-')[0]) };
     });
+    return answers;
   }
 
   /** Forgets readers that have nothing left and have been silent for `idleMs`, this one excepted. */
@@ -131,7 +147,7 @@ export class OutcomeReader {
     await this.#link.close();
   }
 
-  async #readFrom(client: Redis, app: string, from: string, count: number): Promise<ReadEntries> {
+  async #readFrom(client: Redis, app: string, from: string, count: number): Promise<Page> {
     const key = outcomesKey(this.#prefix, app);
     const answer = (await this.#withGroup(client, app, () =>
       client.xreadgroup('GROUP', outcomeReaders, this.#consumer, 'COUNT', count, 'STREAMS', key, from),
@@ -139,11 +155,25 @@ export class OutcomeReader {
     return parseEntries(app, answer?.[0]?.[1] ?? []);
   }
 
-  /** Asks for all apps at once; commands of one connection go out together. */
-  async #ofEach<T>(apps: readonly string[], ask: (client: Redis, app: string) => Promise<T>): Promise<T[]> {
+  /**
+   * Asks for all apps at once; commands of one connection go out together. Throws only where none could be asked: in a
+   * cluster, one node's trouble is that of its own apps.
+   */
+  async #ofEach<T>(
+    apps: readonly string[],
+    ask: (client: Redis, app: string) => Promise<T>,
+  ): Promise<Asked<T>> {
     await this.#link.ready(this.#timeoutMs);
     const { client } = this.#link;
-    return this.#link.answer(this.#timeoutMs, () => Promise.all(apps.map((app) => ask(client, app))));
+    return this.#link.answer(this.#timeoutMs, async () => {
+      const settled = await Promise.allSettled(apps.map((app) => ask(client, app)));
+      const answers = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+      const failed = settled.flatMap((one, place) =>
+        one.status === 'rejected' ? [{ app: apps[place]!, error: one.reason as Error }] : [],
+      );
+      if (failed.length > 0 && answers.length === 0) throw failed[0]!.error;
+      return { answers, failed };
+    });
   }
 
   /** The group begins with the stream's first entry; Redis may have lost it along with its data. */
@@ -174,9 +204,10 @@ function isNoGroup(error: unknown): boolean {
   return error instanceof Error && /^NOGROUP|no such key/.test(error.message);
 }
 
-function join(answers: readonly ReadEntries[]): ReadEntries {
+function join({ answers, failed }: Asked<Page>): ReadEntries {
   return {
     reports: answers.flatMap(({ reports }) => reports),
     unreadable: answers.flatMap(({ unreadable }) => unreadable),
+    failed,
   };
 }

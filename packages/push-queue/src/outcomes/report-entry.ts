@@ -21,6 +21,13 @@ export interface ReadEntries {
   /** In the order of each app's stream. */
   readonly reports: readonly ReportEntry[];
   readonly unreadable: readonly UnreadableEntry[];
+  /** Apps that could not be asked: in a cluster, those on a node that does not answer. */
+  readonly failed: readonly FailedApp[];
+}
+
+export interface FailedApp {
+  readonly app: string;
+  readonly error: Error;
 }
 
 /** A stream entry as Redis gives it: its id, and fields and values in turn; null for one that has been deleted. */
@@ -33,7 +40,7 @@ export function parseReport(app: string, raw: string): OutcomeReport {
   return report;
 }
 
-export function parseEntries(app: string, entries: readonly RawEntry[]): ReadEntries {
+export function parseEntries(app: string, entries: readonly RawEntry[]): Omit<ReadEntries, 'failed'> {
   const reports: ReportEntry[] = [];
   const unreadable: UnreadableEntry[] = [];
   for (const [entry, fields] of entries) {
