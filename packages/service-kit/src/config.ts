@@ -92,6 +92,3 @@ export const appSchema = z.strictObject({
   breaker: breakerSchema.prefault({}),
 });
 export type AppConfig = z.infer<typeof appSchema>;
-
-export const fileSchema = z.strictObject({ apps: z.record(appIdSchema, appSchema) });
-export type FleetFile = z.infer<typeof fileSchema>;

@@ -1,7 +1,8 @@
 import { access, constants, readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { parseDocument } from 'yaml';
-import { type AppConfig, fileSchema } from './config.ts';
+import { z } from 'zod';
+import { type AppConfig, appIdSchema, appSchema } from './config.ts';
 import type { ConfigProblem } from './config-error.ts';
 import { type FleetApp, resolveApp } from './fleet-app.ts';
 import { parseWith } from './schema-problems.ts';
@@ -14,6 +15,9 @@ export interface ReadFleetOptions {
   /** Whether the credentials' files have to be there: the producer runs without them. */
   readonly credentials: boolean;
 }
+
+/** The file without its apps, each of which is parsed by itself. */
+const fileSchema = z.looseObject({ apps: z.record(z.string(), z.unknown()) });
 
 /** Reads the configuration file; gives the apps, or everything that is wrong with it. */
 export async function readFleetFile(
@@ -31,17 +35,41 @@ export async function readFleetFile(
   if (document.errors.length > 0) {
     return { problems: document.errors.map(({ message }) => ({ field: path, message: message.trim() })) };
   }
-  const raw: unknown = document.toJS();
-  const parsed = parseWith(fileSchema, raw);
-  if (parsed.value === undefined) return { problems: parsed.problems };
-  const entries = Object.entries(parsed.value.apps);
+  const file = parseWith(fileSchema, document.toJS());
+  if (file.value === undefined) return { problems: file.problems };
+  const { apps: written, ...others } = file.value;
+  const entries = Object.entries(written);
   if (entries.length === 0) return { problems: [{ field: 'apps', message: 'must name at least one app' }] };
 
-  const absolute = (relative: string) => resolve(dirname(path), relative);
-  const apps = entries.map(([id, config]) => resolveApp(id, config, absolute));
-  const problems = entries.flatMap(([id, config]) => combinationProblems(id, config, writtenFields(raw, id)));
-  for (const app of apps) problems.push(...(await fileProblems(app, options)));
+  const apps: FleetApp[] = [];
+  const problems = Object.keys(others).map((field) => ({ field, message: 'is not a known setting' }));
+  for (const [id, app] of entries) {
+    const entry = await readEntry(id, app, options);
+    problems.push(...entry.problems);
+    if (entry.app !== undefined) apps.push(entry.app);
+  }
   return problems.length > 0 ? { problems } : { apps, problems };
+}
+
+/** One app. What is wrong with one of its fields, or with its name, does not keep the others from being looked at. */
+async function readEntry(
+  id: string,
+  written: unknown,
+  options: ReadFleetOptions,
+): Promise<{ readonly app?: FleetApp; readonly problems: readonly ConfigProblem[] }> {
+  const name = parseWith(appIdSchema, id, ['apps', id]);
+  const parsed = parseWith(appSchema, written, ['apps', id]);
+  const problems = [
+    ...name.problems.map(({ field, message }) => ({ field, message: `as a name, ${message}` })),
+    ...parsed.problems,
+  ];
+  const config = parsed.value;
+  if (config !== undefined) {
+    problems.push(...combinationProblems(id, config, new Set(Object.keys(written as object))));
+  }
+  problems.push(...(await fileProblems(id, written, options)));
+  const absolute = (relative: string) => resolve(dirname(options.path), relative);
+  return config === undefined ? { problems } : { app: resolveApp(id, config, absolute), problems };
 }
 
 /** What each field allows and their combination does not. */
@@ -70,31 +98,44 @@ function combinationProblems(id: string, app: AppConfig, written: ReadonlySet<st
   return problems;
 }
 
-function writtenFields(raw: unknown, id: string): ReadonlySet<string> {
-  const app = (raw as { apps: Record<string, object> }).apps[id];
-  return new Set(Object.keys(app ?? {}));
-}
+/** Where an app names files: what every service needs, and what only those do that show the credential. */
+const fileFields = {
+  always: ['gateway.ca'],
+  credentials: [
+    'proxy.credentialFile',
+    'credential.p12',
+    'credential.cert',
+    'credential.key',
+    'credential.p8',
+    'credential.passphraseFile',
+  ],
+} as const;
 
-async function fileProblems(app: FleetApp, options: ReadFleetOptions): Promise<ConfigProblem[]> {
-  const { credential } = app;
-  const files: [field: string, path: string | undefined][] = [['gateway.ca', app.gateway.ca]];
+/** @param written The app as it stands in the file; its other fields may well be wrong. */
+async function fileProblems(
+  id: string,
+  written: unknown,
+  options: ReadFleetOptions,
+): Promise<ConfigProblem[]> {
   const problems: ConfigProblem[] = [];
-  if (options.credentials) {
-    files.push(['proxy.credentialFile', app.proxy?.credentialFile]);
-    for (const name of ['p12', 'cert', 'key', 'p8', 'passphraseFile'] as const) {
-      files.push([`credential.${name}`, (credential as Partial<Record<typeof name, string>>)[name]]);
-    }
-    const variable = 'passphraseEnv' in credential ? credential.passphraseEnv : undefined;
-    if (variable !== undefined && options.env[variable] === undefined) {
-      const message = `names the variable ${variable}, which is not set`;
-      problems.push({ field: `apps.${app.id}.credential.passphraseEnv`, message });
-    }
+  const variable = textAt(written, 'credential.passphraseEnv');
+  if (options.credentials && variable !== undefined && options.env[variable] === undefined) {
+    const message = `names the variable ${variable}, which is not set`;
+    problems.push({ field: `apps.${id}.credential.passphraseEnv`, message });
   }
-  for (const [field, path] of files) {
-    const message = path === undefined ? undefined : await unreadable(path);
-    if (message !== undefined) problems.push({ field: `apps.${app.id}.${field}`, message });
+  for (const field of [...fileFields.always, ...(options.credentials ? fileFields.credentials : [])]) {
+    const file = textAt(written, field);
+    const message = file === undefined ? undefined : await unreadable(resolve(dirname(options.path), file));
+    if (message !== undefined) problems.push({ field: `apps.${id}.${field}`, message });
   }
   return problems;
+}
+
+/** The text at a path of two names; an empty one is a problem of the schema's. */
+function textAt(written: unknown, field: string): string | undefined {
+  let value = written;
+  for (const name of field.split('.')) value = (value as Record<string, unknown> | null | undefined)?.[name];
+  return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
 async function unreadable(path: string): Promise<string | undefined> {

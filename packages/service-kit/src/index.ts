@@ -1,5 +1,5 @@
 export * from './admin-server.ts';
-export { type AppConfig, appIdSchema, appSchema, type CredentialConfig, fileSchema } from './config.ts';
+export { type AppConfig, appIdSchema, appSchema, type CredentialConfig } from './config.ts';
 export * from './config-error.ts';
 export { createRegister } from './create-register.ts';
 export { durationSchema } from './duration.ts';

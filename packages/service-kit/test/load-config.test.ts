@@ -100,8 +100,8 @@ test('a proxy on the way to the gateway keeps its credential in a file', async (
     proxy: { host: proxy.example.com, port: 3128 }`),
   );
   expect(await problems).toEqual([
-    expect.stringMatching(/^apps\.there\.proxy: is for the http2 transport only$/),
     expect.stringMatching(/^apps\.here\.proxy\.credentialFile: names a file that does not exist/),
+    expect.stringMatching(/^apps\.there\.proxy: is for the http2 transport only$/),
   ]);
 });
 
@@ -142,6 +142,11 @@ test('every problem of the file and the environment is said at once, by its path
     confirmAfter: soon
     colour: red
   both:${binaryApp.replace('{', '{ cert: shop.pem,')}
+  Both Wrong:
+    credential: { p12: ./gone.p12, passphraseFile: 7 }
+    gateway: { ca: ./gone.pem }
+  none: 5
+colour: red
 `,
       { PUSHFLEET_ADMIN_PORT: '70000', PUSHFLEET_DRAIN_TIMEOUT: 'long', PUSHFLEET_LOG_LEVEL: 'loud' },
     ),
@@ -151,8 +156,18 @@ test('every problem of the file and the environment is said at once, by its path
       'PUSHFLEET_ADMIN_PORT: must be at most 65535',
       'PUSHFLEET_DRAIN_TIMEOUT: must be a duration such as 500ms, 30s, 10m, 1h or 1d',
       'PUSHFLEET_LOG_LEVEL: must be trace or debug or info or warn or error or fatal or silent',
+      'apps.Both Wrong: as a name, must be 1 to 63 characters of a-z, 0-9 and -, and not begin with -',
+      `apps.Both Wrong.credential.p12: names a file that does not exist: ${join(folder, 'gone.p12')}`,
+      'apps.Both Wrong.credential.passphraseFile: must be text',
+      'apps.Both Wrong.environment: is missing',
+      `apps.Both Wrong.gateway.ca: names a file that does not exist: ${join(folder, 'gone.pem')}`,
+      'apps.Both Wrong.gateway.host: is missing',
+      'apps.Both Wrong.gateway.port: is missing',
+      'apps.Both Wrong.topic: is missing',
+      'apps.Both Wrong.transport: is missing',
       'apps.Shop: as a name, must be 1 to 63 characters of a-z, 0-9 and -, and not begin with -',
       'apps.both.credential: must have exactly one of p12, cert (with key), p8',
+      'apps.none: must be a mapping',
       'apps.typed.colour: is not a known setting',
       'apps.typed.commandVersion: must be 0 or 1 or 2',
       'apps.typed.confirmAfter: must be a duration such as 500ms, 30s, 10m, 1h or 1d',
@@ -162,6 +177,7 @@ test('every problem of the file and the environment is said at once, by its path
       'apps.typed.gateway.host: must not be empty',
       'apps.typed.gateway.port: must be at most 65535',
       'apps.typed.topic: is missing',
+      'colour: is not a known setting',
     ].toSorted(),
   );
 });
@@ -184,10 +200,10 @@ test('what only does not fit together is found too', async () => {
     'apps.binary.credential.p8: is for http2 only: the binary protocol needs a certificate (p12, or cert and key)',
     'apps.http2.commandVersion: is for the binary transport only',
     'apps.http2.feedback: is for the binary transport only',
-    'apps.silent.confirm: proved needs commandVersion 1 or 2: command 0 has no answers that could prove anything',
     'apps.missing.credential.passphraseEnv: names the variable GONE, which is not set',
     `apps.missing.gateway.ca: names a file that does not exist: ${join(folder, 'gone.pem')}`,
     `apps.missing.credential.p12: names a file that does not exist: ${join(folder, 'gone.p12')}`,
+    'apps.silent.confirm: proved needs commandVersion 1 or 2: command 0 has no answers that could prove anything',
   ]);
 });
 
