@@ -99,41 +99,52 @@ export class FleetFacts {
   async #readApp(app: string): Promise<AppFacts> {
     const { client } = this.#link;
     const control = { redis: client, prefix: this.#prefix };
-    const [totals, pauses, deadLetters, transactional, bulk] = await Promise.all([
-      client.hgetall(totalsKey(this.#prefix, app)),
+    const [{ totals, queues }, pauses, deadLetters] = await Promise.all([
+      this.#readCounts(app),
       readPauses(control, app),
       client.llen(this.#queueKey(app, deadLetterQueue, 'wait')),
-      this.#readQueue(app, 'transactional'),
-      this.#readQueue(app, 'bulk'),
     ]);
-    const queues = { transactional, bulk };
-    const factsOf = (lane: Lane): LaneFacts => ({
-      enqueued: Number(totals[`enqueued:${lane}`] ?? 0),
-      settled: Object.fromEntries(
-        settledOutcomes.map((outcome) => [outcome, Number(totals[`${outcome}:${lane}`] ?? 0)]),
-      ) as Record<SettledOutcome, number>,
-      ...queues[lane],
-    });
-    return {
-      app,
-      lanes: Object.fromEntries(lanes.map((lane) => [lane, factsOf(lane)])) as Record<Lane, LaneFacts>,
-      pauses,
-      deadLetters,
+    const factsOf = async (lane: Lane): Promise<LaneFacts> => {
+      const { oldest, ...jobs } = queues[lane];
+      const timestamp =
+        oldest === null ? null : await client.hget(this.#queueKey(app, lane, oldest), 'timestamp');
+      return {
+        enqueued: Number(totals[`enqueued:${lane}`] ?? 0),
+        settled: Object.fromEntries(
+          settledOutcomes.map((outcome) => [outcome, Number(totals[`${outcome}:${lane}`] ?? 0)]),
+        ) as Record<SettledOutcome, number>,
+        ...jobs,
+        oldestWaitingMs: timestamp === null ? undefined : Number(timestamp),
+      };
     };
+    const [transactional, bulk] = await Promise.all([factsOf('transactional'), factsOf('bulk')]);
+    return { app, lanes: { transactional, bulk }, pauses, deadLetters };
   }
 
-  async #readQueue(app: string, lane: Lane) {
-    const { client } = this.#link;
-    const key = (name: string) => this.#queueKey(app, lane, name);
-    const [waiting, active, delayed, oldest] = await Promise.all([
-      client.llen(key('wait')),
-      client.llen(key('active')),
-      client.zcard(key('delayed')),
+  /** In one transaction: what was enqueued, what has settled and what is in the queues are of the same moment. */
+  async #readCounts(app: string) {
+    const multi = this.#link.client.multi();
+    multi.hgetall(totalsKey(this.#prefix, app));
+    for (const lane of lanes) {
+      const key = (name: string) => this.#queueKey(app, lane, name);
       // BullMQ takes from the end.
-      client.lindex(key('wait'), -1),
-    ]);
-    const timestamp = oldest === null ? null : await client.hget(key(oldest), 'timestamp');
-    return { waiting, active, delayed, oldestWaitingMs: timestamp === null ? undefined : Number(timestamp) };
+      multi.llen(key('wait')).llen(key('active')).zcard(key('delayed')).lindex(key('wait'), -1);
+    }
+    const results = (await multi.exec()) ?? [];
+    const values = results.map(([error, value]) => {
+      if (error !== null) throw error;
+      return value;
+    });
+    const queueAt = (place: number) => ({
+      waiting: Number(values[place]),
+      active: Number(values[place + 1]),
+      delayed: Number(values[place + 2]),
+      oldest: values[place + 3] as string | null,
+    });
+    return {
+      totals: values[0] as Readonly<Record<string, string>>,
+      queues: { transactional: queueAt(1), bulk: queueAt(5) } satisfies Record<Lane, unknown>,
+    };
   }
 
   /** BullMQ's own keys. */
