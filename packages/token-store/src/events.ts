@@ -1,4 +1,5 @@
 import type { Database } from './database.ts';
+import { storableJson } from './storable-text.ts';
 
 // The outbox. Events are written in the transaction of what they tell, and passed on by whoever has webhooks to feed:
 //
@@ -40,7 +41,7 @@ export function createEvents(database: Database): Events {
       const { rowCount } = await database.query(
         `with fresh as (insert into told_once (key) values ($1) on conflict do nothing returning key)
          insert into events (app, kind, payload) select $2, $3, $4::jsonb from fresh`,
-        [key, app, kind, JSON.stringify(payload)],
+        [key, app, kind, storableJson(payload)],
       );
       return rowCount === 1;
     },

@@ -209,5 +209,5 @@ test('how a reading ended is kept, with the bytes that became no tuple', async (
       'select result, detail, remainder from feedback_readings where app = $1 order by id limit 1',
       [app],
     ),
-  ).toEqual([{ result: 'complete', detail: 'it was complete', remainder: Buffer.from('abcd', 'hex') }]);
+  ).toEqual([{ result: 'complete', detail: 'it was� complete', remainder: Buffer.from('abcd', 'hex') }]);
 });

@@ -239,12 +239,25 @@ test('while invalid tokens of an app are not to be believed, they are stored and
 test('text that Postgres has no place for is stored without it', async () => {
   const { batches, reports } = context.store;
   const app = newApp();
-  const job = settled({ app, exceptions: [exception(1, { reason: 'Bad\0Reason' })] });
+  const job = settled({ app, exceptions: [exception(1, { reason: 'Bad\0Reason \ud800' })] });
   await reports.apply([job]);
-  expect(await batches.exceptions(job.batch)).toMatchObject([{ reason: 'Bad�Reason' }]);
+  expect(await batches.exceptions(job.batch)).toMatchObject([{ reason: 'Bad�Reason �' }]);
   await reports.setAside([{ app, entry: '1-1', report: '{"\0', error: 'no JSON' }]);
   await reports.setAside([{ app, entry: '1-1', report: '{"\0', error: 'no JSON' }]);
   expect(await context.sql('select entry from unreadable_reports where app = $1', [app])).toHaveLength(1);
+});
+
+test('an event whose text Postgres has no place for is told without it', async () => {
+  const app = newApp();
+  const event = {
+    app,
+    kind: 'app.paused' as const,
+    payload: { reason: 'a\0b \udfff', sinceMs: 5 },
+    key: app,
+  };
+  expect(await context.store.events.tellOnce(event)).toBe(true);
+  expect(await context.store.events.tellOnce(event)).toBe(false);
+  expect(await eventsOf(app)).toEqual([{ kind: 'app.paused', payload: { reason: 'a�b �', sinceMs: 5 } }]);
 });
 
 test('a report that Postgres does not take undoes its whole chunk, and is no transient failure', async () => {

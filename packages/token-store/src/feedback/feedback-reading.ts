@@ -1,4 +1,5 @@
 import type { Database } from '../database.ts';
+import { storableText } from '../storable-text.ts';
 import { asTokenStoreError } from '../token-store-error.ts';
 import { copyTuples, type FeedbackTuple } from './copy-tuples.ts';
 import { ReaderSession, type ReaderSessionOptions } from './reader-session.ts';
@@ -87,7 +88,7 @@ export class FeedbackReading {
       [
         this.id,
         end.result,
-        end.detail?.replaceAll('\0', '') ?? null,
+        end.detail === undefined ? null : storableText(end.detail),
         end.remainder === undefined || end.remainder.length === 0 ? null : Buffer.from(end.remainder),
         this.#position,
       ],

@@ -1,4 +1,5 @@
 import type { Database, Queryable } from '../database.ts';
+import { storableText } from '../storable-text.ts';
 import { type Deactivated, deactivateByEvidence, type Evidence } from './evidence.ts';
 import type { SettledException, SettledJob } from './settled-job.ts';
 
@@ -171,8 +172,7 @@ async function storeExceptions(client: Queryable, jobs: readonly SettledJob[]): 
       index: exception.index,
       token: exception.token,
       outcome: exception.outcome,
-      // The gateway's text: Postgres has no place for this one character.
-      reason: exception.reason.replaceAll('\0', '�'),
+      reason: storableText(exception.reason),
       status: exception.status,
       at_ms: exception.atMs,
     })),

@@ -1,4 +1,5 @@
 import type { Database } from '../database.ts';
+import { storableText } from '../storable-text.ts';
 import { type AppliedReports, type ApplyOptions, applyReports } from './apply-reports.ts';
 import type { SettledJob } from './settled-job.ts';
 
@@ -26,15 +27,14 @@ export function createReports(database: Database): Reports {
   return {
     apply: (jobs, options) => applyReports(database, jobs, options),
     async setAside(reports) {
-      const clean = (text: string) => text.replaceAll('\0', '�');
       await database.query(
         `insert into unreadable_reports (app, entry, report, error)
          select * from unnest($1::text[], $2::text[], $3::text[], $4::text[]) on conflict do nothing`,
         [
           reports.map(({ app }) => app),
           reports.map(({ entry }) => entry),
-          reports.map(({ report }) => clean(report)),
-          reports.map(({ error }) => clean(error)),
+          reports.map(({ report }) => storableText(report)),
+          reports.map(({ error }) => storableText(error)),
         ],
       );
     },
