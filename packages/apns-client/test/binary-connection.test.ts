@@ -65,7 +65,7 @@ function open(options: Partial<BinaryConnectionOptions> = {}) {
     /** How many silence has settled. */
     silent: (sinceMs: number): number => {
       let count = 0;
-      connection.takeSilentSince(clock.now() - sinceMs, (_, from, to) => {
+      connection.takeSilent(sinceMs, (_, from, to) => {
         count += to - from;
       });
       return count;
@@ -112,6 +112,17 @@ describe('silence', () => {
     expect(connection.window.size).toBe(20);
     clock.advance(500);
     expect(silent(1_000)).toBe(20);
+  });
+
+  test('means nothing while a write makes no progress', () => {
+    const { clock, socket, write, silent } = serving();
+    write(10);
+    socket.take();
+    write(5);
+    clock.advance(1_000);
+    expect(silent(1_000)).toBe(0);
+    socket.take();
+    expect(silent(1_000)).toBe(10);
   });
 
   test('does not count any more once the known-bad frame is written', () => {

@@ -36,6 +36,19 @@ describe('a run with many invalid tokens', () => {
     schedule.expectIdentity();
   });
 
+  test('takes along what still waits of it', async () => {
+    const schedule = new Schedule({ connections: 1, window: 20, confirm: 'presumed' });
+    const bad = schedule.submit(100, [0, 1, 2, 90, 95]);
+    const good = schedule.submit(100);
+    await start(schedule);
+    await settle(schedule);
+    // Only good ones go over the main connection now: it fills its window with them.
+    expect(good.writes.subarray(0, 20)).toEqual(new Uint32Array(20).fill(1));
+    expect(bad.writes.subarray(40)).toEqual(new Uint32Array(60));
+    await schedule.calm(() => schedule.transport.inFlight === 0);
+    schedule.expectIdentity();
+  });
+
   test('has no more than its own window in flight there', async () => {
     const schedule = new Schedule({ connections: 1, suspectWindow: 10, confirmAfterMs: 60_000 });
     schedule.submit(300, [0, 1, 2, 50]);

@@ -109,6 +109,59 @@ describe('a transport in any schedule', () => {
     );
   });
 
+  test('counts exactly what silence presumed wrongly, when every connection ends with an answer', async () => {
+    const isTold = ({ do: what }: Step) =>
+      !['close', 'break', 'failWrites', 'sayUnknown', 'shutDown', 'renew'].includes(what);
+    await fc.assert(
+      fc.asyncProperty(schedule, async ([options, steps]) => {
+        const run = new Schedule({
+          ...options,
+          confirm: 'presumed',
+          // What only time or a probe would end does not end here.
+          connectTimeoutMs: 1e9,
+          writeStallMs: 1e9,
+          idleTimeoutMs: 1e9,
+          suspectIdleTimeoutMs: 1e9,
+        });
+        for (const next of steps.filter(isTold)) await run.take(next);
+        // What silence has settled may not have been read yet.
+        await run.calm(() => run.transport.inFlight === 0);
+        run.gateway.flow();
+        await run.calm(() => run.transport.inFlight === 0);
+        let lost = 0;
+        for (const each of run.runs) {
+          expect(each.twice).toEqual([]);
+          for (const [position, { kind }] of each.settlements.map((settlement) => settlement!).entries()) {
+            const times = run.gateway.taken.get(each.token(position)) ?? 0;
+            expect(times).toBeLessThanOrEqual(1);
+            expect(kind).not.toBe('uncertain');
+            if (kind === 'accepted' && times === 0) lost += 1;
+          }
+        }
+        expect(lost).toBe(run.observed.wronglyPresumed);
+        run.transport.destroy();
+      }),
+      { numRuns: 700 },
+    );
+  });
+
+  test('keeps the order of a run, replays included, where there is one connection at a time', async () => {
+    await fc.assert(
+      fc.asyncProperty(schedule, async ([options, steps]) => {
+        const run = new Schedule({ ...options, connections: 1, confirmAfterMs: 1e9 });
+        for (const next of steps) if (next.do !== 'renew') await run.take(next);
+        let isDrained = false;
+        void run.transport.drain(1e9).then(() => {
+          isDrained = true;
+        });
+        await run.calm(() => isDrained);
+        expect(run.gateway.misordered).toEqual([]);
+        run.expectIdentity();
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   test('hands everything back at once when it is destroyed', async () => {
     await fc.assert(
       fc.asyncProperty(schedule, async ([options, steps]) => {

@@ -75,6 +75,8 @@ export class BinaryConnection {
   /** Set once the known-bad frame has been written. */
   #proof: { readonly knownBad: number; readonly provedEnd: ConnectionEnd } | undefined;
   #underWay = 0;
+  /** Since when the oldest write under way has been the oldest, epoch ms. */
+  #waitingSinceMs = 0;
   #cancelStall: (() => void) | undefined;
 
   constructor(options: BinaryConnectionOptions, events: BinaryConnectionEvents) {
@@ -136,11 +138,17 @@ export class BinaryConnection {
     else this.#flush(chunk, length);
   }
 
-  /** Takes what the kernel took before `deadlineMs` out of the window: silence since then. */
-  takeSilentSince(deadlineMs: number, take: (run: TrackedRun, from: number, to: number) => void): void {
+  /**
+   * Takes what the kernel took `silenceMs` ago or longer out of the window. While a write has waited for half of that,
+   * silence means nothing: the gateway does not read, so that what the kernel has may lie there as well.
+   */
+  takeSilent(silenceMs: number, take: (run: TrackedRun, from: number, to: number) => void): void {
     const state = this.#state;
     // The answer to a known-bad frame says more than silence.
     if (this.#proof !== undefined || (state.kind !== 'open' && state.kind !== 'finishing')) return;
+    const now = this.#options.clock.now();
+    if (this.#underWay > 0 && now - this.#waitingSinceMs >= silenceMs / 2) return;
+    const deadlineMs = now - silenceMs;
     let due = 0;
     while (due < this.#flushed.length && this.#flushed[due]!.atMs <= deadlineMs) due++;
     if (due > 0) {
@@ -206,6 +214,7 @@ export class BinaryConnection {
 
   #watchForStall(): void {
     const { clock, writeStallMs } = this.#options;
+    this.#waitingSinceMs = clock.now();
     this.#cancelStall = clock.after(writeStallMs, () =>
       this.#close('write-stalled', `no write finished for ${writeStallMs} ms`),
     );

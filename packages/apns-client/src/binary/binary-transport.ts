@@ -256,7 +256,6 @@ export class BinaryTransport implements Transport, GroupHost {
       // Nothing is on its way to a gateway that does not answer: no reason to wait for the deadline.
       if (size === 0) handBack(queue.takeAll());
     }
-    if (this.#waiting > 0) return;
     const leftMs = Math.max(1, this.#drainUntilMs - this.options.clock.now());
     for (const group of this.#groups) group.finish('drained', leftMs);
     if (this.#connections === 0) this.#close();

@@ -33,6 +33,7 @@ export function judgeEnd(gate: ConnectGate, nowMs: number, ended: EndedConnectio
   else if (end === 'drained' || end === 'rotated' || end === 'idle') gate.abandoned();
   else if (end === 'credential-refused') gate.refused(nowMs, detail, true);
   else if (end === 'tls-failed') gate.refused(nowMs, detail, false);
-  else if (ended.wasSilent) gate.refused(nowMs, `right after the handshake: ${detail}`, false);
+  else if (ended.wasSilent)
+    gate.refused(nowMs, `right after the handshake (the other environment's certificate?): ${detail}`, false);
   else gate.failed(nowMs, detail, ended.livedMs);
 }

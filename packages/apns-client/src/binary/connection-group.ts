@@ -108,9 +108,7 @@ export class ConnectionGroup {
     const now = clock.now();
     for (const connection of [...this.#members.keys()]) {
       if (confirm === 'presumed') {
-        connection.takeSilentSince(now - confirmAfterMs, (run, from, to) =>
-          run.accepted(from, to, 'presumed'),
-        );
+        connection.takeSilent(confirmAfterMs, (run, from, to) => run.accepted(from, to, 'presumed'));
       } else if ((connection.oldestFlushMs ?? Number.POSITIVE_INFINITY) <= now - confirmAfterMs) {
         if (now - this.#lastRotationMs >= rotationFloorMs) this.#rotate(connection);
       }
@@ -161,9 +159,12 @@ export class ConnectionGroup {
     }
   }
 
-  /** Ends every connection with a proof. */
+  /** Ends every connection with a proof; while something waits, only those that can take no more of it. */
   finish(end: ConnectionEnd, deadlineMs: number): void {
-    for (const connection of [...this.#members.keys()]) connection.finish(end, deadlineMs);
+    for (const connection of [...this.#members.keys()]) {
+      const isFull = connection.window.size >= this.#limits.window;
+      if (this.queue.size === 0 || isFull) connection.finish(end, deadlineMs);
+    }
   }
 
   destroy(end: ConnectionEnd): void {

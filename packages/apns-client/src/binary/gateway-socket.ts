@@ -84,23 +84,25 @@ export const openGatewaySocket: OpenGatewaySocket = (options, events) => {
 };
 
 /**
- * Node destroys a socket when a write on it fails, and with it what the gateway sent before it hung up: the error
- * response (PROTOCOL section 1). This intercepts that one case, and goes on reading.
+ * Node gives a socket up when a write on it fails, and with it what the gateway sent before it hung up: the error
+ * response (PROTOCOL section 1). So the stream is not told of the failure: it waits for that write, takes no further
+ * ones, and goes on reading.
  */
 function keepReadingAfterWriteErrors(
   socket: TLSSocket,
   state: { readonly opened: boolean; readonly over: boolean },
   events: GatewaySocketEvents,
 ): void {
-  const destroy = socket.destroy.bind(socket);
-  let reported = false;
-  socket.destroy = (error?: Error) => {
-    const inWrite = error !== undefined && (error as NodeJS.ErrnoException).syscall === 'write';
-    if (!inWrite || !state.opened || state.over) return destroy(error);
-    if (!reported) {
-      reported = true;
-      events.writeFailed(error);
-    }
-    return socket;
-  };
+  const quietly =
+    (callback: WriteCallback): WriteCallback =>
+    (error) => {
+      if (error == null || !state.opened || state.over) callback(error);
+      else events.writeFailed(error);
+    };
+  const write = socket._write.bind(socket);
+  const writev = socket._writev?.bind(socket);
+  socket._write = (chunk, encoding, callback) => write(chunk, encoding, quietly(callback));
+  if (writev !== undefined) socket._writev = (chunks, callback) => writev(chunks, quietly(callback));
 }
+
+type WriteCallback = (error?: Error | null) => void;
