@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { locateCredential, watchCredential } from '@pushfleet/apns-credentials';
-import { notificationId } from '@pushfleet/push-queue';
+import { liftPauses, notificationId } from '@pushfleet/push-queue';
 import { createLogger, type FleetApp } from '@pushfleet/service-kit';
 import { generateTokens } from '@pushfleet/testkit';
 import { Registry } from 'prom-client';
-import { afterAll, expect } from 'vitest';
+import { afterAll, expect, vi } from 'vitest';
 import { openWorker } from '../src/worker.ts';
 import { type Rig, stopSimulator, test } from './worker-test.ts';
 
@@ -99,4 +99,38 @@ test('over HTTP/2 what the gateway says of a device reaches the report, and trou
     { token: bad, outcome: 'rejected', reason: 'BadDeviceToken', status: 400, tokenInvalid: true },
   ]);
   await fleet.stop();
+});
+
+test('over HTTP/2 a stop in mid-flight loses nothing and sends nothing twice', async ({ rig }) => {
+  const app = await tokenApp(rig);
+  await rig.setFaults([{ on: 'http2', action: { kind: 'delay', ms: 20 } }]);
+  const first = await openFleet(rig, app, 1);
+  await rig.enqueue(generateTokens({ count: 4_000, seed: 23 }), 'bulk');
+  await vi.waitFor(async () => {
+    expect((await rig.simulator.control.ledger()).received).toBeGreaterThan(300);
+  });
+  await first.stop();
+  const { received } = await rig.simulator.control.ledger();
+  expect(received).toBeLessThan(4_000);
+  const second = await openFleet(rig, app, 1);
+  expect(await rig.settled()).toMatchObject({ enqueued: 4_000, accepted: 4_000 });
+  expect(await rig.simulator.control.ledger()).toMatchObject({ unique: 4_000, duplicates: 0 });
+  await second.stop();
+});
+
+test('over HTTP/2 a refused credential rests the app, and loses nothing', async ({ rig }) => {
+  const app = await tokenApp(rig);
+  await rig.setFaults([{ on: 'http2', action: { kind: 'respond', reason: 'InvalidProviderToken' } }]);
+  const fleet = await openFleet(rig, app, 1);
+  await rig.enqueue(generateTokens({ count: 30, seed: 24 }));
+  await vi.waitFor(async () => expect(await fleet.metrics()).toMatch(/pushfleet_app_paused\{[^}]*\} 1/), {
+    timeout: 10_000,
+  });
+  expect(await rig.totals()).toMatchObject({ enqueued: 30, accepted: 0, rejected: 0, dead: 0 });
+  await fleet.stop();
+  await rig.setFaults([]);
+  const again = await openFleet(rig, app, 1);
+  await liftPauses({ redis: rig.redis, prefix: rig.prefix }, 'shop', ['credential']);
+  expect(await rig.settled()).toMatchObject({ enqueued: 30, accepted: 30 });
+  await again.stop();
 });

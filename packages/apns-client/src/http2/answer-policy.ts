@@ -3,7 +3,7 @@ import type { GatewayAnswer } from '../transport.ts';
 // What an answer other than 200 means: the table of PROTOCOL section 4.
 
 /** What is done about an answer. */
-export type AnswerAction =
+type AnswerAction =
   /** The gateway will never take the notification. */
   | 'reject'
   /** It had trouble with the notification, or with itself: the caller tries again later, bounded. */

@@ -79,10 +79,13 @@ export class Backlog {
   }
 
   /** Settles what has expired, or is too large, at the front; gives the stretch that follows, if there is one. */
-  #settleFront({ run, from, to }: RunSpan): RunSpan | undefined {
+  #settleFront(span: RunSpan): RunSpan | undefined {
+    const { run, from, to } = span;
     const { expirations } = run.columns;
     const headers = this.headersOf(run);
     const nowSeconds = Math.floor(this.#clock.now() / 1000);
+    // Mostly there is nothing to look for, however long the span is.
+    if (nowSeconds < headers.earliestExpiration && !headers.mayBeTooLarge) return span;
     const isExpired = (position: number): boolean =>
       expirations[position]! !== 0 && expirations[position]! <= nowSeconds;
     const isTooLarge = (position: number): boolean =>
