@@ -48,6 +48,40 @@ test('outcome reports and feedback come to the device table', async ({ fleet }) 
   expect(await sweeper.stop()).toMatchObject({ code: 0 });
 });
 
+test('sweepers share the work: each report takes effect once, and feedback is read by one', async ({
+  fleet,
+}) => {
+  const { store, simulator } = fleet;
+  const tokens = Array.from({ length: 300 }, newToken);
+  await store.devices.registerMany(
+    'shop',
+    tokens.map((token) => ({ token, registeredAt: new Date(0) })),
+  );
+  await simulator.control.feedback(tokens.map((token) => ({ token, time: nowSeconds() - 60 })));
+  await simulator.control.faults({
+    rules: [{ on: 'feedback', action: { kind: 'slice', bytes: 38 * 20, everyMs: 40 } }],
+  });
+  const sweepers = await Promise.all([fleet.sweeper(), fleet.sweeper(), fleet.sweeper()]);
+  const reports = Array.from({ length: 150 }, () => reportOf('shop'));
+  await Promise.all([...reports, ...reports.slice(0, 50)].map((report) => fleet.report(report)));
+  await vi.waitFor(async () => {
+    expect(
+      await fleet.sql('select count(*)::integer as n, sum(accepted_presumed)::integer as sum from batches'),
+    ).toEqual([{ n: 150, sum: 1_500 }]);
+    expect(await fleet.sql('select result, applied, deactivated from feedback_readings')).toEqual([
+      { result: 'complete', applied: 300, deactivated: 300 },
+    ]);
+  }, patience);
+  const counted = await Promise.all(
+    sweepers.map(async (sweeper) => [
+      await metric(sweeper, 'pushfleet_reports_applied_total{app="shop"}'),
+      await metric(sweeper, 'pushfleet_device_deactivations_total{app="shop",source="feedback"}'),
+    ]),
+  );
+  const sum = (column: number) => counted.reduce((total, values) => total + values[column]!, 0);
+  expect([sum(0), sum(1)]).toEqual([150, 300]);
+});
+
 test('one run for cron reads, applies and exits', async ({ fleet }) => {
   const { store, simulator, environment } = fleet;
   const token = newToken();

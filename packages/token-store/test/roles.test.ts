@@ -117,3 +117,13 @@ test('the sweeper can do its work, and cannot make devices or read keys', async 
     await expect(database.query(statement)).rejects.toThrow(/permission denied/);
   }
 });
+
+test('no table is forgotten', async () => {
+  const forgotten = await context.sql(
+    `select c.relname as table from pg_class c
+     where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v') and not exists (
+       select from aclexplode(c.relacl) acl where acl.grantee = any(array[$1::regrole, $2::regrole]::oid[]))`,
+    [roles.producer, roles.sweeper],
+  );
+  expect(forgotten).toEqual([]);
+});
