@@ -31,6 +31,7 @@ export class ComposeStack {
       COMPOSE_PROGRESS: 'plain',
       PUSHFLEET_AUTH: 'keys',
       PUSHFLEET_PORT: '0',
+      PUSHFLEET_PRODUCER_ADMIN_PORT: '0',
       PUSHFLEET_SIMULATOR_PORT: '0',
       PUSHFLEET_PROMETHEUS_PORT: '0',
       PUSHFLEET_ALERTMANAGER_PORT: '0',

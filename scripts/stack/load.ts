@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 
 /** Tokens that begin like this are rejected by the simulator, with status 8. */
 export const badTokenPrefix = 'bad0';
@@ -31,6 +32,15 @@ export class Load {
   constructor(api: string, key: string) {
     this.#api = api;
     this.#key = key;
+  }
+
+  /** Waits until the producer knows the key: it reads them every few seconds. */
+  async ready(): Promise<void> {
+    for (let tries = 0; tries < 20; tries += 1) {
+      if (await this.request('GET', '/v1/apps').catch(() => undefined)) return;
+      await delay(500);
+    }
+    await this.request('GET', '/v1/apps');
   }
 
   /** Registers devices, so that feedback and rejections have something to deactivate. */

@@ -58,6 +58,7 @@ async function run(stack: ComposeStack, { notifications }: StackArguments): Prom
     await stack.compose('run', '--rm', '-T', 'cli', 'keys', 'create', 'stack', '--scope', 'admin', '--json'),
   ) as { readonly key: string };
   const load = new Load(api, key);
+  await load.ready();
   const registered = Array.from({ length: 100 }, (_, place) => newToken(place < 10));
   await load.registerDevices(binaryApp, registered);
   await load.sendTo(binaryApp, registered, 'transactional');

@@ -9,6 +9,7 @@ import {
 import type { Cluster, Redis } from 'ioredis';
 import { KeyRing } from './auth/key-ring.ts';
 import type { KeyRequirement } from './auth/require-keys.ts';
+import { readBoardKey } from './board/board-key.ts';
 import { BroadcastRunner } from './broadcasts/broadcast-runner.ts';
 import { DatabaseLink } from './database-link.ts';
 import { createProducerMetrics } from './metrics.ts';
@@ -20,6 +21,7 @@ import { WebhookRunner } from './webhooks/webhook-runner.ts';
 export async function startProducer(service: ServiceContext): Promise<Readonly<Record<string, number>>> {
   const { config, logger, resources } = service;
   const environment = readProducerEnvironment(process.env, config.listen.host);
+  const boardKey = await readBoardKey(process.env);
   if (environment.auth === 'off') tellOpen(logger, config.listen.host);
   const apps = new Map(config.apps.map((app) => [app.id, app]));
   const register = createRegister();
@@ -88,6 +90,14 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
     // Postgres is no reason: sends go out without it.
     readiness: () => (redis.status === 'ready' ? [] : ['Redis cannot be reached']),
     details: () => ({ database: database.state }),
+    extend:
+      boardKey === undefined
+        ? undefined
+        : async (admin) => {
+            // Not loaded where nobody wants it.
+            const { addQueueBoard } = await import('./board/queue-board.ts');
+            await addQueueBoard(admin, { apps: [...apps.keys()], ...statusOptions, key: boardKey });
+          },
   });
   resources.add('admin server', () => admin.close());
   const port = await listenAt(server, config.listen, 'PUSHFLEET_PORT');

@@ -1,4 +1,4 @@
-import Fastify from 'fastify';
+import Fastify, { type FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import { listenAt } from './listen.ts';
 
@@ -14,6 +14,8 @@ export interface AdminServerOptions {
   readonly liveness?: () => HealthReasons;
   /** Whether it does its work now. */
   readonly readiness: () => HealthReasons;
+  /** Adds what else the service serves to its operators. */
+  readonly extend?: ((server: FastifyInstance) => Promise<void>) | undefined;
   /** Facts for people beside the reasons, such as which apps rest and why. */
   readonly details?: () => Readonly<Record<string, unknown>>;
 }
@@ -43,6 +45,7 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
     });
   probe('/livez', options.liveness ?? (() => []));
   probe('/readyz', options.readiness);
+  await options.extend?.(server);
   const port = await listenAt(server, options, 'PUSHFLEET_ADMIN_PORT');
   return { port, close: async () => server.close() };
 }
