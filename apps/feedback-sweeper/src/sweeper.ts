@@ -167,7 +167,7 @@ async function migratePatiently({ config, logger, signal }: ServiceContext): Pro
     } catch (error) {
       const isTransient = (error as { isTransient?: boolean }).isTransient === true;
       if (!isTransient || performance.now() > deadlineMs) throw error;
-      if (failures === 1) logger.warn({ err: error }, 'Postgres does not answer yet');
+      if (failures === 1) logger.warn({ reason: (error as Error).message }, 'Postgres does not answer yet');
       if (!(await pause(backoffMs(failures, 200, 1_000), signal))) throw error;
     }
   }

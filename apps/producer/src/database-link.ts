@@ -70,7 +70,8 @@ export class DatabaseLink {
           logger.error({ err }, 'the database cannot be brought up to date; only sends are served');
           return;
         }
-        if (!told) logger.warn({ err }, 'Postgres cannot be reached; only sends are served until it is');
+        const { message: reason } = err;
+        if (!told) logger.warn({ reason }, 'Postgres cannot be reached; only sends are served until it is');
         told = true;
       }
       await delay(retryMs, undefined, { signal }).catch(() => undefined);

@@ -1,4 +1,4 @@
-import { createPushQueue, createRedisClient } from '@pushfleet/push-queue';
+import { createPushQueue } from '@pushfleet/push-queue';
 import {
   createRegister,
   type Logger,
@@ -6,7 +6,6 @@ import {
   openAdminServer,
   type ServiceContext,
 } from '@pushfleet/service-kit';
-import type { Cluster, Redis } from 'ioredis';
 import { KeyRing } from './auth/key-ring.ts';
 import type { KeyRequirement } from './auth/require-keys.ts';
 import { readBoardKey } from './board/board-key.ts';
@@ -15,9 +14,13 @@ import { DatabaseLink } from './database-link.ts';
 import { createProducerMetrics } from './metrics.ts';
 import { readProducerEnvironment } from './producer-environment.ts';
 import { createServer } from './server.ts';
+import { createStatusClient, untilRedisAnswers } from './status-client.ts';
 import { WebhookRunner } from './webhooks/webhook-runner.ts';
 
-/** Opens the producer. Neither Redis nor Postgres has to be there: what they are needed for waits or is refused. */
+/**
+ * Opens the producer. Postgres does not have to be there: what needs it is refused until it is. Both may go away later.
+ * @throws PushQueueError when Redis cannot be reached
+ */
 export async function startProducer(service: ServiceContext): Promise<Readonly<Record<string, number>>> {
   const { config, logger, resources } = service;
   const environment = readProducerEnvironment(process.env, config.listen.host);
@@ -29,8 +32,9 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
 
   const database = new DatabaseLink({ connectionString: config.databaseUrl!, logger });
   resources.add('database', () => database.close());
-  const redis = openStatusClient(config.redisUrl);
+  const redis = createStatusClient(config.redisUrl);
   resources.add('redis', () => redis.disconnect());
+  await untilRedisAnswers(redis, service.signal);
   const statusOptions = { redis, prefix: config.redisPrefix };
   const openQueue = () =>
     createPushQueue({
@@ -102,22 +106,6 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
   resources.add('admin server', () => admin.close());
   const port = await listenAt(server, config.listen, 'PUSHFLEET_PORT');
   return { port, adminPort: admin.port };
-}
-
-/** A client that fails at once while Redis is away, and never waits long. */
-function openStatusClient(url: string): Redis | Cluster {
-  const client = createRedisClient(url, {
-    connectionName: 'pushfleet:producer',
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    connectTimeout: 5_000,
-    commandTimeout: 5_000,
-    keepAlive: 30_000,
-    retryStrategy: (attempt) => 50 + Math.random() * Math.min(2_000, 100 * 2 ** Math.min(attempt, 10)),
-  });
-  // The state is told by `status`, and each refused command by its own error.
-  client.on('error', () => undefined);
-  return client;
 }
 
 function tellOpen(logger: Logger, host: string): void {

@@ -100,8 +100,9 @@ test('with Postgres away sends go out, and what needs Postgres is answered 503 u
 
 test('with Redis away sends are answered 503 with retry-after, and 202 again when it is back', async () => {
   const { proxy, url: redisUrl } = await proxied(inject('redisUrl'));
-  await proxy.disable();
   const { url, adminUrl } = await start({ REDIS_URL: redisUrl });
+  await proxy.disable();
+  proxy.cut('reset');
   const away = await send(url);
   expect(away.status).toBe(503);
   expect(Number(away.headers.get('retry-after'))).toBeGreaterThan(0);
@@ -119,6 +120,11 @@ test.each<[name: string, env: Record<string, string>, message: RegExp]>([
     /PUSHFLEET_CONFIG: .*cannot be read/,
   ],
   ['a port that is no number', { PUSHFLEET_PORT: 'http' }, /PUSHFLEET_PORT/],
+  [
+    'a Redis that cannot be reached',
+    { REDIS_URL: 'redis://127.0.0.1:1' },
+    /^Redis cannot be reached: connect ECONNREFUSED 127\.0\.0\.1:1$/m,
+  ],
 ])('%s stops the start with one clear message', async (_name, env, message) => {
   const { code, stderr } = await runProcess({ entry, env: environment(env) });
   expect(code).toBe(1);
