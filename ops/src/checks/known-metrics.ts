@@ -10,6 +10,7 @@ export const knownMetrics: ReadonlySet<string> = new Set([
   'pushfleet_error_responses_total',
   'pushfleet_late_error_responses_total',
   'pushfleet_wrongly_presumed_notifications_total',
+  'pushfleet_wrongly_presumed_notifications_total',
   'pushfleet_in_flight_notifications',
   'pushfleet_window_occupancy_ratio',
   'pushfleet_connections',
@@ -32,6 +33,8 @@ export const knownMetrics: ReadonlySet<string> = new Set([
   'pushfleet_webhook_deliveries_total',
   // sweeper
   'pushfleet_reports_applied_total',
+  'pushfleet_reports_set_aside_total',
+  'pushfleet_feedback_backlog_tuples',
   'pushfleet_outcome_backlog_reports',
   'pushfleet_outcome_backlog_age_seconds',
   'pushfleet_feedback_tuples_total',

@@ -95,7 +95,11 @@ export const connections: DashboardPlan = {
           queries: [
             {
               expr: `sum by (app) (rate(pushfleet_late_error_responses_total{${chosenApps}}[$__rate_interval]))`,
-              legend: '{{app}}',
+              legend: '{{app}} errors',
+            },
+            {
+              expr: `sum by (app) (rate(pushfleet_wrongly_presumed_notifications_total{${chosenApps}}[$__rate_interval]))`,
+              legend: '{{app}} notifications called accepted',
             },
           ],
         },

@@ -100,6 +100,10 @@ export const devices: DashboardPlan = {
               expr: `max by (app) (pushfleet_outcome_backlog_age_seconds{${chosenApps}})`,
               legend: '{{app}} seconds',
             },
+            {
+              expr: `max by (app) (pushfleet_feedback_backlog_tuples{${chosenApps}})`,
+              legend: '{{app}} feedback tuples',
+            },
           ],
         },
         {
