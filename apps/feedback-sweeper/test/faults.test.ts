@@ -38,14 +38,18 @@ const test = base.extend<{ app: string; fleet: Fleet }>({
   },
 });
 
-const patience = { timeout: 40_000, interval: 100 };
+const patience = { timeout: 80_000, interval: 100 };
 const reportCount = 60;
 const tupleCount = 400;
 /** Of one tuple with a token of 32 bytes. */
 const tupleLength = 4 + 2 + 32;
 
 /** A sweeper with about two seconds of work: reports, one at a time, and feedback that trickles. */
-async function startWork(fleet: Fleet, app: string, change: Parameters<Fleet['sweeper']>[0] = {}) {
+async function startWork(
+  fleet: Fleet,
+  app: string,
+  { everyMs = 50, ...change }: Parameters<Fleet['sweeper']>[0] & { everyMs?: number } = {},
+) {
   const {
     store,
     report,
@@ -58,7 +62,7 @@ async function startWork(fleet: Fleet, app: string, change: Parameters<Fleet['sw
   );
   await control.feedback(tokens.map((token) => ({ token, time: nowSeconds() - 60 })));
   await control.faults({
-    rules: [{ on: 'feedback', action: { kind: 'slice', bytes: 10 * tupleLength + 7, everyMs: 50 } }],
+    rules: [{ on: 'feedback', action: { kind: 'slice', bytes: 10 * tupleLength + 7, everyMs } }],
   });
   const reports = Array.from({ length: reportCount }, () => reportOf(app));
   const sendReports = async () => {
@@ -199,7 +203,8 @@ test('Postgres has no room left, and then has (raised by a trigger, with the SQL
 });
 
 test('a sweeper is killed, and another one goes on', async ({ app, fleet }) => {
-  const { sweeper: killed, sending } = await startWork(fleet, app);
+  // Slowly: there is more to read when it is killed.
+  const { sweeper: killed, sending } = await startWork(fleet, app, { everyMs: 300 });
   await midway(fleet, app);
   await killed.kill();
   await sending;
@@ -227,7 +232,7 @@ test('a sweeper is killed, and another one goes on', async ({ app, fleet }) => {
 });
 
 test('a sweeper that is told to stop while it reads stores what it has read', async ({ app, fleet }) => {
-  const { sweeper, sending } = await startWork(fleet, app);
+  const { sweeper, sending } = await startWork(fleet, app, { everyMs: 300 });
   await midway(fleet, app);
   expect(await sweeper.stop()).toMatchObject({ code: 0 });
   await sending;
