@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { connect as connectTcp } from 'node:net';
 import { connect } from 'node:tls';
 import { createProviderKey, TestAuthority } from '@pushfleet/testkit/certificates';
 import { afterAll, describe, expect } from 'vitest';
@@ -19,6 +21,17 @@ test('a sound push with a certificate is taken, and its id comes back', async ({
     ...{ received: 1, unique: 1, duplicates: 0, rejected: 0 },
     apps: { 'com.example.shop': { received: 1 } },
   });
+});
+
+test('a client that leaves during the handshake leaves nothing behind', async ({ simulator }) => {
+  for (let client = 0; client < 3; client++) {
+    const socket = connectTcp({ host: '127.0.0.1', port: simulator.http2Port });
+    await once(socket, 'connect');
+    socket.destroy();
+  }
+  await expect
+    .poll(async () => (await simulator.control.connections()).http2, { timeout: 20_000 })
+    .toMatchObject({ accepted: 3, handshakeFailed: 3, open: 0 });
 });
 
 test('a push without an id gets one', async ({ simulator }) => {

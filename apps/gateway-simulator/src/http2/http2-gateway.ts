@@ -43,6 +43,8 @@ export async function openHttp2Gateway(options: Http2GatewayOptions): Promise<Ga
     rejectUnauthorized: false,
     minVersion: 'TLSv1.2',
     ALPNProtocols: ['h2'],
+    // A client that leaves during the handshake is not noticed otherwise for two minutes.
+    handshakeTimeout: 5_000,
   });
   const port = await GatewayPort.open({
     name: 'http2',
@@ -51,8 +53,9 @@ export async function openHttp2Gateway(options: Http2GatewayOptions): Promise<Ga
     faults: options.faults,
     onSocket: (socket) => server.emit('connection', socket),
   });
-  server.on('tlsClientError', () => {
+  server.on('tlsClientError', (_, socket) => {
     port.counts.handshakeFailed += 1;
+    socket.destroy();
   });
   server.on('secureConnection', (socket: TLSSocket) => {
     socket.on('error', () => undefined);
