@@ -200,7 +200,7 @@ function openCredentials({ config, resources, logger }: ServiceContext) {
       resources.add(`the credential of ${app.id}`, () => credential.close());
       if (credential.problem !== undefined) {
         logger.warn(
-          { app: app.id, err: credential.problem },
+          { app: app.id, reason: credential.problem.message },
           'the credential is not good; its feedback is not read',
         );
       }

@@ -1,21 +1,14 @@
-import { locateCredential, watchCredential } from '@pushfleet/apns-credentials';
 import { createRegister, openAdminServer, runService } from '@pushfleet/service-kit';
+import { openCredentials } from './open-credentials.ts';
 import { openWorker } from './worker.ts';
 
 await runService({
   name: 'worker',
   env: process.env,
-  async start({ config, logger, resources }) {
+  async start(context) {
+    const { config, logger, resources } = context;
     const register = createRegister();
-    const apps = await Promise.all(
-      config.apps.map(async (app) => {
-        const credential = await watchCredential(locateCredential(app.credential), {
-          use: { topic: app.topic, environment: app.environment },
-        });
-        resources.add(`the credential of ${app.id}`, () => credential.close());
-        return { app, credential };
-      }),
-    );
+    const apps = await openCredentials(context);
     const worker = await openWorker({
       apps,
       redisUrl: config.redisUrl,

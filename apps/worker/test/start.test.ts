@@ -1,0 +1,65 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  createPrivateFolder,
+  ProcessError,
+  type StartedService,
+  startService,
+  writeFleetFile,
+} from '@pushfleet/testkit';
+import { createTestCertificates } from '@pushfleet/testkit/certificates';
+import { beforeAll, expect, inject, onTestFinished, test } from 'vitest';
+
+let certificates: Awaited<ReturnType<typeof createTestCertificates>>;
+beforeAll(async () => {
+  certificates = await createTestCertificates();
+});
+
+/** A worker whose apps have these credentials, of files beside the configuration. */
+async function startWith(credentials: Readonly<Record<string, object>>): Promise<StartedService> {
+  const folder = await createPrivateFolder('worker-test');
+  onTestFinished(async () => folder.remove());
+  const files: Record<string, string | Buffer> = {
+    'good.pem': certificates.production.bundlePem,
+    'expired.pem': certificates.expired.bundlePem,
+    'shop.p12': certificates.production.toPkcs12({ passphrase: 'right' }),
+    wrong: 'wrong\n',
+  };
+  for (const [name, content] of Object.entries(files)) await writeFile(join(folder.path, name), content);
+  const app = { topic: 'com.example.shop', environment: 'production', transport: 'binary' };
+  const worker = await startService('worker', {
+    redisUrl: inject('redisUrl'),
+    redisPrefix: `${inject('redisPrefix')}-start`,
+    configPath: await writeFleetFile(
+      folder.path,
+      Object.fromEntries(Object.entries(credentials).map(([id, credential]) => [id, { ...app, credential }])),
+    ),
+  });
+  onTestFinished(async () => void (await worker.kill()));
+  return worker;
+}
+
+test('a worker without a credential that can be used does not start, and says what is wrong with each', async () => {
+  const starting = startWith({
+    locked: { p12: 'shop.p12', passphraseFile: 'wrong' },
+    late: { cert: 'expired.pem' },
+  });
+  const error = await starting.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(ProcessError);
+  const { output } = error as ProcessError;
+  expect(output).toContain('There are 2 problems with the configuration:');
+  expect(output).toMatch(/apps\.locked\.credential: .*shop\.p12: The passphrase is wrong/);
+  expect(output).toMatch(/apps\.late\.credential: The certificate ".*" expired at /);
+  expect(output).not.toContain('    at ');
+});
+
+test('one app whose credential is not good is told of at the start, and does not keep the others from it', async () => {
+  const worker = await startWith({ good: { cert: 'good.pem' }, late: { cert: 'expired.pem' } });
+  const said = worker.process.lines.map(({ text }) => text).join('\n');
+  expect(said).toMatch(
+    /"app":"late","reason":"The certificate .* expired at .*"msg":"the credential is not good/,
+  );
+});
