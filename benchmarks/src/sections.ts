@@ -52,6 +52,16 @@ export const sections: readonly Section[] = [
     load: async () => import('./sections/singles.ts'),
   },
   {
+    name: 'http',
+    title: 'single sends over the HTTP API, against a bare Fastify route',
+    load: async () => import('./sections/http.ts'),
+  },
+  {
+    name: 'broadcast',
+    title: 'fan-out of a broadcast to a million devices',
+    load: async () => import('./sections/broadcast.ts'),
+  },
+  {
     name: 'latency',
     title: 'the transactional lane while a million of the bulk lane drain',
     load: async () => import('./sections/latency.ts'),

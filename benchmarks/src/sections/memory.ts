@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { enqueueBulk } from '../bulk.ts';
 import { createFigure, type Figure, median } from '../figure.ts';
 import { startFleet, waitForLedger } from '../fleet.ts';
+import { residentMemory } from '../resident-memory.ts';
 import type { SectionContext } from '../sections.ts';
 import { waitForAllAccepted } from '../totals.ts';
 
@@ -39,12 +39,4 @@ export async function run({ say }: SectionContext): Promise<readonly Figure[]> {
   } finally {
     await fleet.stop();
   }
-}
-
-/** Linux: VmRSS of a process, MiB. */
-async function residentMemory(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  const [, kibibytes] = /^VmRSS:\s+(\d+) kB$/m.exec(status) ?? [];
-  if (kibibytes === undefined) throw new Error('This machine does not tell the memory of a process');
-  return Number(kibibytes) / 1024;
 }
