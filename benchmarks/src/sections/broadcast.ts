@@ -10,7 +10,10 @@ const section = 'broadcast';
 const devices = 1_000_000;
 const rounds = 3;
 
-/** Fan-out of a broadcast to a million devices: from the call to the last push job in Redis, and what it takes. */
+/**
+ * Fan-out of a broadcast to a million devices, from the call to the last push job in Redis, while a worker sends what
+ * is there: the fan-out waits when too much of it is.
+ */
 export async function run({ say }: SectionContext): Promise<readonly Figure[]> {
   const fleet = await startFleet();
   const postgres = await providePostgres({ own: true, say: () => undefined });
@@ -27,6 +30,7 @@ export async function run({ say }: SectionContext): Promise<readonly Figure[]> {
     const producerUrl = `http://127.0.0.1:${producer.port}`;
     try {
       await untilDatabaseIsReached(producerUrl);
+      await fleet.startWorker();
       const rates: number[] = [];
       const memory: number[] = [];
       for (let round = 0; round < rounds; round++) {
