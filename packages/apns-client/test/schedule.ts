@@ -90,7 +90,7 @@ export class Schedule {
 
   /** From now on nothing goes wrong. */
   async calm(until: () => boolean): Promise<void> {
-    for (let round = 0; round < 2_000 && !until(); round++) {
+    for (let round = 0; round < 20_000 && !until(); round++) {
       this.gateway.flow();
       this.clock.advance(100);
       await Promise.resolve();

@@ -148,8 +148,10 @@ describe('a transport in any schedule', () => {
   test('keeps the order of a run, replays included, where there is one connection at a time', async () => {
     await fc.assert(
       fc.asyncProperty(schedule, async ([options, steps]) => {
-        const run = new Schedule({ ...options, connections: 1, confirmAfterMs: 1e9 });
-        for (const next of steps) if (next.do !== 'renew') await run.take(next);
+        const ample = { connections: 1, window: 1_000, suspectWindow: 1_000, confirmAfterMs: 1e9 };
+        const run = new Schedule({ ...options, ...ample });
+        // One that is still listened to after a failed write may have a successor already.
+        for (const next of steps) if (next.do !== 'renew' && next.do !== 'failWrites') await run.take(next);
         let isDrained = false;
         void run.transport.drain(1e9).then(() => {
           isDrained = true;
