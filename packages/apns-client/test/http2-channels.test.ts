@@ -1,5 +1,9 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { startSimulator } from '@pushfleet/testkit';
 import { describe, expect } from 'vitest';
 import { type ChannelClientOptions, createChannelClient } from '../src/index.ts';
+import { TestCredential } from './gateway-test.ts';
 import { type Http2Kit, TestTokens, test } from './http2-test.ts';
 import { type GatewayRequest, type NodeGateway, refuse } from './node-gateway.ts';
 
@@ -180,4 +184,32 @@ test('an expired token is signed anew, once', async ({ kit }) => {
   expect(await client.list()).toEqual([]);
   expect(tokens.calls).toEqual(['expired stale']);
   client.close();
+});
+
+test('the simulator understands every call', async () => {
+  const simulator = await startSimulator();
+  try {
+    const read = async (name: string): Promise<string> => readFile(join(simulator.tlsDir, name), 'utf8');
+    const [ca, cert, key] = await Promise.all([read('ca.pem'), read('client.pem'), read('client-key.pem')]);
+    const endpoint = { host: 'localhost', port: simulator.http2Port };
+    const client = createChannelClient({
+      manage: endpoint,
+      send: endpoint,
+      authentication: { kind: 'certificate', credential: new TestCredential({ cert, key }) },
+      topic: 'com.example.shop',
+      ca,
+    });
+    const channelId = await client.create('latest');
+    expect(await client.read(channelId)).toEqual({ storage: 'latest' });
+    expect(await client.list()).toEqual([channelId]);
+    const expiration = Math.floor(Date.now() / 1_000) + 60;
+    const payload = '{"aps":{"timestamp":1,"event":"update","content-state":{"score":"1:0"}}}';
+    await client.send(channelId, { payload, expiration });
+    await client.delete(channelId);
+    expect(await client.list()).toEqual([]);
+    await expect(client.send(channelId, { payload })).rejects.toMatchObject({ code: 'refused' });
+    client.close();
+  } finally {
+    await simulator.stop();
+  }
 });
