@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { encodeErrorResponse } from '@pushfleet/apns-wire';
 import { createTestCertificates, type TestCertificates } from '@pushfleet/testkit/certificates';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import type { TlsCredential } from '../src/index.ts';
@@ -203,6 +204,35 @@ describe('a gateway that we do not take', () => {
     expect(run.sums).toEqual({ proved: 3 });
     expect(warnings).toEqual([]);
   });
+});
+
+test('a connection takes up the TLS session of the one before, and none of another credential', async ({
+  gateway,
+}) => {
+  const reused: boolean[] = [];
+  const tls = await openTlsGateway({
+    onConnection: (socket) => {
+      reused.push(socket.isSessionReused());
+      // Long enough for the session to arrive, and for the connection to be trusted.
+      if (reused.length < 4)
+        socket.once('data', () => socket.end(encodeErrorResponse({ status: 0, identifier: 1 })));
+    },
+  });
+  const credential = new TestCredential(tlsOf(certificates.production));
+  const { transport, submit } = gateway.open({
+    port: tls.port,
+    ca: certificates.authority.certificatePem,
+    credential,
+    confirmAfterMs: 60_000,
+  });
+  await submit({ count: 1, seed: 1 }).settled();
+  await submit({ count: 1, seed: 2 }).settled();
+  expect(reused).toEqual([false, true]);
+  credential.renew(tlsOf(certificates.universal));
+  await submit({ count: 1, seed: 3 }).settled();
+  expect(reused).toEqual([false, true, false]);
+  transport.destroy();
+  await tls.close();
 });
 
 describe('a credential that is renewed', () => {
