@@ -190,6 +190,8 @@ export class Http2Transport implements Transport {
     }
     if (this.#backlog.size > 0 && this.#authorization.isReady) this.#connectIfUseful();
     this.#keepTicking();
+    // What has expired made room without a word from the gateway.
+    this.#tellRoom();
   }
 
   /** The end of a turn: what is to be sent again goes in front of what waits, in its order. */
@@ -207,7 +209,6 @@ export class Http2Transport implements Transport {
     if (this.#gate.pause !== undefined) this.#handBack();
     this.#pump();
     this.#finishWhenDrained();
-    this.#tellRoom();
   }
 
   #leastLoaded(): Http2Connection | undefined {
