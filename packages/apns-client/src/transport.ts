@@ -96,7 +96,9 @@ export type TransportState =
 export interface TransportObserver {
   stateChanged?(state: TransportState): void;
   connectionOpened?(connectionId: string): void;
+  /** Also of attempts that never opened: their lifetime is 0. */
   connectionClosed?(connectionId: string, end: ConnectionEnd, lifetimeMs: number): void;
+  /** The gateway ended a connection with an error response, or on HTTP/2 answered with an error. */
   errorResponse?(connectionId: string, status: number): void;
   /**
    * An error response came for what silence had settled already: so many notifications that count as accepted,

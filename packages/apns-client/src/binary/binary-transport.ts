@@ -2,6 +2,7 @@ import type { SecureContext } from 'node:tls';
 import { ErrorStatus } from '@pushfleet/apns-wire';
 import type { NotificationRun, Transport, TransportState } from '../transport.ts';
 import { admit } from './admission.ts';
+import { Announcer } from './announcer.ts';
 import {
   type BinaryTransportOptions,
   type ResolvedOptions,
@@ -12,7 +13,7 @@ import { ConnectGate } from './connect-gate.ts';
 import { ConnectionGroup, type EndedConnection, type GroupHost } from './connection-group.ts';
 import { CredentialContext } from './credential-context.ts';
 import { requeue } from './quarantine.ts';
-import { countOf, type Span } from './span.ts';
+import type { Span } from './span.ts';
 import { gatewayAnswer } from './status-policy.ts';
 import { Ticker } from './ticker.ts';
 import { type Tally, TrackedRun } from './tracked-run.ts';
@@ -47,18 +48,16 @@ export class BinaryTransport implements Transport, GroupHost {
   readonly #unsubscribe: () => void;
   readonly #drained: (() => void)[] = [];
   readonly #ticker: Ticker;
+  readonly #announcer: Announcer;
   #phase: Phase = 'running';
   #drainUntilMs = 0;
-  #listener: () => void = () => {};
-  /** There was no room when the listener was last told, or never yet. */
-  #wasFull = false;
   #isPumpScheduled = false;
-  #reportedState: TransportState['kind'] = 'idle';
   #cancelDrainTimer: (() => void) | undefined;
 
   constructor(options: ResolvedOptions) {
     this.options = options;
     this.gate = new ConnectGate(options);
+    this.#announcer = new Announcer(this, options.observer);
     this.#capacity = options.window * options.connections;
     const { connections, window, idleTimeoutMs, suspectWindow, suspectIdleTimeoutMs } = options;
     this.#main = new ConnectionGroup(this, { connections, window, idleTimeoutMs, forSuspects: false });
@@ -104,7 +103,7 @@ export class BinaryTransport implements Transport, GroupHost {
   }
 
   onRoom(listener: () => void): void {
-    this.#listener = listener;
+    this.#announcer.onRoom(listener);
   }
 
   submit(run: NotificationRun): void {
@@ -115,7 +114,7 @@ export class BinaryTransport implements Transport, GroupHost {
     }
     const { spans, refused } = admit(tracked, this.options.command);
     for (const span of spans) this.#main.queue.push(span);
-    this.#wasFull ||= this.room <= 0;
+    this.#announcer.roomTaken();
     for (const { position, status } of refused) tracked.rejected(position, gatewayAnswer(status));
     if (this.#isPumpScheduled) return;
     this.#isPumpScheduled = true;
@@ -154,8 +153,8 @@ export class BinaryTransport implements Transport, GroupHost {
   }
 
   opened({ id }: { readonly id: string }): void {
-    this.#observe(() => this.options.observer.connectionOpened?.(id));
-    this.#reportState();
+    this.#announcer.opened(id);
+    this.#announcer.state();
   }
 
   retry(group: ConnectionGroup): void {
@@ -165,24 +164,16 @@ export class BinaryTransport implements Transport, GroupHost {
   }
 
   ended(group: ConnectionGroup, ended: EndedConnection): void {
-    const { clock, observer, suspectAfter } = this.options;
-    const { closure, id, livedMs } = ended;
-    const { answer, named, uncertain, end } = closure;
+    const { clock, suspectAfter } = this.options;
+    const { closure } = ended;
+    const { answer, named } = closure;
     if (answer?.status === ErrorStatus.invalidToken && named !== undefined) named.run.invalidTokens++;
     const replayed = replayOf(closure);
     if (this.#phase === 'closing') handBack(replayed);
     else if (group === this.#suspects) group.queue.unshift(replayed);
     else requeue(replayed, { main: group.queue, suspects: this.#suspects.queue, suspectAfter });
     judgeEnd(this.gate, clock.now(), ended);
-    this.#observe(() => observer.connectionClosed?.(id, end, livedMs));
-    // The answer to our own known-bad frame is no error.
-    if (answer !== undefined && end === 'error-response') {
-      const { status, wronglyPresumed } = answer;
-      this.#observe(() => observer.errorResponse?.(id, status));
-      if (wronglyPresumed > 0) this.#observe(() => observer.lateErrorResponse?.(id, status, wronglyPresumed));
-    }
-    if (replayed.length > 0) this.#observe(() => observer.replayed?.(countOf(replayed)));
-    if (uncertain.length > 0) this.#observe(() => observer.uncertain?.(countOf(uncertain), end));
+    this.#announcer.ended(ended, replayed);
     settleClosure(closure);
     this.#changed();
   }
@@ -233,12 +224,9 @@ export class BinaryTransport implements Transport, GroupHost {
       // The gate says when; a probe under way is enough.
       if (this.#phase === 'running') this.#main.connect();
     }
-    this.#reportState();
+    this.#announcer.state();
     this.#pump();
-    if (this.#wasFull && this.room > 0) {
-      this.#wasFull = false;
-      this.#observe(this.#listener);
-    }
+    this.#announcer.roomMade();
   }
 
   #keepTicking(): void {
@@ -272,26 +260,8 @@ export class BinaryTransport implements Transport, GroupHost {
     for (const group of this.#groups) group.stopWaiting();
     this.#ticker.stop();
     this.#cancelDrainTimer?.();
-    this.#reportState();
+    this.#announcer.state();
     for (const resolve of this.#drained) resolve();
-  }
-
-  #reportState(): void {
-    const { state } = this;
-    if (state.kind === this.#reportedState) return;
-    this.#reportedState = state.kind;
-    this.#wasFull = this.room <= 0;
-    this.#observe(() => this.options.observer.stateChanged?.(state));
-    this.#observe(this.#listener);
-  }
-
-  /** Observers cannot break the caller. */
-  #observe(call: () => void): void {
-    try {
-      call();
-    } catch {
-      // An observer's failure is the observer's.
-    }
   }
 }
 
