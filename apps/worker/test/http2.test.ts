@@ -1,4 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { locateCredential, watchCredential } from '@pushfleet/apns-credentials';
 import { liftPauses, notificationId } from '@pushfleet/push-queue';
@@ -133,4 +136,37 @@ test('over HTTP/2 a refused credential rests the app, and loses nothing', async 
   await liftPauses({ redis: rig.redis, prefix: rig.prefix }, 'shop', ['credential']);
   expect(await rig.settled()).toMatchObject({ enqueued: 30, accepted: 30 });
   await again.stop();
+});
+
+test('over HTTP/2 a proxy is used where the configuration names one', async ({ rig }) => {
+  const asked: string[] = [];
+  const proxy = createServer((client) => {
+    client.once('data', (head: Buffer) => {
+      asked.push(head.toString());
+      const gateway = connect(rig.simulator.http2Port, '127.0.0.1');
+      for (const [socket, other] of [
+        [client, gateway],
+        [gateway, client],
+      ] as const) {
+        socket.on('error', () => other.destroy());
+      }
+      client.write('HTTP/1.1 200 OK\r\n\r\n');
+      client.pipe(gateway).pipe(client);
+    });
+  });
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  const folder = await mkdtemp(join(tmpdir(), 'worker-proxy-'));
+  const credentialFile = join(folder, 'proxy');
+  await writeFile(credentialFile, 'user:secret\n');
+  const { port } = proxy.address() as AddressInfo;
+  const app = { ...(await tokenApp(rig)), proxy: { host: '127.0.0.1', port, credentialFile } };
+  const fleet = await openFleet(rig, app, 1);
+  await rig.enqueue(generateTokens({ count: 5, seed: 25 }));
+  expect(await rig.settled()).toMatchObject({ enqueued: 5, accepted: 5 });
+  await fleet.stop();
+  proxy.close();
+  await rm(folder, { recursive: true });
+  expect(asked[0]).toContain(`CONNECT localhost:${rig.simulator.http2Port} HTTP/1.1`);
+  expect(asked[0]).toContain(`proxy-authorization: Basic ${Buffer.from('user:secret').toString('base64')}`);
 });
