@@ -14,7 +14,7 @@ import { DatabaseLink } from './database-link.ts';
 import { createProducerMetrics } from './metrics.ts';
 import { readProducerEnvironment } from './producer-environment.ts';
 import { createServer } from './server.ts';
-import { createStatusClient, untilRedisAnswers } from './status-client.ts';
+import { createStatusClient, tellOfRedis, untilRedisAnswers } from './status-client.ts';
 import { WebhookRunner } from './webhooks/webhook-runner.ts';
 
 /**
@@ -35,6 +35,7 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
   const redis = createStatusClient(config.redisUrl);
   resources.add('redis', () => redis.disconnect());
   await untilRedisAnswers(redis, service.signal);
+  tellOfRedis(redis, logger, service.signal);
   const statusOptions = { redis, prefix: config.redisPrefix };
   const openQueue = () =>
     createPushQueue({

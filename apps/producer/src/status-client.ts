@@ -1,4 +1,5 @@
 import { createRedisClient, PushQueueError } from '@pushfleet/push-queue';
+import type { Logger } from '@pushfleet/service-kit';
 import type { Cluster, Redis } from 'ioredis';
 
 /** How long the start waits for Redis, milliseconds: it may be starting too. */
@@ -45,4 +46,17 @@ export async function untilRedisAnswers(client: Redis | Cluster, signal: AbortSi
   signal.removeEventListener('abort', settle);
   if (isReady()) return;
   throw new PushQueueError('redis-unavailable', `Redis cannot be reached: ${reason}`);
+}
+
+/** Says in the log when Redis goes away and when it is back, until `stopping` aborts. */
+export function tellOfRedis(client: Redis | Cluster, logger: Logger, stopping: AbortSignal): void {
+  let isThere = true;
+  client.on('close', () => {
+    if (isThere && !stopping.aborted) logger.warn('Redis cannot be reached: sends are refused until it can');
+    isThere = false;
+  });
+  client.on('ready', () => {
+    if (!isThere) logger.info('Redis answers again');
+    isThere = true;
+  });
 }

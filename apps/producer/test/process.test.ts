@@ -100,7 +100,7 @@ test('with Postgres away sends go out, and what needs Postgres is answered 503 u
 
 test('with Redis away sends are answered 503 with retry-after, and 202 again when it is back', async () => {
   const { proxy, url: redisUrl } = await proxied(inject('redisUrl'));
-  const { url, adminUrl } = await start({ REDIS_URL: redisUrl });
+  const { url, adminUrl, process: producer } = await start({ REDIS_URL: redisUrl });
   await proxy.disable();
   proxy.cut('reset');
   const away = await send(url);
@@ -110,6 +110,12 @@ test('with Redis away sends are answered 503 with retry-after, and 202 again whe
   expect((await fetch(`${adminUrl}/readyz`)).status).toBe(503);
   await proxy.enable();
   await expect.poll(async () => (await send(url)).status, { timeout: 20_000 }).toBe(202);
+  for (const message of ['Redis cannot be reached: sends are refused until it can', 'Redis answers again']) {
+    await producer.waitForLine(({ text }) => text.includes(message) || undefined, {
+      what: `did not say "${message}"`,
+      timeoutMs: 20_000,
+    });
+  }
 }, 60_000);
 
 test.each<[name: string, env: Record<string, string>, message: RegExp]>([

@@ -117,15 +117,23 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     // What rang while nobody listened is found by the watch.
     onListening: () => undefined,
   });
+  const hasRedis = () => Object.values(links).every(({ isReady }) => isReady);
+  let hadRedis = true;
+  const tellOfRedis = () => {
+    if (hasRedis() === hadRedis) return;
+    hadRedis = !hadRedis;
+    if (hadRedis) logger.info('Redis answers again');
+    else logger.warn('Redis cannot be reached: nothing is taken until it can');
+  };
   const checkpoints = setInterval(() => {
     const nowMs = Date.now();
     for (const sender of senders) sender.checkpoint(nowMs);
+    tellOfRedis();
   }, checkpointTickMs);
   watch.start();
 
   return {
-    readiness: () =>
-      Object.values(links).every(({ isReady }) => isReady) ? [] : ['Redis cannot be reached'],
+    readiness: () => (hasRedis() ? [] : ['Redis cannot be reached']),
     details: () => ({
       apps: Object.fromEntries(
         senders

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   createPrivateFolder,
+  openFaultProxy,
   ProcessError,
   type StartedService,
   startService,
@@ -16,7 +17,10 @@ beforeAll(async () => {
 });
 
 /** A worker whose apps have these credentials, of files beside the configuration. */
-async function startWith(credentials: Readonly<Record<string, object>>): Promise<StartedService> {
+async function startWith(
+  credentials: Readonly<Record<string, object>>,
+  redisUrl = inject('redisUrl'),
+): Promise<StartedService> {
   const folder = await createPrivateFolder('worker-test');
   onTestFinished(async () => folder.remove());
   const files: Record<string, string | Buffer> = {
@@ -28,7 +32,7 @@ async function startWith(credentials: Readonly<Record<string, object>>): Promise
   for (const [name, content] of Object.entries(files)) await writeFile(join(folder.path, name), content);
   const app = { topic: 'com.example.shop', environment: 'production', transport: 'binary' };
   const worker = await startService('worker', {
-    redisUrl: inject('redisUrl'),
+    redisUrl,
     redisPrefix: `${inject('redisPrefix')}-start`,
     configPath: await writeFleetFile(
       folder.path,
@@ -62,4 +66,23 @@ test('one app whose credential is not good is told of at the start, and does not
   expect(said).toMatch(
     /"app":"late","reason":"The certificate .* expired at .*"msg":"the credential is not good/,
   );
+});
+
+test('a worker says when Redis goes away and when it is back', async () => {
+  const url = new URL(inject('redisUrl'));
+  const proxy = await openFaultProxy({ target: { port: Number(url.port) } });
+  onTestFinished(() => proxy.close());
+  url.hostname = proxy.host;
+  url.port = String(proxy.port);
+  const worker = await startWith({ good: { cert: 'good.pem' } }, url.href);
+  const said = async (message: string) =>
+    worker.process.waitForLine(({ text }) => text.includes(message) || undefined, {
+      what: `did not say "${message}"`,
+      timeoutMs: 20_000,
+    });
+  await proxy.disable();
+  proxy.cut('reset');
+  await said('Redis cannot be reached: nothing is taken until it can');
+  await proxy.enable();
+  await said('Redis answers again');
 });
