@@ -52,6 +52,23 @@ describe('a binary transport', () => {
     expect(await gateway.control.ledger()).toMatchObject({ received: 500, rejected: 1 });
   });
 
+  test('streams command 0, whose only word is silence', async ({ gateway }) => {
+    const { transport, observed, submit } = gateway.open({ command: 0, confirmAfterMs: 300 });
+    const run = submit({ count: 500 });
+    await transport.drain(10_000);
+    expect(run.sums).toEqual({ presumed: 500 });
+    expect(observed.ends).toEqual(['drained']);
+    await expect.poll(async () => gateway.control.ledger()).toMatchObject({ received: 500, rejected: 0 });
+  });
+
+  test('cannot know what became of anything when command 0 is cut for a bad token', async ({ gateway }) => {
+    const { submit } = gateway.open({ command: 0, confirmAfterMs: 60_000 });
+    await gateway.setFaults({ on: 'binary', match: { everyNth: 300 }, times: 1, action: { kind: 'reject' } });
+    const run = await submit({ count: 500 }).settled();
+    expect(run.sums).toEqual({ uncertain: 500 });
+    expect(run.settlements[0]).toEqual({ kind: 'uncertain', cause: 'gateway-closed' });
+  });
+
   test('hands everything back when it is destroyed', async ({ gateway }) => {
     const { transport, submit } = gateway.open({ confirmAfterMs: 60_000 });
     const runs = Array.from({ length: 10 }, (_, seed) => submit({ count: 1_000, seed }));

@@ -1,5 +1,5 @@
 /** Bytes of one write: large enough that the cost per write vanishes, small enough to stay in the cache. */
-export const chunkLength = 128 * 1024;
+const chunkLength = 128 * 1024;
 
 /** How many unused chunks are kept: 8 MiB at most, shared by all connections of the process. */
 const kept = 64;

@@ -19,7 +19,7 @@ export interface ConnectionClosure {
 }
 
 /** The error response that ended a connection. */
-export interface ClosingAnswer {
+interface ClosingAnswer {
   readonly status: number;
   /** What the status says of the named frame. */
   readonly meaning: StatusMeaning;

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { checkServerIdentity, connect, type SecureContext, type TLSSocket } from 'node:tls';
+import { sharedLookup } from '../shared-lookup.ts';
 import { ChunkPool } from './chunk-pool.ts';
 
 // A TLS connection as the binary protocol needs it; the one place that knows how Node's sockets end.
@@ -48,6 +49,7 @@ export const openGatewaySocket: OpenGatewaySocket = (options, events) => {
     ...(session === undefined ? {} : { session }),
     host: options.host,
     port: options.port,
+    lookup: sharedLookup,
     // An address is no name for SNI (RFC 6066 section 3); it is verified all the same.
     servername: isIP(serverName) === 0 ? serverName : '',
     checkServerIdentity: (_, certificate) => checkServerIdentity(serverName, certificate),

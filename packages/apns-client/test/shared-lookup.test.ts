@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest';
+import { createSharedLookup } from '../src/shared-lookup.ts';
+
+test('a name is looked up once at a time, and anew each time after', () => {
+  const questions: { host: string; answer: (address: string) => void }[] = [];
+  const lookup = createSharedLookup((host, _, callback) => {
+    questions.push({ host, answer: (address) => callback(null, address, 4) });
+  });
+  const answers: string[] = [];
+  const ask = (host: string, all = false) =>
+    lookup(host, { all }, (_, address) => void answers.push(`${host} ${String(address)}`));
+  ask('a.example');
+  ask('a.example');
+  ask('b.example');
+  ask('a.example', true);
+  expect(questions.map(({ host }) => host)).toEqual(['a.example', 'b.example', 'a.example']);
+  questions[0]!.answer('10.0.0.1');
+  expect(answers).toEqual(['a.example 10.0.0.1', 'a.example 10.0.0.1']);
+  ask('a.example');
+  expect(questions).toHaveLength(4);
+});
+
+test('a failure is everybody’s who waits', () => {
+  let fail = (_: Error): void => undefined;
+  const lookup = createSharedLookup((_, __, callback) => {
+    fail = (error) => callback(error, '', 0);
+  });
+  const failures: unknown[] = [];
+  for (let caller = 0; caller < 3; caller++) lookup('a.example', {}, (error) => void failures.push(error));
+  fail(new Error('ENOTFOUND'));
+  expect(failures).toEqual([new Error('ENOTFOUND'), new Error('ENOTFOUND'), new Error('ENOTFOUND')]);
+});
