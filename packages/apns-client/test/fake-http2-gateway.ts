@@ -31,6 +31,8 @@ export class FakeHttp2Gateway {
   /** Provider tokens that it calls expired, and whether it dislikes all. */
   readonly expired = new Set<string>();
   refusesCredential = false;
+  /** Streams that it allows at first. */
+  firstLimit = 100;
   /** What a client did that the protocol forbids. */
   readonly breaches: string[] = [];
 
@@ -133,7 +135,7 @@ export class FakeHttp2Socket implements Http2Socket {
   accept(): void {
     if (this.isOver || this.isOpen) return;
     this.isOpen = true;
-    this.limit(this.#limit);
+    this.limit(this.#gateway.firstLimit);
     this.#events.ready();
   }
 

@@ -23,6 +23,8 @@ export interface SeenFrame {
 export interface FrameServerScript {
   /** What the first SETTINGS say. */
   readonly settings?: readonly (readonly [id: number, value: number])[];
+  /** The same, where connections differ. */
+  settingsOf?(connection: number): readonly (readonly [id: number, value: number])[];
   /** Called for every frame but acknowledgements; answers as it likes. `requests` counts complete ones. */
   frame?(frame: SeenFrame, connection: FrameConnection): void;
 }
@@ -86,7 +88,7 @@ export async function openFrameServer(
     const connection = new FrameConnection(connections.length + 1, socket);
     connections.push(connection);
     socket.on('error', () => undefined);
-    connection.write(encodeSettings(script.settings ?? []));
+    connection.write(encodeSettings(script.settingsOf?.(connection.number) ?? script.settings ?? []));
     // Reads a client's frames, whose SETTINGS a server may not send: the reader does not know, and need not.
     const reader = new Http2FrameReader();
     let greeting = connectionPreface.length;

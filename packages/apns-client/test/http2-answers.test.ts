@@ -1,7 +1,8 @@
-import { encodeGoAway } from '@pushfleet/apns-wire/http2';
+import { encodeGoAway, SettingId } from '@pushfleet/apns-wire/http2';
 import { describe, expect, test as pureTest } from 'vitest';
 import { goAwayReason, judgeAnswer } from '../src/http2/answer-policy.ts';
 import { topicOf } from '../src/http2/push-topics.ts';
+import { isComplete, ok } from './frame-server.ts';
 import { TestTokens, test } from './http2-test.ts';
 import { accept, type NodeGatewayOptions, refuse } from './node-gateway.ts';
 
@@ -310,6 +311,22 @@ describe('trouble with the credential', () => {
     const { submit, transport } = kit.open(1, { authentication: { kind: 'certificate', credential } });
     expect(transport.state).toMatchObject({ kind: 'paused' });
     expect((await submit({ count: 1 }).settled()).sums).toEqual({ unprocessed: 1 });
+  });
+
+  test('a connection that allows no probe does not keep the transport paused', async ({ kit }) => {
+    const server = await kit.frames({
+      // The second, which is for the probe.
+      settingsOf: (number) => [[SettingId.maxConcurrentStreams, number === 2 ? 0 : 10]],
+      frame: (frame, connection) => {
+        if (!isComplete(frame)) return;
+        if (connection.number > 1) connection.write(ok(frame.streamId));
+        else connection.write(encodeGoAway(0, 0, '{"reason":"BadCertificate"}'));
+      },
+    });
+    const { submit, transport } = kit.open(server.port, { pauseProbeMs: 20, streamTimeoutMs: 60 });
+    expect((await submit({ count: 2 }).settled()).sums).toEqual({ unprocessed: 2 });
+    await expect.poll(() => transport.state.kind, { timeout: 10_000 }).toBe('open');
+    expect((await submit({ count: 2 }).settled()).sums).toEqual({ proved: 2 });
   });
 
   test('a GOAWAY that names the certificate pauses', async ({ kit }) => {

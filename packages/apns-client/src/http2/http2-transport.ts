@@ -436,7 +436,8 @@ export class Http2Transport implements Transport {
     const shortest = Math.min(streamTimeoutMs, pingAfterMs, pingTimeoutMs);
     this.#cancelTick = clock.after(Math.min(1_000, Math.max(5, shortest / 8)), () => {
       this.#cancelTick = undefined;
-      for (const connection of [...this.#connections]) connection.tick(this.#backlog.size > 0);
+      const hasWork = this.#backlog.size > 0 || this.#gate.pause !== undefined;
+      for (const connection of [...this.#connections]) connection.tick(hasWork);
       this.#turned();
       this.#keepTicking();
     });
