@@ -22,7 +22,7 @@ const credentialKinds = {
 export type CredentialConfig = z.infer<(typeof credentialKinds)[keyof typeof credentialKinds]>;
 
 /** Picks the kind by its name before it looks at the rest, so that a typing error is not told three times over. */
-export const credentialSchema = z.record(z.string(), z.unknown()).transform((fields, context) => {
+const credentialSchema = z.record(z.string(), z.unknown()).transform((fields, context) => {
   const kind = (['p12', 'cert', 'p8'] as const).filter((name) => name in fields);
   if (kind.length !== 1) {
     context.addIssue({ code: 'custom', message: 'must have exactly one of p12, cert (with key), p8' });

@@ -60,6 +60,6 @@ function sizeMessage(relation: string, limit: number | bigint, origin: string): 
 }
 
 /** `apps.shop-prod.gateway.port`; the file itself when the path is empty. */
-export function fieldName(path: readonly PropertyKey[]): string {
+function fieldName(path: readonly PropertyKey[]): string {
   return path.length === 0 ? 'the file' : path.map(String).join('.');
 }
