@@ -165,10 +165,15 @@ export class AppSender implements WatchedApp {
    */
   async stop(drainTimeoutMs: number): Promise<void> {
     this.#stopped = true;
-    await Promise.all(this.#lanes.map(({ feed }) => feed.stop()));
     for (const lane of this.#lanes) this.#giveReadyBack(lane);
-    await this.#transport.drain(drainTimeoutMs);
+    const drained = this.#transport.drain(drainTimeoutMs);
+    await Promise.all([drained, ...this.#lanes.map(async ({ feed }) => feed.stop())]);
     while (this.#pending.size > 0) await Promise.all(this.#pending);
+  }
+
+  /** Push jobs that this worker holds. */
+  get held(): number {
+    return this.#lanes.reduce((sum, { active }) => sum + active.size, 0);
   }
 
   #tellExpiry(): void {

@@ -36,6 +36,9 @@ const startTimeoutMs = 3_000;
 /** How often jobs are looked over for checkpoints that are due. */
 const checkpointTickMs = 500;
 
+/** Beyond the drain's own deadline, for what is to be written to Redis afterwards, milliseconds. */
+const stopGraceMs = 5_000;
+
 export interface Worker {
   /** Why it does no work now; empty: it does. */
   readiness(): readonly string[];
@@ -144,11 +147,27 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     async stop(drainTimeoutMs) {
       doorbell.close();
       await watch.close();
-      await Promise.all(senders.map((sender) => sender.stop(drainTimeoutMs)));
+      const stopped = Promise.all(senders.map(async (sender) => sender.stop(drainTimeoutMs)));
+      if (!(await endsWithin(stopped, drainTimeoutMs + stopGraceMs))) {
+        const held = senders.reduce((sum, sender) => sum + sender.held, 0);
+        logger.warn(
+          { held },
+          'push jobs could not be given back: they are taken again when their locks run out',
+        );
+      }
       transports.close();
       clearInterval(checkpoints);
       locks.close();
       await closeLinks();
     },
   };
+}
+
+/** Whether a promise settles in time. */
+async function endsWithin(promise: Promise<unknown>, timeoutMs: number): Promise<boolean> {
+  const late = Promise.withResolvers<false>();
+  const timer = setTimeout(() => late.resolve(false), timeoutMs);
+  const inTime = await Promise.race([promise.then(() => true), late.promise]);
+  clearTimeout(timer);
+  return inTime;
 }

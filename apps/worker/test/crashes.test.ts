@@ -115,6 +115,26 @@ test('Redis killed and restarted in mid-stream loses no outcome and repeats no r
   });
 });
 
+test('a worker that is told to stop while Redis is away ends in time, with 0', async ({
+  rig: { simulator },
+}) => {
+  const redis = await provideRedis({ own: true, aof: true });
+  onTestFinished(async () => redis.stop());
+  await withRedis(simulator, redis.url, redis.prefix, async (rig) => {
+    await rig.enqueue(tokens);
+    await rig.setFaults([{ on: 'binary', action: { kind: 'slowReading', bytesPerSecond: 200_000 } }]);
+    const worker = await startWorker(rig, { PUSHFLEET_DRAIN_TIMEOUT: '1s' });
+    await received(rig, 100);
+    await redis.kill();
+    expect(await worker.stop()).toMatchObject({ code: 0 });
+    await redis.restart();
+    await rig.setFaults([]);
+    await startWorker(rig);
+    expect(await rig.settled('shop', 40_000)).toMatchObject({ accepted: 5_000 });
+    expect((await simulator.control.ledger()).unique).toBe(5_000);
+  });
+});
+
 test('a worker says what is wrong with its start', async ({ rig }) => {
   const start = startWorker(rig, { REDIS_URL: 'redis://127.0.0.1:1' });
   await expect(start).rejects.toThrow(/Redis cannot be reached/);
