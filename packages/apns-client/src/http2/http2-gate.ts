@@ -65,8 +65,8 @@ export class Http2Gate {
   failed(nowMs: number, cause: string): void {
     this.#failures++;
     this.#cause = cause;
-    this.#notBeforeMs = nowMs + backoffDelayMs(this.#backoff, this.#failures);
-    if (this.#pause !== undefined) this.#probeLater(nowMs);
+    if (this.#pause === undefined) this.#notBeforeMs = nowMs + backoffDelayMs(this.#backoff, this.#failures);
+    else this.#probeLater(nowMs);
   }
 
   /** The gateway turned us away: for certain, or several times in a row, it is the credential. */
@@ -91,7 +91,9 @@ export class Http2Gate {
     this.#refusals = 0;
   }
 
+  /** Never sooner than the gateway has asked for. */
   #probeLater(nowMs: number): void {
-    this.#notBeforeMs = nowMs + this.#pauseProbeMs * (0.75 + Math.random() * 0.5);
+    const probeMs = nowMs + this.#pauseProbeMs * (0.75 + Math.random() * 0.5);
+    this.#notBeforeMs = Math.max(this.#notBeforeMs, probeMs);
   }
 }

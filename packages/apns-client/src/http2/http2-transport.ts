@@ -320,8 +320,6 @@ export class Http2Transport implements Transport {
     reason: string,
     authorization: string | undefined,
   ): void {
-    const { clock, tokenUpdatePauseMs } = this.#options;
-    const now = clock.now();
     connection.leave(action === 'pause' ? 'credential-refused' : 'error-response', reason);
     switch (action) {
       case 'pause':
@@ -335,12 +333,19 @@ export class Http2Transport implements Transport {
         return;
       case 'keep-token':
         if (this.#authorization.keepOld(authorization)) return;
-        this.#gate.holdUntil(now, reason, now + tokenUpdatePauseMs);
-        this.#becomePaused();
+        this.#hold(reason);
         return;
       default:
         action satisfies never;
     }
+  }
+
+  /** TooManyProviderTokenUpdates: asking again would make it worse. */
+  #hold(reason: string): void {
+    const { clock, tokenUpdatePauseMs } = this.#options;
+    const now = clock.now();
+    this.#gate.holdUntil(now, reason, now + tokenUpdatePauseMs);
+    this.#becomePaused();
   }
 
   #pause(reason: string): void {
@@ -364,10 +369,11 @@ export class Http2Transport implements Transport {
       this.#reportState();
       return;
     }
-    const { authorization } = stream;
-    connection.leave('credential-refused', verdict!.answer.reason);
-    if (action === 'sign-anew') this.#authorization.expired(authorization, verdict!.answer.reason);
-    this.#pause(verdict!.answer.reason);
+    const { reason } = verdict!.answer;
+    connection.leave('credential-refused', reason);
+    if (action === 'sign-anew') this.#authorization.expired(stream.authorization, reason);
+    if (action === 'keep-token') this.#hold(reason);
+    else this.#pause(reason);
   }
 
   #authorizationFailed(reason: string, isCertain: boolean): void {
@@ -420,10 +426,11 @@ export class Http2Transport implements Transport {
         if (!answered) this.#gate.failed(now, detail);
         return;
       case 'tls-failed':
-        this.#gate.refused(now, detail, false);
-        return;
       case 'credential-refused':
-        if (this.#gate.pause === undefined) this.#gate.refused(now, detail, true);
+        // Paused, it is we who leave so.
+        if (this.#gate.pause !== undefined && end === 'credential-refused') return;
+        this.#gate.refused(now, detail, end === 'credential-refused');
+        if (this.#gate.pause !== undefined) this.#becomePaused();
         return;
       default:
         this.#gate.failed(now, detail);
