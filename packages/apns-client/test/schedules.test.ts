@@ -80,7 +80,7 @@ describe('a transport in any schedule', () => {
         run.transport.destroy();
         expect(run.clock.pending).toBe(0);
       }),
-      { numRuns: 700 },
+      { numRuns: 500 },
     );
   });
 
@@ -105,7 +105,7 @@ describe('a transport in any schedule', () => {
         expect(run.clock.pending).toBe(0);
         expect(run.gateway.live).toEqual([]);
       }),
-      { numRuns: 700 },
+      { numRuns: 500 },
     );
   });
 
@@ -141,7 +141,7 @@ describe('a transport in any schedule', () => {
         expect(lost).toBe(run.observed.wronglyPresumed);
         run.transport.destroy();
       }),
-      { numRuns: 700 },
+      { numRuns: 500 },
     );
   });
 
