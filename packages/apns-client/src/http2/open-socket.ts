@@ -1,5 +1,6 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { checkServerIdentity, connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
+import { sharedLookup } from '../shared-lookup.ts';
 
 /** An HTTP proxy that makes tunnels (RFC 9110 section 9.3.6). */
 export interface ProxyOptions {
@@ -49,7 +50,7 @@ export function openSocket(options: OpenSocketOptions, events: OpenSocketEvents)
   const secure = (through: Socket | undefined): void => {
     const { host, port, serverName, secureContext } = options;
     const tls = connectTls({
-      ...(through === undefined ? { host, port } : { socket: through }),
+      ...(through === undefined ? { host, port, lookup: sharedLookup } : { socket: through }),
       // An address is no name for SNI (RFC 6066 section 3), and is verified all the same.
       servername: isIP(serverName) === 0 ? serverName : '',
       checkServerIdentity: (_, certificate) => checkServerIdentity(serverName, certificate),
@@ -95,7 +96,7 @@ function openTunnel(
   proxy: ProxyOptions,
   events: { opened(tcp: Socket): void; failed(error: unknown): void },
 ): Socket {
-  const tcp = connectTcp({ host: proxy.host, port: proxy.port });
+  const tcp = connectTcp({ host: proxy.host, port: proxy.port, lookup: sharedLookup });
   const authority = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
   let answer = '';
   const closed = (): void => refuse('closed the connection');
