@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { outliveLateErrors } from './late-errors.ts';
 
 // The one place where a URL becomes a connection to Redis. What it may say:
 //
@@ -122,7 +123,11 @@ function parseNode(text: string, usualPort: number): { host: string; port: numbe
  * Connects to what a URL names: a server, the one that sentinels point to, or a cluster.
  * @throws RedisUrlError where the URL says something that it may not say, or names a file that cannot be read
  */
-export function createRedisClient(text: string, clientOptions: RedisClientOptions = {}): Redis | Cluster {
+export function createRedisClient(text: string, options: RedisClientOptions = {}): Redis | Cluster {
+  return outliveLateErrors(connect(text, options));
+}
+
+function connect(text: string, clientOptions: RedisClientOptions): Redis | Cluster {
   const location = parseRedisUrl(text);
   const { followsMoves, ...options } = clientOptions;
   const tls: { readonly tls?: ConnectionOptions } = location.isTls ? { tls: readTls(location) } : {};

@@ -10,8 +10,9 @@ import {
   type RestartableServer,
 } from '@pushfleet/testkit';
 import { TestAuthority } from '@pushfleet/testkit/certificates';
+import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createPushQueue } from '../src/index.ts';
+import { createPushQueue, createRedisClient } from '../src/index.ts';
 
 // A redis-server that speaks TLS and wants a certificate of its clients. Where none is on the PATH, or it was built
 // without TLS, there is nothing to try.
@@ -83,6 +84,22 @@ test('sends go over TLS, with a certificate of our own', async ({ skip }) => {
   if (server === undefined) return skip();
   const result = await send(url({ ca: 'ca.pem', cert: 'client.pem', key: 'client-key.pem' }));
   expect(result.notificationId).toMatch(/^[0-9a-f-]{36}$/);
+});
+
+test('what a connection says after it failed ends nothing', async ({ skip }) => {
+  if (server === undefined) return skip();
+  const client = createRedisClient(url({ ca: 'ca.pem', cert: 'client.pem', key: 'client-key.pem' })) as Redis;
+  const errors: Error[] = [];
+  client.on('error', (error: Error) => errors.push(error));
+  await once(client, 'ready');
+  const { stream } = client;
+  // As Node.js does it: first the write that fails, then an alert that was read behind it.
+  stream.emit('error', new Error('write EPIPE'));
+  stream.emit('error', new Error('SSL alert number 116'));
+  stream.destroy();
+  await once(client, 'ready');
+  expect(errors.map(({ message }) => message)).toEqual(['write EPIPE']);
+  client.disconnect();
 });
 
 test.each([

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { outliveLateErrors } from '../late-errors.ts';
 import { PushQueueError } from '../push-queue-error.ts';
 import { createRedisClient, type RedisClientOptions } from '../redis-client.ts';
 
@@ -42,7 +43,7 @@ export class RedisLink {
     this.client =
       typeof source === 'string'
         ? (createRedisClient(source, { ...options, followsMoves }) as Redis)
-        : source.duplicate({ ...options, lazyConnect: false });
+        : outliveLateErrors(source.duplicate({ ...options, lazyConnect: false }));
     // A cluster says only that none of its nodes could be asked; the reason stands beside it.
     this.client.on('error', (error: Error & { lastNodeError?: Error }) => {
       this.#lastError = error.lastNodeError ?? error;
