@@ -99,10 +99,6 @@ export class AppMetrics {
     }
   }
 
-  credentialExpiry(epochSeconds: number): void {
-    this.#families.credentialExpiry.set({ app: this.#app }, epochSeconds);
-  }
-
   /** What is true at the moment of a scrape. */
   collect(transports: readonly Transport[], jobsActive: Readonly<Record<Lane, number>>): void {
     const app = this.#app;

@@ -152,7 +152,6 @@ export class AppSender implements WatchedApp {
   }
 
   collectMetrics(): void {
-    this.#tellExpiry();
     const { transports } = this.#transport;
     if (transports.length === 0) return;
     const active = this.#lanes.map((state) => [state.lane, state.active.size]);
@@ -174,17 +173,6 @@ export class AppSender implements WatchedApp {
   /** Push jobs that this worker holds. */
   get held(): number {
     return this.#lanes.reduce((sum, { active }) => sum + active.size, 0);
-  }
-
-  #tellExpiry(): void {
-    const { credential, metrics } = this.#options;
-    try {
-      const current = credential.current();
-      if (current.kind === 'certificate')
-        metrics.credentialExpiry(current.certificate.notAfter.getTime() / 1_000);
-    } catch {
-      // There is none; its pause says so.
-    }
   }
 
   #createLane(lane: Lane, queue: LaneQueue): LaneState {

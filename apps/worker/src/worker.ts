@@ -146,8 +146,10 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     }),
     async stop(drainTimeoutMs) {
       doorbell.close();
-      await watch.close();
-      const stopped = Promise.all(senders.map(async (sender) => sender.stop(drainTimeoutMs)));
+      const stopped = Promise.all([
+        watch.close(),
+        ...senders.map(async (sender) => sender.stop(drainTimeoutMs)),
+      ]);
       if (!(await endsWithin(stopped, drainTimeoutMs + stopGraceMs))) {
         const held = senders.reduce((sum, sender) => sum + sender.held, 0);
         logger.warn(
