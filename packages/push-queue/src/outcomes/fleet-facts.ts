@@ -25,7 +25,7 @@ export interface LaneFacts {
   readonly waiting: number;
   readonly active: number;
   readonly delayed: number;
-  /** When the push job that waits longest was enqueued, epoch milliseconds. */
+  /** Since when the push job that waits longest could have been taken, epoch milliseconds. */
   readonly oldestWaitingMs: number | undefined;
 }
 
@@ -106,15 +106,14 @@ export class FleetFacts {
     ]);
     const factsOf = async (lane: Lane): Promise<LaneFacts> => {
       const { oldest, ...jobs } = queues[lane];
-      const timestamp =
-        oldest === null ? null : await client.hget(this.#queueKey(app, lane, oldest), 'timestamp');
       return {
         enqueued: Number(totals[`enqueued:${lane}`] ?? 0),
         settled: Object.fromEntries(
           settledOutcomes.map((outcome) => [outcome, Number(totals[`${outcome}:${lane}`] ?? 0)]),
         ) as Record<SettledOutcome, number>,
         ...jobs,
-        oldestWaitingMs: timestamp === null ? undefined : Number(timestamp),
+        oldestWaitingMs:
+          oldest === null ? undefined : await this.#waitsSince(this.#queueKey(app, lane, oldest)),
       };
     };
     const [transactional, bulk] = await Promise.all([factsOf('transactional'), factsOf('bulk')]);
@@ -145,6 +144,14 @@ export class FleetFacts {
       totals: values[0] as Readonly<Record<string, string>>,
       queues: { transactional: queueAt(1), bulk: queueAt(5) } satisfies Record<Lane, unknown>,
     };
+  }
+
+  /** What was scheduled waits from its time on, and not from when it was enqueued. */
+  async #waitsSince(jobKey: string): Promise<number | undefined> {
+    const [timestamp, opts] = await this.#link.client.hmget(jobKey, 'timestamp', 'opts');
+    if (typeof timestamp !== 'string') return undefined;
+    const { delay = 0 } = JSON.parse(opts ?? '{}') as { readonly delay?: number };
+    return Number(timestamp) + delay;
   }
 
   /** BullMQ's own keys. */
