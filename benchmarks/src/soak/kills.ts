@@ -13,11 +13,8 @@ export interface KillsOptions {
 
 const connections = 2;
 const window = 20_000;
-/**
- * What a killed worker may have sent that is sent again (docs/delivery.md): what was in flight on its connections, and
- * as much that had settled when its reports were on their way to Redis.
- */
-const duplicatesPerKill = 2 * connections * window;
+/** What a killed worker may have sent that is sent again: the bound of docs/delivery.md. */
+const duplicatesPerKill = connections * window;
 
 /**
  * Kills a worker at a random moment of each round while it streams; another takes over. Nothing may be lost, and what
