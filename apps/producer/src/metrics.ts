@@ -1,6 +1,7 @@
 import { type EnqueueSource, type Lane, lanes, type PushQueueObserver } from '@pushfleet/push-queue';
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { ProblemCode } from './http/problem.ts';
+import { RequestDurations, type RequestObserver } from './request-durations.ts';
 import { type DeliveryResult, deliveryResults } from './webhooks/webhook-runner.ts';
 
 /** How notifications came in, by how the push queue was given them. */
@@ -11,7 +12,8 @@ const sources = { single: 'single', batch: 'batch', tokens: 'broadcast' } as con
 /** What the producer counts. Closed label sets, all at zero from the start. */
 export interface ProducerMetrics {
   readonly observer: PushQueueObserver;
-  requestFinished(method: string, route: string, status: number, seconds: number): void;
+  /** Of the requests of one route. */
+  observerOf(method: string, route: string): RequestObserver;
   enqueueRefused(code: ProblemCode): void;
   broadcastDevices(app: string, devices: number): void;
   webhookDelivery(app: string, result: DeliveryResult): void;
@@ -42,13 +44,7 @@ export function createProducerMetrics(register: Registry, apps: readonly string[
     buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
     registers,
   });
-  const requests = new Histogram({
-    name: 'pushfleet_http_request_duration_seconds',
-    help: 'From the head of a request to the end of its answer',
-    labelNames: ['method', 'route', 'status'],
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-    registers,
-  });
+  const requests = new RequestDurations(register);
   const refused = new Counter({
     name: 'pushfleet_enqueue_refused_total',
     help: 'Requests to send that were refused',
@@ -84,9 +80,7 @@ export function createProducerMetrics(register: Registry, apps: readonly string[
         if (source === 'single') groups.observe({ app, lane }, notifications);
       },
     },
-    requestFinished(method, route, status, seconds) {
-      requests.observe({ method, route, status }, seconds);
-    },
+    observerOf: (method, route) => requests.observerOf(method, route),
     broadcastDevices(app, devices) {
       broadcastDevices.inc({ app }, devices);
     },

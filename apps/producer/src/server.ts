@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import fastify, { type FastifyInstance } from 'fastify';
+import fastify, { type FastifyInstance, type onResponseHookHandler } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { requireKeys } from './auth/require-keys.ts';
 import type { ProducerContext } from './context.ts';
 import { answerProblems } from './http/answer-problems.ts';
 import { compileValidator } from './http/compile-validator.ts';
 import { describeApi } from './http/openapi.ts';
+import type { RequestObserver } from './request-durations.ts';
 import { addAppRoutes } from './routes/apps.ts';
 import { addBroadcastRoutes } from './routes/broadcasts.ts';
 import { addCancellationRoutes } from './routes/cancellations.ts';
@@ -77,14 +78,20 @@ function createRequestIds(): (request: { headers: NodeJS.Dict<string | string[]>
   };
 }
 
+/** Hooks per route, so that a request does not have to find out whose it is. */
 function observeRequests(app: FastifyInstance, { metrics }: ProducerContext): void {
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
     done();
   });
-  app.addHook('onResponse', (request, reply, done) => {
-    const route = request.routeOptions.url ?? 'none';
-    metrics.requestFinished(request.method, route, reply.statusCode, reply.elapsedTime / 1000);
-    done();
+  const hookOf =
+    (observe: RequestObserver): onResponseHookHandler =>
+    (_request, reply, done) => {
+      observe(reply.statusCode, reply.elapsedTime / 1_000);
+      done();
+    };
+  app.addHook('onRoute', (route) => {
+    const own = route.onResponse === undefined ? [] : [route.onResponse].flat();
+    route.onResponse = [...own, hookOf(metrics.observerOf(String(route.method), route.url))];
   });
 }

@@ -200,7 +200,15 @@ function createBackend(link: RedisLink): RedisQueueBackend {
     skipWaitingForReady: true,
   });
   backend.on('error', () => undefined);
+  keepAddScripts(link.client);
   return backend;
+}
+
+/** Each transaction copies every script that its client knows: of BullMQ's fifty, these are run here. */
+const addScripts = /^add(Standard|Delayed)Job\b/;
+
+function keepAddScripts({ scriptsSet }: { readonly scriptsSet: Record<string, unknown> }): void {
+  for (const name of Object.keys(scriptsSet)) if (!addScripts.test(name)) delete scriptsSet[name];
 }
 
 /** What BullMQ's `multi()` gives: the same object with a way to run its scripts by name. */
