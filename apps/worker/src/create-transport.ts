@@ -52,6 +52,7 @@ export class Transports {
           confirm: app.confirm,
           confirmAfterMs: app.confirmAfterMs,
           shutdownIdentifier: app.shutdownIdentifier,
+          attemptsPerMinute: app.connectsPerMinute,
           observer,
         });
       case 'http2':

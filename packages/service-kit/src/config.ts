@@ -89,6 +89,9 @@ export const appSchema = z.strictObject({
   attempts: z.int().min(1).max(100).default(5),
   /** What the identifier of status 10 names: the last one sent, as Apple documents, or the first one not sent. */
   shutdownIdentifier: z.enum(['last-sent', 'first-unsent']).default('last-sent'),
+  /** Connections that one worker may attempt in a minute for a lane, the first half of them at once: rapid connecting
+   * is treated as an attack, and each bad token costs a connection. */
+  connectsPerMinute: z.int().min(2).max(1_000_000).default(600),
   breaker: breakerSchema.prefault({}),
 });
 export type AppConfig = z.infer<typeof appSchema>;

@@ -92,7 +92,13 @@ function combinationProblems(id: string, app: AppConfig, written: ReadonlySet<st
     }
     return problems;
   }
-  for (const field of ['commandVersion', 'feedback', 'shutdownIdentifier', 'confirm'] as const) {
+  for (const field of [
+    'commandVersion',
+    'feedback',
+    'shutdownIdentifier',
+    'confirm',
+    'connectsPerMinute',
+  ] as const) {
     if (written.has(field)) add(field, 'is for the binary transport only');
   }
   return problems;

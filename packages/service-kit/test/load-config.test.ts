@@ -67,6 +67,7 @@ test('an app that says only what it must has the rest filled in, Apple’s hosts
       window: 1_000_000,
       attempts: 5,
       shutdownIdentifier: 'last-sent',
+      connectsPerMinute: 600,
       breaker: { rate: 0.5, minimum: 1_000, windowMs: 60_000 },
     },
   ]);
@@ -189,6 +190,7 @@ test('what only does not fit together is found too', async () => {
   http2:${tokenApp}
     commandVersion: 1
     feedback: {}
+    connectsPerMinute: 60
   missing:${binaryApp.replaceAll('shop.p12', 'gone.p12').replace('passphraseFile: passphrase', 'passphraseEnv: GONE')}
     gateway: { host: push.example.com, port: 2195, ca: gone.pem }
   silent:${binaryApp}
@@ -200,6 +202,7 @@ test('what only does not fit together is found too', async () => {
     'apps.binary.credential.p8: is for http2 only: the binary protocol needs a certificate (p12, or cert and key)',
     'apps.http2.commandVersion: is for the binary transport only',
     'apps.http2.feedback: is for the binary transport only',
+    'apps.http2.connectsPerMinute: is for the binary transport only',
     'apps.missing.credential.passphraseEnv: names the variable GONE, which is not set',
     `apps.missing.gateway.ca: names a file that does not exist: ${join(folder, 'gone.pem')}`,
     `apps.missing.credential.p12: names a file that does not exist: ${join(folder, 'gone.p12')}`,
