@@ -38,6 +38,11 @@ export class LaneFeed {
     this.#options = options;
   }
 
+  /** Jobs that are being taken now. */
+  get beingTaken(): number {
+    return this.#beingTaken;
+  }
+
   /** There may be a job. */
   ring(): void {
     this.#rings++;
