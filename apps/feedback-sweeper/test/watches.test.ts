@@ -102,6 +102,7 @@ test('a certificate that comes to its end is told of at 30, 14, 7 and 1 days and
     );
     await Promise.all(watches.map((watch) => watch.look()));
   }
+  expect(await parts.store.appCredentials.expiries()).toEqual(new Map([['shop', new Date(endMs)]]));
   const events = await eventsOf(fleet);
   expect(events.map(({ kind, payload }) => [kind, (payload as { threshold: number }).threshold])).toEqual(
     [30, 14, 7, 1, 0].map((threshold) => ['credential.expiring', threshold]),

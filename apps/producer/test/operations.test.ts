@@ -135,8 +135,10 @@ test.each([
 });
 
 test('an app is paused, says why, and is resumed', async () => {
+  const expiresAt = new Date('2030-01-31T12:00:00Z');
+  await probe.database.store.appCredentials.note('shop', expiresAt);
   expect((await probe.call('GET', '/v1/apps')).body.apps).toMatchObject([
-    { app: 'shop', state: 'running', pauses: [] },
+    { app: 'shop', state: 'running', pauses: [], credentialExpiresAt: expiresAt.toISOString() },
     { app: 'news', state: 'running' },
   ]);
   const paused = await probe.call('POST', '/v1/apps/news/pause', { body: { reason: 'maintenance' } });

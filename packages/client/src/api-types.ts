@@ -13,7 +13,7 @@ export type App = {
     readonly reason: string;
     readonly since: string;
   }[];
-  /** As the workers have it loaded; null: none has said so, or it does not expire. */
+  /** As the sweepers have it loaded; null: none has said so, or it does not expire. */
   readonly credentialExpiresAt: string | null;
 };
 
@@ -30,7 +30,7 @@ export type AppDetail = {
     readonly reason: string;
     readonly since: string;
   }[];
-  /** As the workers have it loaded; null: none has said so, or it does not expire. */
+  /** As the sweepers have it loaded; null: none has said so, or it does not expire. */
   readonly credentialExpiresAt: string | null;
   /** Push jobs by lane and by where they stand. */
   readonly queue: {

@@ -1,6 +1,7 @@
 export type { DeviceToken } from '@pushfleet/apns-wire/device-token';
 export * from './accounting.ts';
 export * from './api-keys.ts';
+export type { AppCredentials } from './app-credentials.ts';
 export * from './batches.ts';
 export type { AudienceColumns, AudienceRun } from './broadcasts/audience-columns.ts';
 export * from './broadcasts/broadcast.ts';

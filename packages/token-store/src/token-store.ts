@@ -1,5 +1,6 @@
 import { type Accounting, createAccounting } from './accounting.ts';
 import { type ApiKeys, createApiKeys } from './api-keys.ts';
+import { type AppCredentials, createAppCredentials } from './app-credentials.ts';
 import { type Batches, createBatches } from './batches.ts';
 import { type Broadcasts, createBroadcasts } from './broadcasts/broadcasts.ts';
 import { createUploads, type Uploads } from './broadcasts/uploads.ts';
@@ -20,6 +21,7 @@ export interface TokenStore {
   readonly broadcasts: Broadcasts;
   readonly uploads: Uploads;
   readonly apiKeys: ApiKeys;
+  readonly appCredentials: AppCredentials;
   readonly webhooks: Webhooks;
   readonly reports: Reports;
   readonly feedback: Feedback;
@@ -41,6 +43,7 @@ export function openTokenStore(options: DatabaseOptions): TokenStore {
     broadcasts: createBroadcasts(database),
     uploads: createUploads(database),
     apiKeys: createApiKeys(database),
+    appCredentials: createAppCredentials(database),
     webhooks: createWebhooks(database),
     reports: createReports(database),
     feedback: createFeedback(database),

@@ -60,7 +60,7 @@ test('the producer can do its work, and cannot touch what became of batches', as
 
 test('the sweeper can do its work, and cannot make devices or read keys', async () => {
   const { devices } = stores.producer!;
-  const { accounting, database, events, feedback, reports, retention } = stores.sweeper!;
+  const { accounting, appCredentials, database, events, feedback, reports, retention } = stores.sweeper!;
   const [app, invalid, gone] = [newApp(), newToken(), newToken()];
   await devices.registerMany(
     app,
@@ -100,6 +100,7 @@ test('the sweeper can do its work, and cannot make devices or read keys', async 
   await feedback.endInterrupted([app]);
   expect(await feedback.applyNextChunk()).toMatchObject({ counts: { deactivated: 1 } });
   await events.tellOnce({ app, kind: 'app.paused', payload: {}, key: app });
+  await appCredentials.note(app, new Date(0));
   await accounting.store([], new Date());
   await accounting.read();
   expect(await accounting.inconsistentBatches()).toEqual([]);

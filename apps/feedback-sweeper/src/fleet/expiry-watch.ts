@@ -43,7 +43,10 @@ export class ExpiryWatch {
   async look(): Promise<void> {
     const { apps, store, logger, now = Date.now } = this.#options;
     for (const { id: app, credential } of apps) {
-      const certificate = certificateOf(credential);
+      const current = currentOf(credential);
+      if (current === undefined) continue;
+      const certificate = current.kind === 'certificate' ? current.certificate : undefined;
+      await store.appCredentials.note(app, certificate?.notAfter ?? null);
       if (certificate === undefined) continue;
       const { notAfter, sha256Fingerprint: fingerprint } = certificate;
       const threshold = expiryThreshold(notAfter, now());
@@ -58,10 +61,9 @@ export class ExpiryWatch {
   }
 }
 
-function certificateOf(credential: WatchedCredential) {
+function currentOf(credential: WatchedCredential) {
   try {
-    const current = credential.current();
-    return current.kind === 'certificate' ? current.certificate : undefined;
+    return credential.current();
   } catch {
     // Told by whoever uses it.
     return undefined;

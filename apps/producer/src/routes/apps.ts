@@ -35,7 +35,8 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
     },
     async ({ grant }) => {
       const visible = [...apps.values()].filter(({ id }) => grant.apps?.has(id) ?? true);
-      return { apps: await Promise.all(visible.map((app) => stateOf(context, app))) };
+      const expiries = await readExpiries(context);
+      return { apps: await Promise.all(visible.map((app) => stateOf(context, app, expiries))) };
     },
   );
 
@@ -52,7 +53,7 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
     async (request) => {
       const app = checkApp(context, request, request.params.app);
       const [state, depth, totals] = await Promise.all([
-        stateOf(context, app),
+        readExpiries(context).then((expiries) => stateOf(context, app, expiries)),
         readQueueDepth(redis, app.id),
         readTotals(redis, app.id),
       ]);
@@ -76,7 +77,7 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
       const app = checkApp(context, request, request.params.app);
       const { reason } = request.body;
       await pauseApp(redis, app.id, { cause: 'operator', reason, sinceMs: Date.now() });
-      return stateOf(context, app);
+      return stateOf(context, app, await readExpiries(context));
     },
   );
 
@@ -94,12 +95,23 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
     async (request) => {
       const app = checkApp(context, request, request.params.app);
       await liftPauses(redis, app.id, request.body.causes ?? ['operator', 'invalid-tokens']);
-      return stateOf(context, app);
+      return stateOf(context, app, await readExpiries(context));
     },
   );
 }
 
-async function stateOf({ redis }: ProducerContext, app: FleetApp): Promise<AppAnswer> {
+type Expiries = ReadonlyMap<string, Date | null>;
+
+/** Whether an app runs is asked when things are wrong, also with Postgres: without it there is just less to tell. */
+async function readExpiries({ database }: ProducerContext): Promise<Expiries> {
+  try {
+    return await database.store.appCredentials.expiries();
+  } catch {
+    return new Map();
+  }
+}
+
+async function stateOf({ redis }: ProducerContext, app: FleetApp, expiries: Expiries): Promise<AppAnswer> {
   const { id, topic, environment, transport } = app;
   const pauses = await readPauses(redis, id);
   return {
@@ -113,6 +125,6 @@ async function stateOf({ redis }: ProducerContext, app: FleetApp): Promise<AppAn
       reason,
       since: new Date(sinceMs).toISOString(),
     })),
-    credentialExpiresAt: null,
+    credentialExpiresAt: expiries.get(id)?.toISOString() ?? null,
   };
 }

@@ -19,7 +19,7 @@ export const appStateSchema = z
     state: z.enum(['running', 'paused']),
     pauses: z.array(pauseSchema).meta({ description: 'Why it rests; it runs when there is none.' }),
     credentialExpiresAt: z.iso.datetime().nullable().meta({
-      description: 'As the workers have it loaded; null: none has said so, or it does not expire.',
+      description: 'As the sweepers have it loaded; null: none has said so, or it does not expire.',
     }),
   })
   .meta({ id: 'App' });
