@@ -1,5 +1,6 @@
 import type { OutcomeException, OutcomeReport, PushJobProgress } from '../push-job.ts';
 import { type DecodedPushJob, tokenHex } from './decoded-push-job.ts';
+import { describeRemaining, readRemaining } from './remaining.ts';
 
 // What is known of every notification of one push job, in one byte each. Pure bookkeeping: no I/O, no clock.
 //
@@ -225,26 +226,10 @@ export class Settlement {
   }
 
   progress(): PushJobProgress {
-    const { indexes, count } = this.job;
-    const remaining: [number, number][] = [];
-    const tries: [number, number, number][] = [];
-    for (let place = 0; place < count; place++) {
-      if (this.#state[place]! >= State.accepted) continue;
-      const index = indexes[place]!;
-      const last = remaining.at(-1);
-      if (last !== undefined && last[1] === index) last[1]++;
-      else remaining.push([index, index + 1]);
-      const tried = this.#tries[place]!;
-      if (tried === 0) continue;
-      const lastTried = tries.at(-1);
-      if (lastTried !== undefined && lastTried[1] === index && lastTried[2] === tried) lastTried[1]++;
-      else tries.push([index, index + 1, tried]);
-    }
     return {
       v: 1,
       attempt: this.#attempt,
-      remaining,
-      ...(tries.length > 0 ? { tries } : {}),
+      ...describeRemaining(this.job.indexes, (place) => this.#state[place]! < State.accepted, this.#tries),
       accepted: this.accepted,
       exceptions: this.#exceptions,
       resentUncertain: this.#resentUncertain,
@@ -283,19 +268,13 @@ export class Settlement {
   }
 
   #resume(progress: PushJobProgress): void {
-    const { indexes, count } = this.job;
     this.#state.fill(State.earlier);
     this.#left = 0;
-    let range = 0;
-    for (let place = 0; place < count; place++) {
-      const index = indexes[place]!;
-      while (range < progress.remaining.length && progress.remaining[range]![1] <= index) range++;
-      if (range === progress.remaining.length) break;
-      if (progress.remaining[range]![0] > index) continue;
+    readRemaining(progress, this.job.indexes, (place, tried) => {
       this.#state[place] = State.left;
+      this.#tries[place] = tried;
       this.#left++;
-      this.#tries[place] = triesOf(progress, index);
-    }
+    });
     this.#attempt = progress.attempt;
     this.#proved = progress.accepted.proved;
     this.#presumed = progress.accepted.presumed;
@@ -336,11 +315,6 @@ export class Settlement {
 }
 
 const lost: Refusal = { reason: uncertainReason, tokenInvalid: false };
-
-function triesOf(progress: PushJobProgress, index: number): number {
-  for (const [from, to, tries] of progress.tries ?? []) if (index >= from && index < to) return tries;
-  return 0;
-}
 
 /** A 410 says when the app went, which stands on its own; what a wrong environment makes is a token "invalid". */
 function withoutEvidence(exception: OutcomeException): OutcomeException {
