@@ -127,6 +127,26 @@ test('a job is reported once, however often and by whomever', async () => {
   expect(await queue.finish(job)).toBe('done');
 });
 
+test('a job whose worker died after the report, before the end, is not sent again', async () => {
+  const probe = probeQueue();
+  const [dying, next] = await Promise.all([openHands(probe, 60), openHands(probe)]);
+  await enqueue(probe, 100);
+  const job = await dying.take();
+  expect(await dying.queue.report(job, reportOf(job))).toBe('done');
+  await vi.waitFor(async () => expect(await next.queue.moveStalled()).toBe(1), { interval: 20 });
+  const again = await next.take();
+  const decoded = decodePushJob(again.data, { app: 'shop', lane: 'bulk' });
+  const settlement = new Settlement(decoded, again.progress);
+  expect(settlement.left).toBe(0);
+  // What is known of it meanwhile is what has been reported.
+  const { accepted, exceptions } = reportOf(job);
+  expect(again.progress).toMatchObject({
+    remaining: [],
+    accepted,
+    exceptions: [{ ...exceptions[0], atMs: expect.any(Number) }],
+  });
+});
+
 test('a worker that lost a job to another changes nothing of it', async () => {
   const probe = probeQueue();
   const [slow, quick] = await Promise.all([openHands(probe, 60), openHands(probe)]);

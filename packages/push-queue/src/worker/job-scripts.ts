@@ -2,15 +2,17 @@
 // job asks for its lock first: a worker that lost a job to another must neither report it nor overwrite its progress.
 
 /**
- * Says what became of a push job, once. KEYS: job, lock, outcomes, totals, trace. ARGV: lock token, report, trace,
- * trace's life in ms, channel, message, then fields of the totals and what each rises by.
+ * Says what became of a push job, once, and writes down that nothing of it is left: whoever takes it again, because we
+ * died before it was ended, must not send it again. KEYS: job, lock, outcomes, totals, trace. ARGV: lock token, report,
+ * trace, trace's life in ms, channel, message, progress, then fields of the totals and what each rises by.
  */
 export const reportScript = `
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 'lost' end
 if redis.call('HSETNX', KEYS[1], 'reported', 1) == 0 then return 'already' end
+redis.call('HSET', KEYS[1], 'progress', ARGV[7])
 redis.call('XADD', KEYS[3], '*', 'report', ARGV[2])
-for at = 7, #ARGV, 2 do redis.call('HINCRBY', KEYS[4], ARGV[at], ARGV[at + 1]) end
+for at = 8, #ARGV, 2 do redis.call('HINCRBY', KEYS[4], ARGV[at], ARGV[at + 1]) end
 redis.call('SET', KEYS[5], ARGV[3], 'PX', ARGV[4])
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 return 'reported'`;

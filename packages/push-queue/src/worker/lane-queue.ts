@@ -121,6 +121,7 @@ export class LaneQueue {
       traceLifeMs,
       doorbellChannel(prefix),
       `${this.app}/outcomes`,
+      JSON.stringify(endedProgress(report)),
       ...totalsOf(report).flatMap(([outcome, count]) => [`${outcome}:${this.lane}`, count]),
     ];
     return this.#holding(job, async () => {
@@ -224,6 +225,11 @@ export class LaneQueue {
     const key = `${this.#backend.keys['']!}${job.id}`;
     return [key, `${key}:lock`];
   }
+}
+
+/** The progress of a job that has been reported: nothing remains. */
+function endedProgress({ accepted, exceptions, resentUncertain }: OutcomeReport): PushJobProgress {
+  return { v: 1, attempt: 0, remaining: [], accepted, exceptions, resentUncertain };
 }
 
 /** What the totals of an app rise by. */
