@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createPushQueue } from '@pushfleet/push-queue';
+import { createPushQueue, type PushQueue } from '@pushfleet/push-queue';
 import { createRandom, generateTokens } from '@pushfleet/testkit';
 import type { Broadcast, Broadcasts } from '@pushfleet/token-store';
 import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
@@ -139,3 +139,63 @@ test('of two that run the same broadcast at once, the one that lost the lease st
   const jobs = (await probe.jobs('shop', 'bulk')).filter(({ batch }) => batches.has(batch));
   expect(jobs.reduce((sum, { count }) => sum + count, 0)).toBe(2_000);
 });
+
+/** A fan-out over three chunks of some 700 devices. */
+function fanOutOf(broadcast: Broadcast, queue: PushQueue, broadcasts: Broadcasts, owner: string): FanOut {
+  return new FanOut(
+    broadcast,
+    {
+      broadcasts,
+      queue,
+      redis: { redis: probe.redis, prefix: probe.prefix },
+      lease: { owner, leaseMs: 60_000 },
+      logger: probe.logger,
+      chunkRows: 700,
+      maxWaitingJobs: 100_000,
+      onDevices: () => undefined,
+    },
+    new AbortController().signal,
+  );
+}
+
+/** Batches in the queue that nobody has cancelled, of those that were enqueued after `before`. */
+async function uncancelled(before: ReadonlySet<string>): Promise<string[]> {
+  const batches = new Set((await probe.jobs('shop', 'bulk')).map(({ batch }) => batch));
+  const fresh = [...batches].filter((batch) => !before.has(batch));
+  expect(fresh).not.toEqual([]);
+  const marks = await Promise.all(
+    fresh.map((batch) => probe.redis.smembers(`${probe.prefix}:{shop}:cancelled:${batch}`)),
+  );
+  return fresh.filter((_, place) => marks[place]!.length === 0);
+}
+
+test.each<[when: string, dies: boolean]>([
+  ['is written down later', false],
+  ['is never written down', true],
+])(
+  'a broadcast cancelled beside a chunk that is enqueued and %s cancels that chunk too',
+  async (_when, dies) => {
+    const { broadcasts } = probe.database.store;
+    const queue = createPushQueue({ redis: inject('redisUrl'), prefix: probe.prefix });
+    onTestFinished(() => queue.close());
+    const before = new Set((await probe.jobs('shop', 'bulk')).map(({ batch }) => batch));
+    const { id } = await createBroadcast();
+    const cancelBroadcast = async () =>
+      expect(await probe.call('DELETE', `/v1/broadcasts/${id}`)).toMatchObject({ status: 202 });
+    // The chunk is in the queue when this is called, and nobody else knows.
+    const atCommit: Broadcasts['commit'] = async (...args) => {
+      if (dies) throw new Crash('before commit');
+      await cancelBroadcast();
+      return broadcasts.commit(...args);
+    };
+    const fanOut = fanOutOf(await take(id, 'runner'), queue, { ...broadcasts, commit: atCommit }, 'runner');
+    if (dies) {
+      await expect(fanOut.run()).rejects.toThrow(Crash);
+      await cancelBroadcast();
+    } else {
+      await fanOut.run();
+    }
+    expect((await broadcasts.get(id))!.state).toBe('cancelled');
+    expect(await uncancelled(before)).toEqual([]);
+  },
+);

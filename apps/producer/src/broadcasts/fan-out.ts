@@ -3,6 +3,7 @@ import { type Lane, type PushQueue, PushQueueError, type TokensInput } from '@pu
 import { readQueueDepth, type StatusOptions } from '@pushfleet/push-queue/status';
 import type { Logger } from '@pushfleet/service-kit';
 import type { AudienceColumns, Broadcast, Broadcasts, Lease } from '@pushfleet/token-store';
+import { cancelChunk, chunkKey } from './cancel-chunk.ts';
 
 // One broadcast from where it stands to its end. Each step: the run of keys of the next chunk is written down, the
 // chunk is enqueued under a key of its own, and its end is written down together with the run of the one after it.
@@ -48,6 +49,14 @@ export class FanOut {
    * Throws `PushQueueError` for what cannot be sent at all, and `TokenStoreError`.
    */
   async run(): Promise<void> {
+    await this.#run();
+    const { broadcasts } = this.#options;
+    // Cancelled while the chunk at hand was enqueued: whoever cancelled it could not see that chunk.
+    const isCancelled = (await broadcasts.get(this.#broadcast.id))?.state === 'cancelled';
+    if (isCancelled) await cancelChunk(this.#broadcast, this.#chunk, this.#options);
+  }
+
+  async #run(): Promise<void> {
     const { id, afterToken, pendingToken } = this.#broadcast;
     const { broadcasts, lease } = this.#options;
     await this.#setRate();
@@ -88,7 +97,7 @@ export class FanOut {
   ): Promise<{ batch: string; count: number } | undefined | 'stopped'> {
     const { id, app } = this.#broadcast;
     const { queue, onDevices } = this.#options;
-    const key = `broadcast/${id}/${this.#chunk}`;
+    const key = chunkKey(id, this.#chunk);
     for (let attempt = 0; ; attempt++) {
       try {
         const earlier = isResumed ? await queue.recall(app, key, key) : undefined;

@@ -6,6 +6,7 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { authorizeApp } from '../auth/grant.ts';
 import { answerOf } from '../broadcasts/broadcast-answer.ts';
+import { cancelChunk, cancellationMs } from '../broadcasts/cancel-chunk.ts';
 import { progressEvents } from '../broadcasts/progress-events.ts';
 import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
@@ -25,9 +26,6 @@ type IdRequest = FastifyRequest<{ Params: { id: string } }>;
 
 const params = z.object({ id: z.uuid() });
 const refusals = ['invalid-request', 'internal', 'database-unavailable'] as const;
-
-/** Marks of cancelled batches outlive any backlog. Milliseconds. */
-const cancellationMs = 14 * 86_400_000;
 
 export function addBroadcastRoutes(server: ProducerServer, context: ProducerContext): void {
   const { database, redis } = context;
@@ -209,6 +207,8 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
       for (const batch of await broadcasts.batchesOf(moved.id)) {
         await cancel(redis, moved.app, batch, cancellationMs);
       }
+      // Whoever enqueued this one may have died before it was written down.
+      if (moved.pendingToken !== null) await cancelChunk(moved, moved.chunk, context);
       void reply.code(202);
       return tell(moved);
     },
