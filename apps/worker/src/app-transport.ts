@@ -1,7 +1,7 @@
 import type { GatewayAnswer, NotificationRun, Transport, TransportState } from '@pushfleet/apns-client';
 import type { WatchedCredential } from '@pushfleet/apns-credentials';
 import type { Lane } from '@pushfleet/push-queue';
-import type { FleetApp } from '@pushfleet/service-kit';
+import type { FleetApp, Logger } from '@pushfleet/service-kit';
 import type { AppMetrics } from './app-metrics.ts';
 import type { AppPauses } from './app-pauses.ts';
 import { Breaker } from './breaker.ts';
@@ -14,6 +14,7 @@ export interface AppTransportOptions {
   readonly createTransport: CreateTransport;
   readonly pauses: AppPauses;
   readonly metrics: AppMetrics;
+  readonly logger: Logger;
   /** There may be room, or the state has changed. */
   readonly onChange: () => void;
 }
@@ -29,6 +30,8 @@ export class AppTransport {
   readonly #unsubscribe: () => void;
   readonly #byLane: Readonly<Record<Lane, LaneTransport>>;
   readonly #all: ReadonlySet<LaneTransport>;
+  /** That the gateway cannot be reached has been told, and not yet that it can. */
+  #unreachableTold = false;
 
   constructor(options: AppTransportOptions) {
     const { connections } = options.app;
@@ -109,7 +112,10 @@ export class AppTransport {
       // A file that is missing here is no reason for the whole fleet to rest.
       credential.current();
       const transport = createTransport({ ...app, connections }, credential, {
-        stateChanged,
+        stateChanged: (state) => {
+          this.#tellOfReach(state);
+          stateChanged(state);
+        },
         connectionClosed: (_id, end, lifetimeMs) => metrics.connectionClosed(end, lifetimeMs),
         errorResponse: (_id, status) => metrics.errorResponse(status),
         lateErrorResponse: (_id, _status, wronglyPresumed) => metrics.lateErrorResponse(wronglyPresumed),
@@ -121,6 +127,19 @@ export class AppTransport {
     } catch (error) {
       pauses.setLocalTrouble(error instanceof Error ? error.message : String(error));
       return undefined;
+    }
+  }
+
+  /** Once, however often it is tried. */
+  #tellOfReach(state: TransportState): void {
+    const { app, logger } = this.#options;
+    const { host, port } = app.gateway;
+    if (state.kind === 'backing-off' && !this.#unreachableTold) {
+      this.#unreachableTold = true;
+      logger.warn({ host, port, reason: state.cause }, 'the gateway cannot be reached; it is tried again');
+    } else if (state.kind === 'open' && this.#unreachableTold) {
+      this.#unreachableTold = false;
+      logger.info({ host, port }, 'the gateway is reached again');
     }
   }
 

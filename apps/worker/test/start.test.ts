@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createPushQueue } from '@pushfleet/push-queue';
 import {
   createPrivateFolder,
   openFaultProxy,
@@ -30,7 +31,13 @@ async function startWith(
     wrong: 'wrong\n',
   };
   for (const [name, content] of Object.entries(files)) await writeFile(join(folder.path, name), content);
-  const app = { topic: 'com.example.shop', environment: 'production', transport: 'binary' };
+  const app = {
+    topic: 'com.example.shop',
+    environment: 'production',
+    transport: 'binary',
+    // Where nobody listens.
+    gateway: { host: '127.0.0.1', port: 1 },
+  };
   const worker = await startService('worker', {
     redisUrl,
     redisPrefix: `${inject('redisPrefix')}-start`,
@@ -66,6 +73,18 @@ test('one app whose credential is not good is told of at the start, and does not
   expect(said).toMatch(
     /"app":"late","reason":"The certificate .* expired at .*"msg":"the credential is not good/,
   );
+});
+
+test('a worker says once that the gateway of an app cannot be reached', async () => {
+  const worker = await startWith({ good: { cert: 'good.pem' } });
+  const queue = createPushQueue({ redis: inject('redisUrl'), prefix: `${inject('redisPrefix')}-start` });
+  onTestFinished(() => queue.close());
+  await queue.enqueue({ app: 'good', token: 'ab'.repeat(32), alert: 'x' });
+  const line = await worker.process.waitForLine(
+    ({ text }) => (text.includes('the gateway cannot be reached') ? text : undefined),
+    { what: 'did not say it', timeoutMs: 20_000 },
+  );
+  expect(line).toContain('connect ECONNREFUSED');
 });
 
 test('a worker says when Redis goes away and when it is back', async () => {
