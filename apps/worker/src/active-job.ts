@@ -38,6 +38,8 @@ export class ActiveJob implements OutcomeSink {
   readonly takenAtMs: number;
   /** Another worker has it now: nothing may be said of it any more. */
   isLost = false;
+  /** Redis knows that it is handed over; only kept where an uncertain notification is dropped. */
+  isAnnounced = false;
   /** When its batch was last asked for cancellations, and at which ring of the app's control doorbell. */
   cancellationReadAtMs = 0;
   controlRings = -1;

@@ -24,6 +24,8 @@ export interface AppLaneOptions {
   readonly mayTake: (ahead: number) => boolean;
   /** Whether jobs may wait here to be handed over; not while the app rests, or stops. */
   readonly mayWait: () => boolean;
+  /** Whether Redis is to know before a job is handed over: what it may have sent is not sent again after a crash. */
+  readonly announces: boolean;
   /** Jobs have come, gone or become ready. */
   readonly onChange: () => void;
   /** Has a stop wait for what goes on in Redis. */
@@ -39,7 +41,7 @@ export class AppLane {
   readonly #held = new Set<ActiveJob>();
   /** Waits to be handed over, oldest first. */
   readonly #ready: ActiveJob[] = [];
-  /** Held, and asking what is cancelled before they are ready. */
+  /** Held, and asking or telling Redis something before they are ready. */
   #asking = 0;
 
   constructor(options: AppLaneOptions) {
@@ -85,7 +87,8 @@ export class AppLane {
   submitReady(maySubmit: () => boolean, submit: (job: ActiveJob) => void): void {
     while (this.#ready.length > 0 && maySubmit()) {
       const job = this.#ready.shift()!;
-      if (this.#options.intake.isFresh(job)) submit(job);
+      if (this.#options.announces && !job.isAnnounced) this.#options.follow(this.#announce(job));
+      else if (this.#options.intake.isFresh(job)) submit(job);
       else this.#options.follow(this.#ask(job, 'unshift'));
     }
   }
@@ -142,6 +145,13 @@ export class AppLane {
     await this.#options.intake.refresh(this.queue.link, job);
     this.#asking--;
     this.#place(job, at);
+  }
+
+  async #announce(job: ActiveJob): Promise<void> {
+    this.#asking++;
+    await this.#options.jobEnd.announce(this.queue, job);
+    this.#asking--;
+    this.#place(job, 'unshift');
   }
 
   #place(job: ActiveJob, at: 'push' | 'unshift'): void {

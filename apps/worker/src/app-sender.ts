@@ -98,6 +98,7 @@ export class AppSender implements WatchedApp {
           mayTake: (ahead) => this.#mayTake(lane, ahead),
           mayWait: () => !this.#stopped && (!this.#pauses.rests || this.#isProbing),
           onChange,
+          announces: app.onUncertain === 'drop',
           follow: (work) => this.#follow(work),
         }),
     );

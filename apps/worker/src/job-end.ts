@@ -50,8 +50,16 @@ export class JobEnd {
   /** Gives a job back untouched, or with what has settled of it. Never rejects. */
   async giveBack(queue: LaneQueue, job: ActiveJob): Promise<void> {
     const { settlement } = job;
+    settlement.withdrawHandover();
     const progress = settlement.changes === 0 ? undefined : settlement.progress();
     await this.#persist(job, () => queue.putBack(job.taken, progress));
+  }
+
+  /** Writes down that a job is about to be handed over. Never rejects. */
+  async announce(queue: LaneQueue, job: ActiveJob): Promise<void> {
+    job.settlement.announceHandover();
+    await this.#persist(job, () => queue.checkpoint(job.taken, job.settlement.progress()));
+    job.isAnnounced = true;
   }
 
   /** Writes the progress of a job that goes on. Never rejects: the next one comes anyway. */

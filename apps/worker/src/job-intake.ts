@@ -5,6 +5,7 @@ import {
   payloadLimit,
   Settlement,
   type TakenJob,
+  uncertainReason,
   valueAt,
   type WorkerLink,
 } from '@pushfleet/push-queue/worker';
@@ -67,6 +68,7 @@ export class JobIntake {
       job.controlRings = controlRings;
       job.cancellationReadAtMs = nowMs;
     }
+    this.#dropUncertain(job, nowMs);
     this.#refuseTooLarge(job, nowMs);
     return job;
   }
@@ -104,6 +106,12 @@ export class JobIntake {
       (place) => whole || indexes.has(job.decoded.indexes[place]!),
     );
     job.metrics.settled.cancelled.inc(cancelled);
+  }
+
+  /** What a worker that died had handed over may have been sent: at most once means not again. */
+  #dropUncertain(job: ActiveJob, nowMs: number): void {
+    if (this.#options.app.onUncertain !== 'drop' || job.taken.progress?.handedOver !== true) return;
+    job.metrics.settled.dead.inc(job.settlement.endPlaces('dead', uncertainReason, nowMs, () => true));
   }
 
   /** The producer measures payloads by the configuration it knows; it may be another one, or none. */

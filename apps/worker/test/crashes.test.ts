@@ -15,10 +15,10 @@ const tokens = generateTokens({ count: 5_000 });
 const lockDurationMs = 2_000;
 
 /** A worker as a process of its own. */
-async function startWorker(rig: Rig, env: Record<string, string> = {}) {
+async function startWorker(rig: Rig, env: Record<string, string> = {}, app: object = {}) {
   const folder = await createPrivateFolder('worker-test');
   const configPath = await writeFleetFile(folder.path, {
-    shop: simulatorApp(rig.simulator, { confirmAfter: '300ms', window: 20_000 }),
+    shop: simulatorApp(rig.simulator, { confirmAfter: '300ms', window: 20_000, ...app }),
   });
   const worker = await startService('worker', {
     redisUrl: rig.redisUrl,
@@ -70,6 +70,25 @@ test('a worker killed in mid-stream loses nothing; another resumes, and sends li
   expect(ledger.duplicates).toBeLessThanOrEqual(40_000);
   expect(await second.stop()).toMatchObject({ code: 0 });
   expect(await rig.jobsLeft()).toBe(0);
+});
+
+test('a worker killed in mid-stream has nothing sent twice where at most once is asked for', async ({
+  rig,
+}) => {
+  await enqueueMany(rig, 100_000);
+  // Slow enough that the kill finds it in the middle.
+  await rig.setFaults([{ on: 'binary', action: { kind: 'slowReading', bytesPerSecond: 4_000_000 } }]);
+  const dropping = { onUncertain: 'drop' };
+  const first = await startWorker(rig, {}, dropping);
+  await received(rig, 20_000);
+  await first.kill();
+  await rig.setFaults([]);
+  await startWorker(rig, {}, dropping);
+  const { accepted, dead, ...others } = await rig.settled('shop', 40_000);
+  expect(others).toEqual({ enqueued: 100_000, rejected: 0, expired: 0, cancelled: 0 });
+  expect(accepted + dead).toBe(100_000);
+  expect((await rig.simulator.control.ledger()).duplicates).toBe(0);
+  expect(dead).toBeGreaterThan(0);
 });
 
 test('a worker that is told to stop under load proves what it wrote, and leaves the rest', async ({

@@ -73,6 +73,8 @@ export const pushJobProgressSchema = z.strictObject({
   /** Notifications sent again although the gateway may have had them. */
   resentUncertain: z.int().min(0),
   firstWrittenAtMs: z.int().optional(),
+  /** Some of what remains may be with the gateway: whoever finds this, after a crash, cannot know. */
+  handedOver: z.literal(true).optional(),
 });
 export type PushJobProgress = z.infer<typeof pushJobProgressSchema>;
 

@@ -52,6 +52,24 @@ test('a job that is simply accepted is reported in two numbers', () => {
   });
 });
 
+test('progress says that a job was handed over until the try has ended, or it was not after all', () => {
+  const settlement = new Settlement(jobOf([1, 2, 3]));
+  expect(settlement.progress()).not.toHaveProperty('handedOver');
+  settlement.announceHandover();
+  settlement.handOver(settlement.placesLeft());
+  settlement.accept(0, 1, 'proved');
+  expect(pushJobProgressSchema.parse(settlement.progress())).toMatchObject({
+    handedOver: true,
+    remaining: [[2, 4]],
+  });
+  settlement.unprocessed(1, 3);
+  settlement.endTry(policy, 1);
+  expect(settlement.progress()).not.toHaveProperty('handedOver');
+  settlement.announceHandover();
+  settlement.withdrawHandover();
+  expect(settlement.progress()).not.toHaveProperty('handedOver');
+});
+
 test('a second verdict on a notification changes nothing', () => {
   const settlement = new Settlement(jobOf([1, 2, 3]));
   settlement.handOver(settlement.placesLeft());

@@ -66,6 +66,7 @@ export class Settlement {
   #presumed = 0;
   #resentUncertain = 0;
   #firstWrittenAtMs: number | undefined;
+  #isHandedOver = false;
   #changes = 0;
 
   /** @param progress What has settled before, by a worker that crashed or stopped, or in an earlier try. */
@@ -110,6 +111,17 @@ export class Settlement {
       if (this.#state[place]! < State.accepted) places[at++] = place;
     }
     return places;
+  }
+
+  /** From now until the try ends, progress says that what remains may be with the gateway. */
+  announceHandover(): void {
+    this.#isHandedOver = true;
+    this.#changes++;
+  }
+
+  /** It was not handed over after all. */
+  withdrawHandover(): void {
+    this.#isHandedOver = false;
   }
 
   /** Marks what is left as handed over, in the order of `placesLeft`. */
@@ -170,7 +182,7 @@ export class Settlement {
 
   /** Ends places that are left and not handed over. Gives how many. */
   endPlaces(
-    outcome: 'rejected' | 'cancelled',
+    outcome: 'rejected' | 'cancelled' | 'dead',
     reason: string,
     atMs: number,
     isMeant: (place: number) => boolean,
@@ -209,6 +221,7 @@ export class Settlement {
       retryAfterMs = Math.max(retryAfterMs, answer.retryAfterMs ?? 0);
     }
     this.#answers.clear();
+    this.#isHandedOver = false;
     if (retried > 0) this.#attempt++;
     this.#changes++;
     return { left: this.#left, tries, retryAfterMs, retried };
@@ -234,6 +247,7 @@ export class Settlement {
       exceptions: this.#exceptions,
       resentUncertain: this.#resentUncertain,
       ...(this.#firstWrittenAtMs === undefined ? {} : { firstWrittenAtMs: this.#firstWrittenAtMs }),
+      ...(this.#isHandedOver && this.#left > 0 ? { handedOver: true } : {}),
     };
   }
 
