@@ -36,7 +36,7 @@ export async function step(what, work) {
 }
 
 /**
- * Runs a program to its end, silently.
+ * Runs a program to its end, silently. A signal that comes meanwhile ends the program, and then us.
  * @param {string} command
  * @param {readonly string[]} args
  * @param {{ cwd: string, env: NodeJS.ProcessEnv, timeoutMs: number }} options
@@ -52,8 +52,25 @@ export async function runQuietly(command, args, { cwd, env, timeoutMs }) {
     };
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
-    child.once('error', (error) => resolve({ ok: false, output: error.message }));
+    /** @type {NodeJS.Signals | undefined} */
+    let interrupted;
+    /** @param {NodeJS.Signals} signal */
+    const forward = (signal) => {
+      interrupted = signal;
+      child.kill(signal);
+    };
+    const signals = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
+    for (const signal of signals) process.on(signal, forward);
+    const ended = () => {
+      for (const signal of signals) process.off(signal, forward);
+      if (interrupted !== undefined) process.kill(process.pid, interrupted);
+    };
+    child.once('error', (error) => {
+      ended();
+      resolve({ ok: false, output: error.message });
+    });
     child.once('close', (code, signal) => {
+      ended();
       if (signal !== null) output += `\nended by ${signal} after at most ${timeoutMs / 1_000} s`;
       resolve({ ok: code === 0, output: output.trim() });
     });

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runProcess, startProcess } from '@pushfleet/testkit';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { isInstalled } from '../setup/dependencies.mjs';
 import { withSetupLock } from '../setup/setup-lock.mjs';
 import { TestCounter } from '../setup/test-counter.mjs';
@@ -99,3 +100,29 @@ test('a service under the launcher gets the signal, and its exit code comes back
   const started = await startProcess({ entry: step });
   expect(await started.stop()).toEqual({ code: 7, signal: null });
 });
+
+test('a signal during the set-up ends what it runs, and then the launcher', async () => {
+  const file = join(folder, 'pid');
+  const program = `require('node:fs').writeFileSync(${JSON.stringify(file)}, String(process.pid)); setInterval(() => {}, 1000)`;
+  const steps = new URL('../setup/steps.mjs', import.meta.url).href;
+  const launcher = spawn(
+    process.execPath,
+    [
+      '--input-type=module',
+      '-e',
+      `import { runQuietly } from ${JSON.stringify(steps)};
+      const command = [process.execPath, ['-e', ${JSON.stringify(program)}]];
+      await runQuietly(...command, { cwd: '/', env: process.env, timeoutMs: 60_000 });`,
+    ],
+    { stdio: 'inherit' },
+  );
+  onTestFinished(() => void launcher.kill('SIGKILL'));
+  const pid = await expect
+    .poll(() => (existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0), { timeout: 20_000 })
+    .toBeGreaterThan(0)
+    .then(() => Number(readFileSync(file, 'utf8')));
+  launcher.kill('SIGTERM');
+  const [, signal] = (await once(launcher, 'exit')) as [number | null, NodeJS.Signals | null];
+  expect(signal).toBe('SIGTERM');
+  expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+}, 60_000);
