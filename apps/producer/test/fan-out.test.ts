@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { createPushQueue, type PushQueue } from '@pushfleet/push-queue';
 import { createRandom, generateTokens } from '@pushfleet/testkit';
 import type { Broadcast, Broadcasts } from '@pushfleet/token-store';
+import type { Cluster, Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
 import { FanOut } from '../src/broadcasts/fan-out.ts';
+import { createStatusClient } from '../src/status-client.ts';
 import { openProducer, type ProducerProbe } from './producer-probe.ts';
 
 const tokens = generateTokens({ count: 2_000, seed: 19 });
@@ -141,13 +144,19 @@ test('of two that run the same broadcast at once, the one that lost the lease st
 });
 
 /** A fan-out over three chunks of some 700 devices. */
-function fanOutOf(broadcast: Broadcast, queue: PushQueue, broadcasts: Broadcasts, owner: string): FanOut {
+function fanOutOf(
+  broadcast: Broadcast,
+  queue: PushQueue,
+  broadcasts: Broadcasts,
+  owner: string,
+  redis: Redis | Cluster = probe.redis,
+): FanOut {
   return new FanOut(
     broadcast,
     {
       broadcasts,
       queue,
-      redis: { redis: probe.redis, prefix: probe.prefix },
+      redis: { redis, prefix: probe.prefix },
       lease: { owner, leaseMs: 60_000 },
       logger: probe.logger,
       chunkRows: 700,
@@ -199,3 +208,27 @@ test.each<[when: string, dies: boolean]>([
     expect(await uncancelled(before)).toEqual([]);
   },
 );
+
+test('a connection to Redis that breaks under the look at the queue does not end a broadcast', async () => {
+  const { broadcasts } = probe.database.store;
+  const queue = createPushQueue({ redis: inject('redisUrl'), prefix: probe.prefix });
+  const redis = createStatusClient(inject('redisUrl')) as Redis;
+  onTestFinished(async () => {
+    redis.disconnect();
+    await queue.close();
+  });
+  await redis.ping().catch(() => once(redis, 'ready'));
+  let looks = 0;
+  const breaking = new Proxy(redis, {
+    get(target, name) {
+      if (name === 'llen') looks += 1;
+      if (name === 'llen' && looks === 5) queueMicrotask(() => target.stream.destroy());
+      const value = Reflect.get(target, name) as unknown;
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  const { id } = await createBroadcast();
+  await fanOutOf(await take(id, 'runner'), queue, broadcasts, 'runner', breaking).run();
+  expect(looks).toBeGreaterThan(5);
+  expect(await broadcasts.get(id)).toMatchObject({ state: 'finished', enqueued: 2_000 });
+});

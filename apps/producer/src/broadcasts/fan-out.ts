@@ -3,6 +3,7 @@ import { type Lane, type PushQueue, PushQueueError, type TokensInput } from '@pu
 import { readQueueDepth, type StatusOptions } from '@pushfleet/push-queue/status';
 import type { Logger } from '@pushfleet/service-kit';
 import type { AudienceColumns, Broadcast, Broadcasts, Lease } from '@pushfleet/token-store';
+import { isRedisUnavailable } from '../redis-unavailable.ts';
 import { cancelChunk, chunkKey } from './cancel-chunk.ts';
 
 // One broadcast from where it stands to its end. Each step: the run of keys of the next chunk is written down, the
@@ -53,7 +54,19 @@ export class FanOut {
     const { broadcasts } = this.#options;
     // Cancelled while the chunk at hand was enqueued: whoever cancelled it could not see that chunk.
     const isCancelled = (await broadcasts.get(this.#broadcast.id))?.state === 'cancelled';
-    if (isCancelled) await cancelChunk(this.#broadcast, this.#chunk, this.#options);
+    if (isCancelled) await this.#cancelChunk();
+  }
+
+  async #cancelChunk(): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await cancelChunk(this.#broadcast, this.#chunk, this.#options);
+        return;
+      } catch (error) {
+        if (!isTransient(error) || this.#signal.aborted) throw error;
+      }
+      await delay(retryPauseMs(attempt), undefined, { signal: this.#signal }).catch(() => undefined);
+    }
   }
 
   async #run(): Promise<void> {
@@ -114,8 +127,7 @@ export class FanOut {
             'the queue takes nothing; trying again',
           );
         }
-        const waitMs = Math.random() * Math.min(retryMs.most, retryMs.first * 2 ** attempt);
-        if (!(await this.#wait(waitMs))) return 'stopped';
+        if (!(await this.#wait(retryPauseMs(attempt)))) return 'stopped';
       }
     }
   }
@@ -199,12 +211,11 @@ export class FanOut {
   }
 }
 
-function isTransient(error: unknown): boolean {
-  if (!(error instanceof PushQueueError)) return !(error instanceof Error) || isRedisError(error);
-  return ['backpressure', 'redis-unavailable', 'redis-timeout'].includes(error.code);
+function retryPauseMs(attempt: number): number {
+  return Math.random() * Math.min(retryMs.most, retryMs.first * 2 ** attempt);
 }
 
-/** Of the client that reads depths. */
-function isRedisError(error: Error): boolean {
-  return /^(Stream isn't writeable|Connection is closed|Command timed out)/.test(error.message);
+function isTransient(error: unknown): boolean {
+  if (!(error instanceof PushQueueError)) return isRedisUnavailable(error);
+  return ['backpressure', 'redis-unavailable', 'redis-timeout'].includes(error.code);
 }

@@ -1,5 +1,6 @@
 import { PushQueueError, type PushQueueErrorCode } from '@pushfleet/push-queue';
 import { TokenStoreError } from '@pushfleet/token-store';
+import { isRedisUnavailable } from '../redis-unavailable.ts';
 import { Problem, type ProblemCode } from './problem.ts';
 
 const queueProblems: Readonly<Record<PushQueueErrorCode, ProblemCode>> = {
@@ -56,15 +57,4 @@ function queueProblem(error: PushQueueError): Problem {
     maybeStored,
     ...(field === undefined ? {} : { errors: [{ field, message }] }),
   });
-}
-
-/** Of the client that reads states: commands are refused while the connection is down, or take too long. */
-function isRedisUnavailable(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  return (
-    error.name === 'MaxRetriesPerRequestError' ||
-    /^(Stream isn't writeable|Connection is closed|Command timed out|LOADING |MASTERDOWN |CLUSTERDOWN )/.test(
-      error.message,
-    )
-  );
 }
