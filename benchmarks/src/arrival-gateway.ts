@@ -1,82 +1,58 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createServer, type TLSSocket } from 'node:tls';
-import { ErrorStatus, encodeErrorResponse, NotificationDecoder } from '@pushfleet/apns-wire';
-import { TestAuthority } from '@pushfleet/testkit/certificates';
+import { Worker } from 'node:worker_threads';
 
 /** Tokens that begin with these bytes are watched; the next four bytes number them. */
-const watchedPrefix = 0xffff_ffff;
+export const watchedPrefix = 0xffff_ffff;
 
 /** A watched token, hexadecimal. */
 export function watchedToken(order: number): string {
   return `${watchedPrefix.toString(16)}${order.toString(16).padStart(8, '0')}${'00'.repeat(24)}`;
 }
 
+/** What the thread of the gateway says. */
+export type ArrivalMessage =
+  | { readonly kind: 'listening'; readonly port: number; readonly caPath: string }
+  /** A watched notification has come in, at `atMs` of the epoch, with fractions. */
+  | { readonly kind: 'arrived'; readonly order: number; readonly atMs: number }
+  | { readonly kind: 'received'; readonly count: number };
+
 export interface ArrivalGateway {
   readonly port: number;
   /** Path of the authority's certificate. */
   readonly caPath: string;
-  /** All notifications so far. */
+  /** All notifications, as of some milliseconds ago. */
   readonly received: number;
-  /** `performance.now()` at which the watched notification came in; undefined while it has not. */
+  /** Epoch milliseconds at which the watched notification came in; undefined while it has not. */
   arrivedMs(order: number): number | undefined;
   close(): Promise<void>;
 }
 
 /**
- * A binary gateway in this process that notes when watched notifications come in, by the clock that the sender's
- * times are taken from.
+ * A binary gateway that notes when watched notifications come in, in a thread of its own: what it reads does not hold
+ * up who sends.
  */
 export async function openArrivalGateway(): Promise<ArrivalGateway> {
-  const authority = await TestAuthority.create();
-  const identity = await authority.issueServerCertificate();
-  const folder = await mkdtemp(join(tmpdir(), 'pushfleet-bench-'));
-  const caPath = join(folder, 'ca.pem');
-  await writeFile(caPath, authority.certificatePem);
+  const thread = new Worker(new URL('./arrival-thread.ts', import.meta.url));
   const arrivals = new Map<number, number>();
-  const sockets = new Set<TLSSocket>();
   let received = 0;
-  const server = createServer({ key: identity.privateKeyPem, cert: identity.certificatePem }, (socket) => {
-    sockets.add(socket);
-    const decoder = new NotificationDecoder();
-    socket.on('error', () => socket.destroy());
-    socket.on('close', () => sockets.delete(socket));
-    socket.on('data', (chunk: Buffer) => {
-      if (socket.writableEnded) return;
-      decoder.push(chunk);
-      while (decoder.next()) {
-        const { bytes, tokenStart, tokenLength, identifier, defect } = decoder;
-        if (defect !== null) {
-          // The known-bad frame that ends a connection with a proof.
-          socket.end(encodeErrorResponse({ status: ErrorStatus.missingDeviceToken, identifier }));
-          return;
-        }
-        received++;
-        if (tokenLength >= 8 && wordAt(bytes, tokenStart) === watchedPrefix) {
-          arrivals.set(wordAt(bytes, tokenStart + 4), performance.now());
-        }
-      }
-    });
+  const { promise, resolve, reject } = Promise.withResolvers<{ port: number; caPath: string }>();
+  thread.on('error', reject);
+  thread.on('message', (message: ArrivalMessage) => {
+    if (message.kind === 'listening') resolve(message);
+    else if (message.kind === 'arrived') arrivals.set(message.order, message.atMs);
+    else received = message.count;
   });
-  server.listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
+  const { port, caPath } = await promise;
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     caPath,
     get received() {
       return received;
     },
     arrivedMs: (order) => arrivals.get(order),
     async close() {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-      await rm(folder, { recursive: true, force: true });
+      const ended = new Promise((settle) => thread.once('exit', settle));
+      thread.postMessage('close');
+      await ended;
     },
   };
-}
-
-function wordAt(bytes: Uint8Array, at: number): number {
-  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 }

@@ -10,6 +10,7 @@ import {
   startSimulator,
   writeFleetFile,
 } from '@pushfleet/testkit';
+import { profilingArgs } from './run-actor.ts';
 
 /** The app that the benchmarks send to. */
 export const benchApp = 'bench';
@@ -20,7 +21,7 @@ export interface Fleet {
   /** Enqueues for the app, from this process. */
   readonly queue: PushQueue;
   readonly configPath: string;
-  startWorker(env?: Readonly<Record<string, string>>, execArgv?: readonly string[]): Promise<StartedService>;
+  startWorker(env?: Readonly<Record<string, string>>): Promise<StartedService>;
   stop(): Promise<void>;
 }
 
@@ -46,13 +47,13 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     simulator,
     queue,
     configPath,
-    async startWorker(env = {}, execArgv = []) {
+    async startWorker(env = {}) {
       const worker = await startService('worker', {
         redisUrl: redis.url,
         redisPrefix: redis.prefix,
         configPath,
         env,
-        execArgv,
+        execArgv: profilingArgs('worker'),
       });
       workers.push(worker);
       return worker;

@@ -12,14 +12,18 @@ export async function runActor<Result>(
   const result = await runProcess({
     entry: new URL(`./actors/${name}.ts`, import.meta.url),
     args: [JSON.stringify(parameters)],
-    execArgv:
-      process.env.PUSHFLEET_CPU_PROFILE === undefined
-        ? []
-        : ['--cpu-prof', `--cpu-prof-name=${name}.cpuprofile`],
+    execArgv: profilingArgs(name),
     timeoutMs,
   });
   if (result.code !== 0) throw new Error(`The actor ${name} failed:\n${result.stderr || result.stdout}`);
   return JSON.parse(result.stdout.trim().split('\n').at(-1)!) as Result;
+}
+
+/** With PUSHFLEET_CPU_PROFILE set, a process leaves `<name>.cpuprofile` in the working directory when it exits. */
+export function profilingArgs(name: string): string[] {
+  return process.env.PUSHFLEET_CPU_PROFILE === undefined
+    ? []
+    : ['--cpu-prof', `--cpu-prof-name=${name}.cpuprofile`];
 }
 
 /** In an actor: its parameters. */

@@ -33,6 +33,8 @@ export interface WorkerOptions {
 
 /** How long the start waits for Redis, milliseconds. */
 const startTimeoutMs = 3_000;
+/** How long the start waits for the doorbell, milliseconds. */
+const doorbellTimeoutMs = 2_000;
 /** How often jobs are looked over for checkpoints that are due. */
 const checkpointTickMs = 500;
 
@@ -134,6 +136,8 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     tellOfRedis();
   }, checkpointTickMs);
   watch.start();
+  // Who says that it is ready hears what rings from now on. Without the doorbell the watch finds it, only later.
+  await endsWithin(doorbell.listening, doorbellTimeoutMs);
 
   return {
     readiness: () => (hasRedis() ? [] : ['Redis cannot be reached']),

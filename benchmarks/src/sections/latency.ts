@@ -66,7 +66,7 @@ async function probe(
   const beganMs = performance.now();
   do {
     const order = firstOrder + startedMs.length;
-    startedMs.push(performance.now());
+    startedMs.push(performance.timeOrigin + performance.now());
     sends.push(
       fleet.queue.enqueue({
         app: benchApp,

@@ -15,7 +15,7 @@ const count = 2_000_000;
 
 /** Redis to gateway, bulk lane, one worker process: from the moment it may begin until the gateway has everything. */
 export async function run({ say }: SectionContext): Promise<readonly Figure[]> {
-  const fleet = await startFleet({ app: { window: 2_000_000, connections: 1 } });
+  const fleet = await startFleet({ app: { window: 2_000_000 } });
   try {
     const ours: number[] = [];
     const bare: number[] = [];

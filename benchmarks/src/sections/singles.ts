@@ -11,7 +11,7 @@ const emptyJobs = 50_000;
 
 /** Single sends by the library, to the gateway; against BullMQ's own rate with a processor that does nothing. */
 export async function run({ say }: SectionContext): Promise<readonly Figure[]> {
-  const fleet = await startFleet({ app: { window: 1_000_000, connections: 1 } });
+  const fleet = await startFleet();
   try {
     const { redis, simulator } = fleet;
     await fleet.startWorker();

@@ -234,7 +234,9 @@ export class BinaryTransport implements Transport, GroupHost {
     const { confirmAfterMs, idleTimeoutMs } = this.options;
     const isBusy = this.#tally.inFlight > this.#waiting;
     // At the pace of confirmation, or only to look after idle connections.
-    const inMs = isBusy ? Math.min(1_000, Math.max(5, confirmAfterMs / 8)) : Math.min(idleTimeoutMs, 30_000);
+    // Often, so that what silence settles at line rate comes in small portions: a burst of reports would hold up
+    // whatever else the process has to do.
+    const inMs = isBusy ? Math.min(250, Math.max(5, confirmAfterMs / 64)) : Math.min(idleTimeoutMs, 30_000);
     this.#ticker.within(inMs);
   }
 
