@@ -26,6 +26,7 @@ export function drawFigures(section: string, figures: readonly Figure[]): string
   const height = top + figures.length * rowHeight + 10;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="13">`,
+    `<title>${escapeText(section)}</title>`,
     `<rect width="${width}" height="${height}" fill="white"/>`,
     `<text x="12" y="24" font-size="16">${escapeText(section)}</text>`,
     ...rows,
