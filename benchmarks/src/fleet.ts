@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { createPushQueue, type PushQueue } from '@pushfleet/push-queue';
 import {
   createPrivateFolder,
@@ -79,7 +80,7 @@ export async function waitForLedger(
   while (performance.now() < deadlineMs) {
     ({ received: seen } = await simulator.control.ledger());
     if (seen >= received) return performance.now();
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await delay(10);
   }
   throw new Error(`The gateway has ${seen} of ${received} notifications after ${timeoutMs / 1000} s`);
 }

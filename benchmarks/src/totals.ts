@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { totalsKey } from '@pushfleet/push-queue';
 import { Redis } from 'ioredis';
 import { benchApp, type Fleet } from './fleet.ts';
@@ -50,6 +51,6 @@ export async function waitForAllAccepted(fleet: Fleet, timeoutMs: number): Promi
     if (isOther || performance.now() > deadlineMs) {
       throw new Error(`Not all were accepted: ${JSON.stringify(totals)}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await delay(100);
   }
 }

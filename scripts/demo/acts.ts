@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { generateTokens } from '@pushfleet/testkit';
 import { forEach, ProducerApi, type SendState } from './producer-api.ts';
 import type { Progress } from './progress.ts';
@@ -108,7 +109,7 @@ export class Acts {
     });
     await this.#broadcast('Last day', 'Tomorrow it will be too late');
     const victim = workers[0]!;
-    while ((await simulator.control.ledger()).received - before < size / 4) await pause(20);
+    while ((await simulator.control.ledger()).received - before < size / 4) await delay(20);
     await victim.kill();
     this.#progress.say(
       `broadcast to all devices again; kill -9 of worker ${victim.process.pid} in the middle of it`,
@@ -124,7 +125,7 @@ export class Acts {
     const [back, ...others] = gone;
     const time = Math.floor(Date.now() / 1000);
     // Whole seconds: the devices' registrations have to be older than the tuple's time, the one's newer.
-    await pause(1_100);
+    await delay(1_100);
     await this.#api.registerDevice(binaryApp, back!);
     await this.#stage.simulator.control.feedback(gone.map((token) => ({ token, time })));
     await this.#waitUntilInactive(others.at(-1)!);
@@ -172,7 +173,7 @@ export class Acts {
         this.#progress.say(`${what}: not everything has an outcome after ${settleTimeoutMs / 1000} s`);
         return;
       }
-      await pause(50);
+      await delay(50);
     }
   }
 
@@ -187,11 +188,7 @@ export class Acts {
     while (await this.#api.isActive(binaryApp, token)) {
       if (performance.now() > deadlineMs) throw new Error('The feedback was not applied in time');
       this.#progress.show('waiting for the sweeper');
-      await pause(100);
+      await delay(100);
     }
   }
-}
-
-async function pause(ms: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, ms));
 }

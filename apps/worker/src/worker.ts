@@ -112,6 +112,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
   const look = (sender: AppSender) => {
     watch.look(sender).catch(onRedisError);
   };
+  const listening = Promise.withResolvers<void>();
   const doorbell = new Doorbell({
     redis: options.redisUrl,
     prefix: options.redisPrefix,
@@ -120,7 +121,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
       if (sender?.ring(what) === true) look(sender);
     },
     // What rang while nobody listened is found by the watch.
-    onListening: () => undefined,
+    onListening: listening.resolve,
   });
   const hasRedis = () => Object.values(links).every(({ isReady }) => isReady);
   let hadRedis = true;
@@ -137,7 +138,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
   }, checkpointTickMs);
   watch.start();
   // Who says that it is ready hears what rings from now on. Without the doorbell the watch finds it, only later.
-  await endsWithin(doorbell.listening, doorbellTimeoutMs);
+  await endsWithin(listening.promise, doorbellTimeoutMs);
 
   return {
     readiness: () => (hasRedis() ? [] : ['Redis cannot be reached']),

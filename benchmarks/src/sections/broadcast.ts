@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { providePostgres, startService } from '@pushfleet/testkit';
 import { migrate, openTokenStore } from '@pushfleet/token-store';
 import { benchDeviceTokenSql } from '../bench-devices.ts';
@@ -69,7 +70,7 @@ async function untilDatabaseIsReached(producerUrl: string): Promise<void> {
   const deadlineMs = performance.now() + 30_000;
   while (!(await fetch(`${producerUrl}/v1/broadcasts?app=${benchApp}`)).ok) {
     if (performance.now() > deadlineMs) throw new Error('The producer does not reach Postgres');
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await delay(50);
   }
 }
 
@@ -90,7 +91,7 @@ async function broadcast(producerUrl: string): Promise<number> {
       return devices / ((performance.now() - startedMs) / 1000);
     }
     if (performance.now() - startedMs > 120_000) throw new Error(`The broadcast is ${state} after 120 s`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await delay(50);
   }
 }
 

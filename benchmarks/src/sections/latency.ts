@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { type ArrivalGateway, openArrivalGateway, watchedToken } from '../arrival-gateway.ts';
 import { createFigure, type Figure } from '../figure.ts';
 import { benchApp, type Fleet, startFleet } from '../fleet.ts';
@@ -76,7 +77,7 @@ async function probe(
       }),
     );
     const nextMs = beganMs + startedMs.length * probeEveryMs - performance.now();
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, nextMs)));
+    await delay(Math.max(0, nextMs));
   } while (goOn(startedMs.length));
   await Promise.all(sends);
   const deadlineMs = performance.now() + 60_000;
@@ -86,7 +87,7 @@ async function probe(
         const arrivedMs = gateway.arrivedMs(firstOrder + place);
         if (arrivedMs !== undefined) return arrivedMs - sentMs;
         if (performance.now() > deadlineMs) throw new Error(`Probe ${firstOrder + place} has not come in`);
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await delay(50);
       }
     }),
   );

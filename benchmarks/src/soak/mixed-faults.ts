@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { createPushQueue, type PushQueue, PushQueueError } from '@pushfleet/push-queue';
 import {
   createPrivateFolder,
@@ -127,7 +128,7 @@ async function enqueueUntil(queue: PushQueue, isOver: () => boolean): Promise<nu
         refused++;
       }
     }
-    await pause(1_000);
+    await delay(1_000);
   }
   return refused;
 }
@@ -137,7 +138,7 @@ async function misbehaveUntil(simulator: Simulator, random: Random, isOver: () =
   while (!isOver()) {
     const rules = Array.from({ length: 1 + randomInt(random, 3) }, () => pickFault(random));
     await simulator.control.faults({ rules });
-    await pause(2_000 + randomInt(random, 4_000));
+    await delay(2_000 + randomInt(random, 4_000));
   }
 }
 
@@ -149,12 +150,12 @@ async function disturbUntil(
   say: (line: string) => void,
 ): Promise<void> {
   while (!isOver()) {
-    await pause(5_000 + randomInt(random, 15_000));
+    await delay(5_000 + randomInt(random, 15_000));
     const what = randomInt(random, 5);
     if (what === 0) {
       say('Redis crashes and comes back');
       await fleet.redis.kill();
-      await pause(randomInt(random, 3_000));
+      await delay(randomInt(random, 3_000));
       await fleet.redis.restart();
       continue;
     }
@@ -175,7 +176,7 @@ async function compare(fleet: MixedFleet, say: (line: string) => void): Promise<
     totals = Object.fromEntries(await Promise.all(appNames.map(read))) as Record<AppName, AppTotals>;
     const isSettled = appNames.every((app) => settledOf(totals[app]) === totals[app].enqueued);
     if (isSettled || performance.now() > deadlineMs) break;
-    await pause(500);
+    await delay(500);
   }
   const ledger = (await fleet.simulator.control.ledger()) as unknown as {
     apps: Readonly<Record<string, { unique: number; duplicates: number }>>;
@@ -192,8 +193,4 @@ async function compare(fleet: MixedFleet, say: (line: string) => void): Promise<
     );
   }
   return ok;
-}
-
-async function pause(ms: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -18,7 +18,6 @@ export interface DoorbellOptions {
  */
 export class Doorbell {
   readonly #link: RedisLink;
-  readonly #listening = Promise.withResolvers<void>();
 
   constructor(options: DoorbellOptions) {
     const channel = doorbellChannel(options.prefix);
@@ -31,19 +30,11 @@ export class Doorbell {
     });
     client.on('ready', () => {
       client.subscribe(channel).then(
-        () => {
-          this.#listening.resolve();
-          options.onListening();
-        },
+        () => options.onListening(),
         // The connection is gone again: the next one subscribes.
         () => undefined,
       );
     });
-  }
-
-  /** Resolves when it listens for the first time; never, when Redis does not come. */
-  get listening(): Promise<void> {
-    return this.#listening.promise;
   }
 
   close(): void {
