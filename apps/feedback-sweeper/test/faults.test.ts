@@ -163,6 +163,28 @@ test('connections to Postgres are cut again and again', async ({ app, fleet }) =
   await expectAllDone(fleet, app, sweeper);
 });
 
+test('Postgres no longer takes the password, and then does again', async ({ app, fleet }) => {
+  const { sql } = fleet;
+  const role = `sweeper_${randomUUID().slice(0, 8)}`;
+  await sql(`create role ${role} superuser login password 'agreed'`);
+  const url = new URL(postgres.url);
+  url.username = role;
+  url.password = 'agreed';
+  const { sweeper, sending } = await startWork(fleet, app, { databaseUrl: url.href });
+  await midway(fleet, app);
+  await sql(`alter role ${role} password 'another'`);
+  await sql('select pg_terminate_backend(pid) from pg_stat_activity where usename = $1', [role]);
+  await sending;
+  await vi.waitFor(async () => {
+    const ready = await fetch(`http://127.0.0.1:${sweeper.adminPort}/readyz`);
+    expect(await ready.json()).toMatchObject({
+      reasons: expect.arrayContaining([expect.stringMatching(/outcome reports: .*password/)]),
+    });
+  }, patience);
+  await sql(`alter role ${role} password 'agreed'`);
+  await expectAllDone(fleet, app, sweeper);
+});
+
 test('Redis is killed and comes back', async ({ app, fleet }) => {
   const { sweeper, sending } = await startWork(fleet, app);
   await midway(fleet, app);

@@ -94,7 +94,7 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
     register,
     // Postgres is no reason: sends go out without it.
     readiness: () => (redis.status === 'ready' ? [] : ['Redis cannot be reached']),
-    details: () => ({ database: database.state }),
+    details: () => ({ database: database.state, databaseTrouble: database.trouble }),
     extend:
       boardKey === undefined
         ? undefined

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +10,7 @@ import {
   type StartedProcess,
   startProcess,
 } from '@pushfleet/testkit';
+import { openTokenStore } from '@pushfleet/token-store';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
 
@@ -97,6 +99,39 @@ test('with Postgres away sends go out, and what needs Postgres is answered 503 u
   expect((await device()).status).toBe(503);
   expect((await send(url)).status).toBe(202);
 });
+
+test('a Postgres that does not let it in is tried again, says why, and serves once it does', async () => {
+  const database = await createTestDatabase(inject('databaseUrl'));
+  const owner = openTokenStore({ connectionString: database.url }).database;
+  const role = `pushfleet_test_${randomUUID().slice(0, 8)}`;
+  // Without the right to log in, so that a server that takes any password refuses it too.
+  await owner.query(`create role ${role} nologin password 'right'`);
+  onTestFinished(async () => {
+    await owner.query(`reassign owned by ${role} to current_user`);
+    await owner.query(`drop owned by ${role}`);
+    await owner.query(`drop role ${role}`);
+    await owner.close();
+    await database.drop();
+  });
+  await owner.query(`grant create on schema public to ${role}`);
+  const databaseUrl = new URL(database.url);
+  databaseUrl.username = role;
+  databaseUrl.password = 'wrong';
+  const { url, adminUrl, stop } = await start({ DATABASE_URL: databaseUrl.href });
+  const health = async () => (await fetch(`${adminUrl}/readyz`)).json();
+  await expect.poll(health, { timeout: 20_000 }).toMatchObject({
+    status: 'ok',
+    database: 'connecting',
+    databaseTrouble: expect.stringMatching(new RegExp(`"${role}"`)),
+  });
+  expect((await send(url)).status).toBe(202);
+  const device = () => fetch(`${url}/v1/devices/${token}?app=shop`);
+  expect(await (await device()).json()).toMatchObject({ status: 503, code: 'database-unavailable' });
+  await owner.query(`alter role ${role} login password 'wrong'`);
+  await expect.poll(async () => (await device()).status, { timeout: 20_000 }).toBe(404);
+  expect(await health()).toEqual({ status: 'ok', reasons: [], database: 'ready' });
+  expect(await stop()).toMatchObject({ code: 0 });
+}, 60_000);
 
 test('with Redis away sends are answered 503 with retry-after, and 202 again when it is back', async () => {
   const { proxy, url: redisUrl } = await proxied(inject('redisUrl'));

@@ -62,12 +62,10 @@ export async function migrate(connectionString: string, options: MigrateOptions 
     return run.map(({ name }) => name);
   } catch (error) {
     const known = asTokenStoreError(error);
-    if (known.isTransient) throw known;
     const reason = error instanceof Error ? error.message : String(error);
     const where = lastError.includes(reason) || lastError === '' ? '' : ` (${lastError.trim()})`;
-    throw new TokenStoreError('migration-failed', `The database cannot be migrated: ${reason}${where}`, {
-      cause: error,
-    });
+    const code = known.isTransient ? known.code : 'migration-failed';
+    throw new TokenStoreError(code, `The database cannot be migrated: ${reason}${where}`, { cause: error });
   } finally {
     await client.end().catch(() => undefined);
   }

@@ -2,6 +2,8 @@
 export type TokenStoreErrorCode =
   /** Postgres cannot be reached, is starting or stopping, or cut the connection. */
   | 'unavailable'
+  /** Postgres does not let us in, or not at what was asked for: password, role, database, rights. */
+  | 'access-denied'
   /** A statement, a lock or a connection took too long. */
   | 'timeout'
   /** Deadlocks or serialization failures, again after every retry. */
@@ -63,6 +65,8 @@ function codeOf(error: unknown, message: string): TokenStoreErrorCode {
   if (timeouts.has(state)) return 'timeout';
   if (schemaCodes.has(state)) return 'schema-outdated';
   if (state.startsWith('53')) return 'out-of-resources';
+  // 28: password, role, pg_hba.conf; 3D000: no such database; 42501: a right that was not granted.
+  if (state.startsWith('28') || state === '3D000' || state === '42501') return 'access-denied';
   // 08: connection; 57P: shutdown, crash, cannot connect now; 58: system error, such as an I/O error; 25006: a
   // standby that is not promoted yet.
   if (state.startsWith('08') || state.startsWith('57P') || state.startsWith('58') || state === '25006') {

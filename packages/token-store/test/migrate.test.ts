@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { createTestDatabase, type TestDatabase } from '@pushfleet/testkit';
 import pg from 'pg';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
@@ -75,6 +76,25 @@ test('a database that is not there is told as such', async () => {
   );
   expect(error).toBeInstanceOf(TokenStoreError);
   expect(error).toMatchObject({ code: 'unavailable' });
+});
+
+test.each([
+  ['a role that is not there', { username: 'nobody_of_this_name' }],
+  ['a database that is not there', { pathname: '/no_database_of_this_name' }],
+])('%s may be there later', async (_, change) => {
+  const url = Object.assign(new URL(database.url), change);
+  await expect(migrate(url.href)).rejects.toMatchObject({ code: 'access-denied', isTransient: true });
+});
+
+test('a right that is missing is named', async () => {
+  const role = `migrate_test_${randomUUID().slice(0, 8)}`;
+  await query(`create role ${role} login password 'x'`);
+  try {
+    const url = Object.assign(new URL(database.url), { username: role, password: 'x' });
+    await expect(migrate(url.href)).rejects.toThrow(/cannot be migrated.*permission denied for schema/s);
+  } finally {
+    await query(`drop role ${role}`);
+  }
 });
 
 test('a schema that is missing is told as such', async () => {
