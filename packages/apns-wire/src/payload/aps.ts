@@ -170,7 +170,7 @@ export function requiredPriority(aps: Aps | undefined): 5 | undefined {
 }
 
 function checkFields(path: string, value: Record<string, unknown>, fields: ReadonlyMap<string, Check>): void {
-  for (const key of Object.keys(value)) {
+  for (const key in value) {
     if (value[key] === undefined) continue;
     const field = `${path}.${key}`;
     const check = fields.get(key);

@@ -11,14 +11,21 @@ export interface PayloadOptions {
   readonly truncate?: boolean;
 }
 
+export interface ContentOptions extends PayloadOptions {
+  /** Names of what stands in the same object and is no content: passed over. */
+  readonly besides?: ReadonlySet<string>;
+}
+
 export interface RawPayloadOptions extends PayloadOptions {
   /** Whether there must be an `aps`: not in MDM and Wallet pushes. Default true. */
   readonly apsRequired?: boolean;
 }
 
 export interface EncodedPayload {
-  /** UTF-8 JSON; its length is the payload's size. */
-  readonly bytes: Buffer;
+  /** JSON. */
+  readonly text: string;
+  /** The payload's size: bytes of the text in UTF-8. */
+  readonly bytes: number;
   /** The alert's body was shortened to fit. */
   readonly truncated: boolean;
   /** The one priority that this push may have, if there is only one. */
@@ -28,27 +35,32 @@ export interface EncodedPayload {
 /**
  * Builds the payload of a push. Throws `PayloadError`: `payload-invalid` with the field, or `payload-too-large`.
  */
-export function buildPayload(content: PayloadContent, options: PayloadOptions): EncodedPayload {
-  return encodeRawPayload(payloadOf(content), options);
+export function buildPayload(content: PayloadContent, options: ContentOptions): EncodedPayload {
+  return encodeRawPayload(payloadOf(content, options.besides), options);
 }
 
 /** Checks a payload that is in Apple's names already, and encodes it. Throws as `buildPayload` does. */
 export function encodeRawPayload(payload: unknown, options: RawPayloadOptions): EncodedPayload {
   checkPayload(payload, options.apsRequired ?? true);
   const priority = requiredPriority(payload.aps);
-  const bytes = Buffer.from(JSON.stringify(payload), 'utf8');
-  const excess = bytes.length - options.limit;
-  if (excess <= 0) return { bytes, truncated: false, requiredPriority: priority };
-  if (options.truncate !== true) throw tooLarge('payload', `${bytes.length} bytes`, options.limit);
-  const shortened = Buffer.from(JSON.stringify(shortenAlert(payload, bytes.length, options.limit)), 'utf8');
-  return { bytes: shortened, truncated: true, requiredPriority: priority };
+  const text = JSON.stringify(payload);
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= options.limit) return { text, bytes, truncated: false, requiredPriority: priority };
+  if (options.truncate !== true) throw tooLarge('payload', `${bytes} bytes`, options.limit);
+  const shortened = JSON.stringify(shortenAlert(payload, bytes, options.limit));
+  return {
+    text: shortened,
+    bytes: Buffer.byteLength(shortened),
+    truncated: true,
+    requiredPriority: priority,
+  };
 }
 
 function checkPayload(payload: unknown, apsRequired: boolean): asserts payload is Payload {
   if (!isPlainObject(payload)) throw invalid('payload', 'must be an object');
   if (payload.aps !== undefined) checkAps(payload.aps);
   else if (apsRequired) throw invalid('aps', 'is missing');
-  for (const key of Object.keys(payload)) {
+  for (const key in payload) {
     if (key === 'aps' || payload[key] === undefined) continue;
     if (!key.isWellFormed()) throw invalid('payload', 'has a key with half a character (a lone surrogate)');
     checkJson(key, payload[key], 0);

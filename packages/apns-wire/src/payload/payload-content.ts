@@ -108,11 +108,15 @@ const flags: ReadonlySet<string> = new Set<keyof PayloadContent | keyof SoundCon
   'critical',
 ]);
 
-/** Renames content to what goes on the wire. Throws `PayloadError` for a field that there is not, as it was written. */
-export function payloadOf(content: PayloadContent): Payload {
-  if (!isPlainObject(content)) throw invalid('payload', 'must be an object');
-  const { custom, ...rest } = content;
-  const aps = rename('', rest, apsNames);
+/**
+ * Renames content to what goes on the wire.
+ * @param besides Fields that are no content, and passed over.
+ * Throws `PayloadError` for a field that there is not, as it was written.
+ */
+export function payloadOf(content: PayloadContent, besides?: ReadonlySet<string>): Payload {
+  if (typeof content !== 'object' || content === null) throw invalid('payload', 'must be an object');
+  const { custom } = content;
+  const aps = rename('', content, apsNames, (key) => key === 'custom' || besides?.has(key) === true);
   if (isPlainObject(aps.alert)) aps.alert = rename('alert.', aps.alert, alertNames);
   if (isPlainObject(aps.sound)) aps.sound = rename('sound.', aps.sound, soundNames);
   if (custom === undefined) return { aps };
@@ -122,12 +126,21 @@ export function payloadOf(content: PayloadContent): Payload {
   return { aps, ...custom };
 }
 
-function rename(path: string, content: object, names: ReadonlyMap<string, string>): Record<string, unknown> {
+function rename(
+  path: string,
+  content: object,
+  names: ReadonlyMap<string, string>,
+  isBeside?: (key: string) => boolean,
+): Record<string, unknown> {
   const renamed: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(content)) {
+  for (const key in content) {
+    const value: unknown = content[key as keyof typeof content];
     if (value === undefined) continue;
     const name = names.get(key);
-    if (name === undefined) throw invalid(`${path}${key}`, 'is not a field of a notification');
+    if (name === undefined) {
+      if (isBeside?.(key) === true) continue;
+      throw invalid(`${path}${key}`, 'is not a field of a notification');
+    }
     if (!flags.has(key)) renamed[name] = value;
     else if (value === true) renamed[name] = 1;
     else if (value !== false) throw invalid(`${path}${key}`, 'must be true or false');

@@ -1,11 +1,12 @@
 import type { EncodedPayload } from '@pushfleet/apns-wire/payload';
 import {
+  besideContent,
   type EncodedNotification,
   type EncodingContext,
   encodeNotification,
   encodeParts,
   encodePayload,
-  hasContent,
+  firstContentField,
   parseToken,
 } from './encode-notification.ts';
 import { invalidField } from './notification-defect.ts';
@@ -25,9 +26,12 @@ export class BatchEncoder {
   /** Throws as `encodeNotification` does. */
   encode(input: NotificationInput): EncodedNotification {
     if (typeof input !== 'object' || input === null) throw invalidField('token', 'is missing');
-    const { token, payload, truncate, ttl, expiresAt, priority, pushType, collapseId, ...content } = input;
+    const { token, payload, truncate, ttl, expiresAt, priority, pushType, collapseId } = input;
     const ownPayload =
-      payload !== undefined || truncate !== undefined || pushType !== undefined || hasContent(content);
+      payload !== undefined ||
+      truncate !== undefined ||
+      pushType !== undefined ||
+      firstContentField(input, besideContent.notification) !== undefined;
     if (ownPayload) return encodeNotification(merge(this.#defaults, input), this.#context);
     const defaults = this.#defaults;
     const ownTime = ttl !== undefined || expiresAt !== undefined;
@@ -46,11 +50,7 @@ export class BatchEncoder {
   }
 
   #sharedPayload(): EncodedPayload {
-    if (this.#shared === undefined) {
-      const { payload, truncate, ttl, expiresAt, priority, pushType, collapseId, ...content } =
-        this.#defaults;
-      this.#shared = encodePayload({ payload, truncate, pushType, content }, this.#context.traits);
-    }
+    this.#shared ??= encodePayload(this.#defaults, this.#context.traits, besideContent.delivery);
     return this.#shared;
   }
 }
@@ -61,17 +61,11 @@ export class BatchEncoder {
  */
 function merge(defaults: NotificationDefaults, input: NotificationInput): NotificationInput {
   const { payload, truncate, ttl, expiresAt, priority, pushType, collapseId, ...content } = defaults;
-  const { token: _, ...own } = input;
-  const { payload: ownPayload, ttl: ownTtl, expiresAt: ownExpiresAt } = own;
+  const { payload: ownPayload, ttl: ownTtl, expiresAt: ownExpiresAt } = input;
   const merged: Record<string, unknown> = { truncate, priority, pushType, collapseId };
   if (ownTtl === undefined && ownExpiresAt === undefined) Object.assign(merged, { ttl, expiresAt });
   if (ownPayload === undefined) Object.assign(merged, content);
-  if (!hasContent(contentOf(own))) merged.payload = payload;
+  if (firstContentField(input, besideContent.notification) === undefined) merged.payload = payload;
   for (const [key, value] of Object.entries(input)) if (value !== undefined) merged[key] = value;
   return merged as unknown as NotificationInput;
-}
-
-function contentOf(input: NotificationDefaults): object {
-  const { payload, truncate, ttl, expiresAt, priority, pushType, collapseId, ...content } = input;
-  return content;
 }

@@ -27,8 +27,8 @@ export function buildPushJob(head: PushJobHead, notifications: readonly EncodedN
     enqueuedAtMs: head.enqueuedAtMs,
     tokens: tokenColumn(notifications),
     tokenLength: column(notifications, (notification) => notification.token.length / 2),
-    payloads: Buffer.concat(payloads.buffers).toString('base64'),
-    payloadLength: payloads.buffers.map((buffer) => buffer.length),
+    payloads: Buffer.from(payloads.texts.join('')).toString('base64'),
+    payloadLength: payloads.lengths,
     expiration: column(notifications, (notification) => notification.expiration),
     priority: column(notifications, (notification) => notification.priority),
   };
@@ -52,25 +52,28 @@ function column<T>(
 }
 
 function tokenColumn(notifications: readonly EncodedNotification[]): string {
-  let hexDigits = 0;
-  for (const { token } of notifications) hexDigits += token.length;
-  const bytes = Buffer.allocUnsafe(hexDigits / 2);
-  let at = 0;
-  for (const { token } of notifications) at += bytes.write(token, at, 'hex');
-  return bytes.toString('base64');
+  const hex = notifications.map(({ token }) => token).join('');
+  return Buffer.from(hex, 'hex').toString('base64');
 }
 
-/** Payloads are told apart by their buffers: those that came from one default share one. */
-function distinctPayloads(notifications: readonly EncodedNotification[]): {
-  buffers: Buffer[];
-  of: number[] | undefined;
-} {
-  const places = new Map<Buffer, number>();
-  const of = notifications.map(({ payload }) => {
-    const place = places.get(payload) ?? places.size;
-    places.set(payload, place);
-    return place;
+interface DistinctPayloads {
+  readonly texts: string[];
+  /** Bytes of each. */
+  readonly lengths: number[];
+  /** Which one each notification has; undefined: the only one, or each its own. */
+  readonly of: number[] | undefined;
+}
+
+function distinctPayloads(notifications: readonly EncodedNotification[]): DistinctPayloads {
+  const places = new Map<string, number>();
+  const lengths: number[] = [];
+  const of = notifications.map(({ payload, payloadBytes }) => {
+    const known = places.get(payload);
+    if (known !== undefined) return known;
+    places.set(payload, lengths.length);
+    return lengths.push(payloadBytes) - 1;
   });
-  const everyOneItsOwn = places.size === notifications.length;
-  return { buffers: [...places.keys()], of: places.size === 1 || everyOneItsOwn ? undefined : of };
+  const everyOneItsOwn = lengths.length === notifications.length;
+  const told = lengths.length === 1 || everyOneItsOwn;
+  return { texts: [...places.keys()], lengths, of: told ? undefined : of };
 }

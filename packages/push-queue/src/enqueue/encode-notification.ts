@@ -3,6 +3,7 @@ import { buildPayload, type EncodedPayload, encodeRawPayload } from '@pushfleet/
 import { type AppTraits, payloadLimit } from './app-directory.ts';
 import { invalidField } from './notification-defect.ts';
 import {
+  type CallOptions,
   type NotificationDefaults,
   type NotificationInput,
   type PushType,
@@ -14,8 +15,9 @@ import {
 
 /** What is sent and how, whoever gets it, as a push job holds it. */
 export interface EncodedDelivery {
-  /** UTF-8 JSON. Notifications that share one share the buffer. */
-  readonly payload: Buffer;
+  /** JSON, and its size as UTF-8. */
+  readonly payload: string;
+  readonly payloadBytes: number;
   /** Epoch seconds; 0: do not store. */
   readonly expiration: number;
   readonly priority: 10 | 5 | 1;
@@ -28,6 +30,14 @@ export interface EncodedNotification extends EncodedDelivery {
   readonly token: DeviceToken;
 }
 
+/** Memory that an encoded notification takes beside its payload, about. */
+const overheadBytes = 300;
+
+/** Memory that it takes while it waits to be written, about. */
+export function encodedBytes(notification: EncodedNotification): number {
+  return notification.payloadBytes + overheadBytes;
+}
+
 export interface EncodingContext {
   readonly traits: AppTraits;
   /** When it may be sent from on, epoch milliseconds: `ttl` counts from here. */
@@ -38,30 +48,48 @@ export interface EncodingContext {
 const maxEpochSeconds = 0xffff_ffff;
 const maxCollapseIdBytes = 64;
 
-/** Throws `PushQueueError` `invalid-notification`, `PayloadError` or `DeviceTokenError`. */
-export function encodeNotification(input: NotificationInput, context: EncodingContext): EncodedNotification {
-  const { token, payload, truncate, ttl, expiresAt, priority, pushType, collapseId, ...content } = input;
-  return encodeParts(
-    parseToken(token),
-    encodePayload({ payload, truncate, pushType, content }, context.traits),
-    { ttl, expiresAt, priority, pushType, collapseId },
-    context,
-  );
-}
+const deliveryFields = [
+  'payload',
+  'truncate',
+  'ttl',
+  'expiresAt',
+  'priority',
+  'pushType',
+  'collapseId',
+] as const satisfies readonly (keyof NotificationDefaults)[];
+const callFields = [
+  'app',
+  'lane',
+  'sendAt',
+  'idempotencyKey',
+] as const satisfies readonly (keyof CallOptions)[];
 
-export interface PayloadParts {
-  readonly payload: unknown;
-  readonly truncate: unknown;
-  readonly pushType: unknown;
-  readonly content: object;
+/** What stands beside the content, where notifications share their delivery, are one of many, or are a call. */
+export const besideContent = {
+  delivery: new Set<string>(deliveryFields),
+  notification: new Set<string>([...deliveryFields, 'token']),
+  call: new Set<string>([...deliveryFields, 'token', ...callFields]),
+} as const;
+
+/**
+ * @param besides Which fields of the input are no content.
+ * Throws `PushQueueError` `invalid-notification`, `PayloadError` or `DeviceTokenError`.
+ */
+export function encodeNotification(
+  input: NotificationInput,
+  context: EncodingContext,
+  besides: ReadonlySet<string> = besideContent.notification,
+): EncodedNotification {
+  const token = parseToken(input.token);
+  return encodeParts(token, encodePayload(input, context.traits, besides), input, context);
 }
 
 export interface DeliveryParts {
-  readonly ttl: unknown;
-  readonly expiresAt: unknown;
-  readonly priority: unknown;
-  readonly pushType: unknown;
-  readonly collapseId: unknown;
+  readonly ttl?: unknown;
+  readonly expiresAt?: unknown;
+  readonly priority?: unknown;
+  readonly pushType?: unknown;
+  readonly collapseId?: unknown;
 }
 
 /** Puts a token, a checked payload and the delivery fields together. */
@@ -76,7 +104,8 @@ export function encodeParts(
   const background = pushType === 'background' || (pushType === undefined && encoded.requiredPriority === 5);
   return {
     token,
-    payload: encoded.bytes,
+    payload: encoded.text,
+    payloadBytes: encoded.bytes,
     expiration: parseExpiration(delivery.ttl, delivery.expiresAt, context),
     priority: parsePriority(delivery.priority, background, context.traits),
     pushType: pushType ?? (background ? 'background' : 'alert'),
@@ -86,9 +115,7 @@ export function encodeParts(
 
 /** Checks and encodes what many devices get alike. Throws as `encodeNotification` does. */
 export function encodeDelivery(input: NotificationDefaults, context: EncodingContext): EncodedDelivery {
-  const { payload, truncate, ttl, expiresAt, priority, pushType, collapseId, ...content } = input;
-  const encoded = encodePayload({ payload, truncate, pushType, content }, context.traits);
-  return encodeParts(noToken, encoded, { ttl, expiresAt, priority, pushType, collapseId }, context);
+  return encodeParts(noToken, encodePayload(input, context.traits, besideContent.delivery), input, context);
 }
 
 const noToken = '' as DeviceToken;
@@ -98,27 +125,34 @@ export function parseToken(token: unknown): DeviceToken {
   return parseDeviceToken(token);
 }
 
-export function encodePayload(parts: PayloadParts, traits: AppTraits): EncodedPayload {
-  const { payload, truncate, content } = parts;
+export function encodePayload(
+  input: NotificationDefaults,
+  traits: AppTraits,
+  besides: ReadonlySet<string>,
+): EncodedPayload {
+  const { payload, truncate } = input;
   if (truncate !== undefined && typeof truncate !== 'boolean') {
     throw invalidField('truncate', 'must be true or false');
   }
-  const pushType = parsePushType(parts.pushType);
-  const options = { limit: payloadLimit(traits, pushType), truncate: truncate ?? false };
+  const pushType = parsePushType(input.pushType);
+  const limit = payloadLimit(traits, pushType);
+  const content = firstContentField(input, besides);
   if (payload === undefined) {
-    if (!hasContent(content)) throw invalidField('alert', 'is missing: there is nothing to send');
-    return buildPayload(content, options);
+    if (content === undefined) throw invalidField('alert', 'is missing: there is nothing to send');
+    return buildPayload(input, { limit, truncate: truncate ?? false, besides });
   }
-  if (hasContent(content)) {
-    const [field] = Object.keys(content);
-    throw invalidField(field!, 'cannot stand beside `payload`, which is the whole');
+  if (content !== undefined) {
+    throw invalidField(content, 'cannot stand beside `payload`, which is the whole');
   }
-  return encodeRawPayload(payload, { ...options, apsRequired: pushType !== 'mdm' });
+  return encodeRawPayload(payload, { limit, truncate: truncate ?? false, apsRequired: pushType !== 'mdm' });
 }
 
-export function hasContent(content: object): boolean {
-  for (const key in content) if (content[key as keyof typeof content] !== undefined) return true;
-  return false;
+/** Undefined: there is no content in it. */
+export function firstContentField(input: object, besides: ReadonlySet<string>): string | undefined {
+  for (const key in input) {
+    if (!besides.has(key) && input[key as keyof typeof input] !== undefined) return key;
+  }
+  return undefined;
 }
 
 function parsePushType(value: unknown): PushType | undefined {

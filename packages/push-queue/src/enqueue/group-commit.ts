@@ -4,11 +4,13 @@
 //
 // idle --add--> gathering --end of turn--> writing --done, entries wait--> writing
 //                                             |--done, none wait--> idle
+//
+// Entries of a group wait for one promise: tens of thousands a second are too many for one each.
 
-interface Waiting<E, R> {
-  readonly entry: E;
-  readonly resolve: (result: R) => void;
-  readonly reject: (error: unknown) => void;
+interface Group<E, R> {
+  readonly entries: E[];
+  readonly written: Promise<readonly (R | Error)[]>;
+  readonly settle: (results: Promise<readonly (R | Error)[]>) => void;
 }
 
 /**
@@ -20,7 +22,8 @@ export type GroupWrite<E, R> = (entries: readonly E[]) => Promise<readonly (R | 
 export class GroupCommit<E, R> {
   readonly #write: GroupWrite<E, R>;
   readonly #maxEntries: number;
-  #waiting: Waiting<E, R>[] = [];
+  /** Those that wait, the last with room; in the order they are written. */
+  readonly #groups: Group<E, R>[] = [];
   #state: 'idle' | 'gathering' | 'writing' = 'idle';
   #onIdle: (() => void)[] = [];
 
@@ -31,13 +34,17 @@ export class GroupCommit<E, R> {
 
   /** Resolves when a write that held the entry has succeeded. */
   add(entry: E): Promise<R> {
-    const { promise, resolve, reject } = Promise.withResolvers<R>();
-    this.#waiting.push({ entry, resolve, reject });
+    const { entries, written } = this.#groupWithRoom();
+    const place = entries.push(entry) - 1;
     if (this.#state === 'idle') {
       this.#state = 'gathering';
       setImmediate(() => void this.#run());
     }
-    return promise;
+    return written.then((results) => {
+      const result = results[place]!;
+      if (result instanceof Error) throw result;
+      return result;
+    });
   }
 
   /** Resolves when nothing waits any more. */
@@ -46,28 +53,25 @@ export class GroupCommit<E, R> {
     return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
+  #groupWithRoom(): Group<E, R> {
+    const last = this.#groups.at(-1);
+    if (last !== undefined && last.entries.length < this.#maxEntries) return last;
+    const { promise: written, resolve: settle } = Promise.withResolvers<readonly (R | Error)[]>();
+    const group = { entries: [], written, settle };
+    this.#groups.push(group);
+    return group;
+  }
+
   async #run(): Promise<void> {
     this.#state = 'writing';
-    while (this.#waiting.length > 0) {
-      const group = this.#waiting.splice(0, this.#maxEntries);
-      try {
-        settle(group, await this.#write(group.map(({ entry }) => entry)));
-      } catch (error) {
-        for (const { reject } of group) reject(error);
-      }
+    for (let group = this.#groups.shift(); group !== undefined; group = this.#groups.shift()) {
+      group.settle(this.#write(group.entries));
+      await group.written.catch(() => undefined);
       // Whatever this turn of the event loop still brings goes with the next write: fewer and larger writes under load.
       await endOfTurn();
     }
     this.#state = 'idle';
     for (const resolve of this.#onIdle.splice(0)) resolve();
-  }
-}
-
-function settle<E, R>(group: readonly Waiting<E, R>[], results: readonly (R | Error)[]): void {
-  for (let place = 0; place < group.length; place++) {
-    const result = results[place];
-    if (result instanceof Error) group[place]!.reject(result);
-    else group[place]!.resolve(result as R);
   }
 }
 

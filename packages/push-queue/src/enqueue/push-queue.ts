@@ -16,9 +16,11 @@ import {
   withNotificationIds,
 } from './batch-sends.ts';
 import {
+  besideContent,
   type EncodedNotification,
   type EncodingContext,
   encodeDelivery,
+  encodedBytes,
   encodeNotification,
 } from './encode-notification.ts';
 import { checkIdempotencyKey } from './idempotency-record.ts';
@@ -40,9 +42,6 @@ import { buildTokenJobs, checkTokens, digestOf } from './token-columns.ts';
 
 export const maxBatchNotifications = 5_000;
 
-/** Memory that an encoded notification takes beside its payload, about. */
-const notificationOverheadBytes = 300;
-
 /** Enqueues notifications into Redis. */
 export class PushQueue {
   readonly #options: PushQueueOptions;
@@ -53,7 +52,10 @@ export class PushQueue {
   readonly #backlog: Backlog;
   readonly #writer: JobWriter;
   readonly #batchSends: BatchSends;
-  readonly #singleSends = new Map<string, SingleSends>();
+  readonly #singleSends = {
+    transactional: new Map<string, SingleSends>(),
+    bulk: new Map<string, SingleSends>(),
+  } satisfies Record<Lane, unknown>;
   readonly #runningBatches = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
@@ -80,27 +82,30 @@ export class PushQueue {
    * Enqueues one notification; those enqueued at the same time are written together. Resolves when Redis has it.
    * Rejects with `PushQueueError`.
    */
-  async enqueue(input: SendInput): Promise<SendResult> {
-    this.#checkOpen();
-    const { app, lane: laneInput, sendAt, idempotencyKey, ...notification } = input;
-    const call = parseCall(this.#directory, input, input);
-    const context = this.#contextOf(call);
-    const encoded = located('', () => encodeNotification(notification, context));
-    if (call.startMs !== undefined) {
-      const { batchId, replayed } = await this.#writeBatch(call, [encoded]);
-      const id = notificationId(batchId, 1);
-      return { notificationId: id, batchId: id, replayed };
-    }
-    const bytes = sizeOf(encoded);
-    this.#backlog.take(bytes);
+  enqueue(input: SendInput): Promise<SendResult> {
+    // Not an async function: its frame would be a fifth of what a call allocates.
     try {
-      const sends = this.#singleSendsOf(call.app, call.lane);
-      return await (call.keyed === undefined
-        ? sends.add(encoded)
-        : sends.addKeyed(encoded, call.keyed.key, call.keyed.fingerprint));
-    } finally {
-      this.#backlog.release(bytes);
+      return this.#enqueue(input);
+    } catch (error) {
+      return Promise.reject(error);
     }
+  }
+
+  #enqueue(input: SendInput): Promise<SendResult> {
+    this.#checkOpen();
+    const call = parseCall(this.#directory, input, input);
+    const encoded = this.#encode(input, call);
+    if (call.startMs !== undefined) return this.#enqueueScheduled(call, encoded);
+    const sends = this.#singleSendsOf(call.app, call.lane);
+    return call.keyed === undefined
+      ? sends.add(encoded)
+      : sends.addKeyed(encoded, call.keyed.key, call.keyed.fingerprint);
+  }
+
+  async #enqueueScheduled(call: ParsedCall, encoded: EncodedNotification): Promise<SendResult> {
+    const { batchId, replayed } = await this.#writeBatch(call, [encoded]);
+    const id = notificationId(batchId, 1);
+    return { notificationId: id, batchId: id, replayed };
   }
 
   /**
@@ -132,7 +137,7 @@ export class PushQueue {
     const identity = { app, lane, sendAt, ...defaults, tokens: digestOf(input) };
     const call = parseCall(this.#directory, input, identity, recall);
     const delivery = located('', () => encodeDelivery(defaults, this.#contextOf(call)));
-    const bytes = checked.bytes.length + delivery.payload.length * Math.ceil(checked.count / 1000);
+    const bytes = checked.bytes.length + delivery.payloadBytes * Math.ceil(checked.count / 1000);
     return this.#writeJobs(call, { count: checked.count, bytes, source: 'tokens' }, (batch) =>
       buildTokenJobs({ app: call.app, lane: call.lane, batch }, checked, delivery),
     );
@@ -173,7 +178,8 @@ export class PushQueue {
   }
 
   async #close(): Promise<void> {
-    const singles = [...this.#singleSends.values()].map((sends) => sends.idle());
+    const { transactional, bulk } = this.#singleSends;
+    const singles = [...transactional.values(), ...bulk.values()].map((sends) => sends.idle());
     await Promise.allSettled([...this.#runningBatches, ...singles]);
     await this.#writer.close();
   }
@@ -183,7 +189,7 @@ export class PushQueue {
   }
 
   async #writeBatch(call: BatchCall, notifications: readonly EncodedNotification[]): Promise<TokensResult> {
-    const bytes = notifications.reduce((sum, notification) => sum + sizeOf(notification), 0);
+    const bytes = notifications.reduce((sum, notification) => sum + encodedBytes(notification), 0);
     const size = { count: notifications.length, bytes, source: 'batch' } as const;
     return this.#writeJobs(call, size, jobsOfNotifications(call, notifications));
   }
@@ -206,6 +212,14 @@ export class PushQueue {
     }
   }
 
+  #encode(input: SendInput, call: ParsedCall): EncodedNotification {
+    try {
+      return encodeNotification(input, this.#contextOf(call), besideContent.call);
+    } catch (error) {
+      throw locateDefect(error, '');
+    }
+  }
+
   #contextOf(call: ParsedCall): EncodingContext {
     return {
       traits: call.traits,
@@ -215,18 +229,18 @@ export class PushQueue {
   }
 
   #singleSendsOf(app: string, lane: Lane): SingleSends {
-    const name = `${app}/${lane}`;
-    let sends = this.#singleSends.get(name);
+    let sends = this.#singleSends[lane].get(app);
     if (sends === undefined) {
       sends = new SingleSends({
         app,
         lane,
         prefix: this.#prefix,
         writer: this.#writer,
+        backlog: this.#backlog,
         idempotencyWindowMs: this.#idempotencyWindowMs,
         onCommit: (notifications) => this.#committed(app, lane, notifications, 'single'),
       });
-      this.#singleSends.set(name, sends);
+      this.#singleSends[lane].set(app, sends);
     }
     return sends;
   }
@@ -254,8 +268,4 @@ function checkNotifications(notifications: readonly NotificationInput[]): void {
   if (notifications.length === 0 || notifications.length > maxBatchNotifications) {
     throw invalidField('notifications', `must be 1 to ${maxBatchNotifications}, not ${notifications.length}`);
   }
-}
-
-function sizeOf(notification: EncodedNotification): number {
-  return notification.payload.length + notificationOverheadBytes;
 }

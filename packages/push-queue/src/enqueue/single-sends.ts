@@ -3,8 +3,9 @@ import { createBatchId, type NotificationId, notificationId } from '../notificat
 import { maxJobNotifications } from '../push-job.ts';
 import type { PushQueueError } from '../push-queue-error.ts';
 import { idempotencyRecordKey } from '../redis-keys.ts';
+import type { Backlog } from './backlog.ts';
 import { buildPushJob } from './build-push-job.ts';
-import type { EncodedNotification } from './encode-notification.ts';
+import { type EncodedNotification, encodedBytes } from './encode-notification.ts';
 import { GroupCommit } from './group-commit.ts';
 import { formatRecord, idempotencyConflict, parseRecord } from './idempotency-record.ts';
 import type { JobWrite, JobWriter } from './job-writer.ts';
@@ -32,6 +33,7 @@ export interface SingleSendsOptions {
   readonly lane: Lane;
   readonly prefix: string;
   readonly writer: JobWriter;
+  readonly backlog: Backlog;
   readonly idempotencyWindowMs: number;
   /** Called with the number of notifications of each push job that was written. */
   readonly onCommit: (notifications: number) => void;
@@ -54,11 +56,15 @@ export class SingleSends {
     );
   }
 
+  /** Throws `PushQueueError` `backpressure` at once. Rejects with `PushQueueError`. */
   add(notification: EncodedNotification): Promise<SendResult> {
+    this.#options.backlog.take(encodedBytes(notification));
     return this.#plain.add(notification);
   }
 
+  /** As `add`. */
   addKeyed(notification: EncodedNotification, key: string, fingerprint: string): Promise<SendResult> {
+    this.#options.backlog.take(encodedBytes(notification));
     return this.#keyed.add({ notification, key, fingerprint });
   }
 
@@ -68,12 +74,25 @@ export class SingleSends {
 
   async #writePlain(notifications: readonly EncodedNotification[]): Promise<SendResult[]> {
     const batch = createBatchId();
-    await this.#options.writer.write(this.#jobWrite(batch, notifications));
+    try {
+      await this.#options.writer.write(this.#jobWrite(batch, notifications));
+    } finally {
+      this.#release(notifications);
+    }
     this.#options.onCommit(notifications.length);
     return notifications.map((_, place) => sent(notificationId(batch, place + 1), false));
   }
 
   async #writeKeyed(sends: readonly KeyedSend[]): Promise<(SendResult | PushQueueError)[]> {
+    try {
+      return await this.#writeFresh(sends);
+    } finally {
+      this.#release(sends.map(({ notification }) => notification));
+    }
+  }
+
+  /** Writes those whose keys are new, and answers all. */
+  async #writeFresh(sends: readonly KeyedSend[]): Promise<(SendResult | PushQueueError)[]> {
     const { app, prefix, writer, idempotencyWindowMs } = this.#options;
     const keys = [...new Set(sends.map(({ key }) => key))];
     const recordKeys = keys.map((key) => idempotencyRecordKey(prefix, app, key));
@@ -114,6 +133,12 @@ export class SingleSends {
     });
     if (written > 0) this.#options.onCommit(written);
     return results;
+  }
+
+  #release(notifications: readonly EncodedNotification[]): void {
+    let bytes = 0;
+    for (const notification of notifications) bytes += encodedBytes(notification);
+    this.#options.backlog.release(bytes);
   }
 
   #jobWrite(batch: string, notifications: readonly EncodedNotification[]): JobWrite {

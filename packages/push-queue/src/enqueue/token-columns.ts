@@ -83,10 +83,10 @@ export function buildTokenJobs(
   { bytes, count, lengths }: CheckedTokens,
   delivery: EncodedDelivery,
 ): PushJobData[] {
-  const { payload, expiration, priority, pushType, collapseId } = delivery;
+  const { payload, payloadBytes, expiration, priority, pushType, collapseId } = delivery;
   const shared = {
-    payloads: payload.toString('base64'),
-    payloadLength: [payload.length],
+    payloads: Buffer.from(payload).toString('base64'),
+    payloadLength: [payloadBytes],
     expiration,
     priority,
     ...(pushType === 'alert' ? {} : { pushType }),
