@@ -37,7 +37,7 @@ const program = (name, file) => [{ name, command: ['node', file], takesArguments
 export const tasks = {
   test: { steps: [workspaceTests, repositoryTests], needsRedis: true, runsAll: true, countsTests: true },
   'test:containers': {
-    steps: [workspaceTests],
+    steps: [workspaceTests, repositoryTests],
     env: { PUSHFLEET_TEST_SERVICES: 'containers' },
     runsAll: true,
     countsTests: true,

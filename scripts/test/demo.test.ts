@@ -5,7 +5,7 @@ async function demo(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promi
   return runProcess({
     entry: new URL('../demo/main.ts', import.meta.url),
     args,
-    env: { REDIS_URL: undefined, DATABASE_URL: undefined, ...env },
+    env: { REDIS_URL: undefined, DATABASE_URL: undefined, PUSHFLEET_TEST_SERVICES: undefined, ...env },
     timeoutMs: 60_000,
   });
 }

@@ -14,10 +14,17 @@ export {
 } from './processes/supervised-process.ts';
 export { findNghttpd, type Nghttpd, openNghttpd } from './services/nghttpd.ts';
 export * from './services/postgres.ts';
+export { findPostgres } from './services/postgres-binaries.ts';
+export { openPostgresProgram, type PostgresProgramOptions } from './services/postgres-program.ts';
 export { createPrivateFolder, type PrivateFolder } from './services/private-folder.ts';
 export * from './services/redis.ts';
 export { openRedisCluster, type RedisCluster, type RedisClusterOptions } from './services/redis-cluster.ts';
 export { findRedisProgram, openRedisProgram, type RedisProgramOptions } from './services/redis-program.ts';
+export {
+  openWatchedRedis,
+  type WatchedRedis,
+  type WatchedRedisOptions,
+} from './services/redis-sentinel.ts';
 export type { RestartableServer } from './services/restartable-server.ts';
 export * from './services/service-source.ts';
 export * from './simulator/simulator-control.ts';

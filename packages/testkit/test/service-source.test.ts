@@ -68,7 +68,7 @@ test('a container that cannot be had is said, and the next way taken', async () 
 });
 
 test('PUSHFLEET_TEST_SERVICES forces one way', async () => {
-  const both = { container: true, program: true, install: true };
+  const both = { given: true, container: true, program: true, install: true };
   const env = (value: string) => ({ env: { PUSHFLEET_TEST_SERVICES: value } });
   expect(await decide(both, env('programs'))).toMatchObject({ by: 'by program' });
   expect(await decide(both, env('containers'))).toMatchObject({ by: 'by container' });

@@ -143,7 +143,7 @@ function hasMoved(error: unknown): boolean {
 
 /** Redis refused the command. */
 const refused =
-  /^(MOVED|ASK|TRYAGAIN|Too many Cluster redirections|OOM|READONLY|LOADING|MASTERDOWN|NOAUTH|NOPERM|MISCONF|EXECABORT|CLUSTERDOWN)\b/;
+  /^(MOVED|ASK|TRYAGAIN|Too many Cluster redirections|OOM|READONLY|LOADING|MASTERDOWN|NOAUTH|NOPERM|MISCONF|NOREPLICAS|EXECABORT|CLUSTERDOWN)\b/;
 
 export function asPushQueueError(error: unknown): PushQueueError {
   if (error instanceof PushQueueError) return error;

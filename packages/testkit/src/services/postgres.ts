@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { containerEngineAnswers, openContainerServer } from './container-server.ts';
-import { findInstalledPostgres, findPackagedPostgres } from './postgres-binaries.ts';
+import { findPostgres } from './postgres-binaries.ts';
 import { openPostgresProgram } from './postgres-program.ts';
 import type { RestartableServer } from './restartable-server.ts';
 import { type DecisionOptions, provideService, type ServiceKind } from './service-source.ts';
@@ -36,7 +36,7 @@ export async function providePostgres(options: ProvidePostgresOptions = {}): Pro
       openContainer: async () =>
         (await containerEngineAnswers()) ? openPostgresContainer(options.settings ?? {}) : undefined,
       openProgram: async () => {
-        const binaries = (await findPackagedPostgres()) ?? (await findInstalledPostgres());
+        const binaries = await findPostgres();
         return binaries === undefined
           ? undefined
           : openPostgresProgram(binaries, { settings: options.settings });

@@ -9,7 +9,7 @@
 // 4. a program installed for the purpose: Redis from Debian's package, as root on Debian or Ubuntu.
 //
 // Tests try 2 before 3, so that everyone tests against the same versions. The demo tries 3 before 2, which is
-// quicker. PUSHFLEET_TEST_SERVICES=containers or =programs forces one of them.
+// quicker. PUSHFLEET_TEST_SERVICES=containers or =programs forces one of them, whatever else there is.
 
 export type ServiceKind = 'given' | 'container' | 'program';
 
@@ -65,10 +65,10 @@ export async function provideService<Server extends { readonly description: stri
     return { kind, server };
   };
 
-  if (ways.given.url !== undefined && options.own !== true)
+  const forced = readForcedKind(env.PUSHFLEET_TEST_SERVICES);
+  if (ways.given.url !== undefined && options.own !== true && forced === undefined)
     return decided('given', await useGiven(ways, ways.given.url));
 
-  const forced = readForcedKind(env.PUSHFLEET_TEST_SERVICES);
   const order =
     forced !== undefined
       ? [forced]

@@ -4,37 +4,43 @@ import {
   findRedisProgram,
   generateTokens,
   openRedisCluster,
-  type RedisCluster,
+  openWatchedRedis,
   simulatorApp,
   startService,
   startSimulator,
   writeFleetFile,
 } from '@pushfleet/testkit';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { withRedis } from './worker-test.ts';
 
-// Three primaries and a replica of the one that has the keys of the app `shop`. Where there is no redis-server on the
-// PATH there is no cluster to be had.
+// A primary dies in mid-stream, and a replica takes its place. Where there is no redis-server on the PATH there is
+// neither a cluster nor a sentinel to be had.
 
 const program = await findRedisProgram();
-let cluster: RedisCluster;
 
-beforeAll(async () => {
-  if (program !== undefined)
-    cluster = await openRedisCluster(program, { primaries: 3, replicaFor: '{shop}' });
-}, 60_000);
-afterAll(() => cluster?.stop());
+interface ReplicatedRedis {
+  readonly url: string;
+  failOver(): Promise<void>;
+  stop(): Promise<void>;
+}
 
-test.skipIf(program === undefined)(
-  'a primary of a Redis Cluster that dies in mid-stream loses nothing, and keyed sends meanwhile yield one push each',
-  async () => {
-    const simulator = await startSimulator();
-    const folder = await createPrivateFolder('cluster-test');
+test.skipIf(program === undefined).each<[name: string, open: (program: string) => Promise<ReplicatedRedis>]>([
+  ['a Redis Cluster', async (path) => openRedisCluster(path, { primaries: 3, replicaFor: '{shop}' })],
+  [
+    'a Redis under sentinels',
+    async (path) =>
+      openWatchedRedis(path, { configuration: ['min-replicas-to-write 1', 'min-replicas-max-lag 3'] }),
+  ],
+])(
+  'a primary of %s that dies in mid-stream loses nothing, and keyed sends meanwhile yield one push each',
+  async (_, open) => {
+    const [redis, simulator] = await Promise.all([open(program!), startSimulator()]);
+    const folder = await createPrivateFolder('failover-test');
     const prefix = `pushfleet-test-${randomUUID()}`;
     const bulk = generateTokens({ count: 60_000 });
     const keyed = generateTokens({ count: 50, seed: 2 });
     try {
-      await withRedis(simulator, cluster.url, prefix, async (rig) => {
+      await withRedis(simulator, redis.url, prefix, async (rig) => {
         for (let at = 0; at < bulk.length; at += 5_000) await rig.enqueue(bulk.slice(at, at + 5_000), 'bulk');
         await rig.setFaults([{ on: 'binary', action: { kind: 'slowReading', bytesPerSecond: 4_000_000 } }]);
         const configPath = await writeFleetFile(folder.path, {
@@ -51,7 +57,7 @@ test.skipIf(program === undefined)(
             async () => expect((await simulator.control.ledger()).received).toBeGreaterThan(15_000),
             { timeout: 20_000, interval: 10 },
           );
-          const failover = cluster.failOver();
+          const failover = redis.failOver();
           const sends = keyed.map(async (token) => {
             const send = () =>
               rig.queue.enqueue({
@@ -76,9 +82,9 @@ test.skipIf(program === undefined)(
         }
       });
     } finally {
-      await simulator.stop();
+      await Promise.all([redis.stop(), simulator.stop()]);
       await folder.remove();
     }
   },
-  120_000,
+  150_000,
 );
