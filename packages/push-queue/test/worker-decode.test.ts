@@ -95,6 +95,7 @@ test.each<[string, object, RegExp]>([
   ['payload lengths that do not add up', { payloadLength: [2, 6] }, /^payloadLength adds up to 8/],
   ['no payload', { payloadLength: [] }, /^payloadLength /],
   ['a payload that there is not', { payloadOf: [0, 2, 0] }, /^payloadOf /],
+  ['one payload for all, said of each', { payloadOf: 0 }, /^payloadOf /],
   ['payloads of nobody', { payloadOf: undefined }, /^payloadOf /],
   ['an expiration below 0', { expiration: -1 }, /^expiration /],
   ['a priority that there is not', { priority: [10, 5, 7] }, /^priority /],

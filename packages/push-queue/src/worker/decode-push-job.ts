@@ -119,6 +119,7 @@ function decodePayloadOf(value: unknown, count: number, distinct: number): Uint1
     for (let at = 0; at < count; at++) payloadOf[at] = at;
     return payloadOf;
   }
+  if (!Array.isArray(value)) throw poisoned('payloadOf', 'is not a list of `count` values');
   return numbers(payloadOf, 'payloadOf', value, (of) => isInteger(of, 0, distinct - 1));
 }
 
