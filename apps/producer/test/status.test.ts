@@ -126,6 +126,15 @@ test('a batch is told from enqueueing to its end, and its counts add up at every
   expect((await get(`/v1/notifications/${ids[1_400]}`)).body).toMatchObject({ state: 'accepted' });
 });
 
+test('a batch of which Redis has only later jobs is told and cancelled like any other', async () => {
+  const { batchId, ids } = await sendBatch(1_500);
+  await report(batchId, 1_500, 1, 1_000, []);
+  await probe.redis.del(jobKey(batchId, 1));
+  expect((await get(`/v1/notifications/${ids[1_400]}`)).body).toMatchObject({ state: 'queued' });
+  const cancelled = await probe.call('DELETE', `/v1/batches/${batchId}`);
+  expect(cancelled).toMatchObject({ status: 202, body: { queued: 500 } });
+});
+
 test('a batch whose report is on its way is known, and is settling', async () => {
   const batch = createBatchId();
   await probe.redis.set(

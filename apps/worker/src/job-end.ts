@@ -87,7 +87,12 @@ export class JobEnd {
       if ((await link.persist(() => isLost, attempt)) === 'lost') isLost = true;
     };
     await persist(() => letters.keepPoisoned(taken, defect.message, nowMs));
-    const report = reportPoisoned(taken, { app: app.id, lane: queue.lane }, nowMs);
+    const share = await link.persist(
+      () => isLost,
+      () => queue.shareOf(taken),
+    );
+    // What somebody else put there is in no sum.
+    const report = share && reportPoisoned(taken, share, { app: app.id, lane: queue.lane }, nowMs);
     if (report !== undefined) await persist(() => queue.report(taken, report));
     if (!isLost) await persist(() => queue.finish(taken));
     locks.release(queue, taken);

@@ -1,5 +1,6 @@
 import {
   cancel,
+  createBatchId,
   deadLetterSchema,
   parseNotificationId,
   poisonedLetterSchema,
@@ -144,19 +145,45 @@ test('jobs that no worker can read lie in the dead letters, and the sums still a
   await rig.redis.hset(key, 'data', JSON.stringify({ ...data, tokenLength: 31 }));
   await rig.addRaw('transactional', 'not-ours', '{"some":"thing"}');
   await rig.addRaw('transactional', 'no-json', '{"some":');
+  await rig.addRaw('transactional', pushJobId(createBatchId(), 1), '{"count":7}');
   await rig.openWorker();
   expect(await rig.settled()).toMatchObject({ enqueued: 20, dead: 20 });
   await vi.waitFor(async () => expect(await rig.jobsLeft()).toBe(0));
   const kept = await letters(rig);
-  expect(kept.map(({ name }) => name)).toEqual(['poisoned', 'poisoned', 'poisoned']);
+  expect(kept.map(({ name }) => name)).toEqual(['poisoned', 'poisoned', 'poisoned', 'poisoned']);
   const errors = kept.map((letter) => poisonedLetterSchema.parse(letter.data).error);
   expect(errors.toSorted()).toEqual(
     [
       'tokenLength adds up to 620 bytes, and tokens has 640',
       'the data are not JSON',
       'v is not 1',
+      'v is not 1',
     ].toSorted(),
   );
+});
+
+test('a job of which nothing can be read is dead with as many as it was enqueued with', async ({ rig }) => {
+  const { batchId } = await rig.enqueue(tokens.slice(0, 1_020));
+  await rig.redis.hset(`${rig.prefix}:{shop}:transactional:${pushJobId(batchId, 1_001)}`, 'data', '?');
+  await rig.openWorker();
+  expect(await rig.settled()).toMatchObject({ enqueued: 1_020, accepted: 1_000, dead: 20 });
+  const report = (await rig.reports()).find(({ firstIndex }) => firstIndex === 1_001)!;
+  expect(report).toMatchObject({ count: 20, batchSize: 1_020 });
+  expect(Math.abs(report.enqueuedAtMs - Date.now())).toBeLessThan(60_000);
+  await vi.waitFor(async () => expect(await rig.jobsLeft()).toBe(0));
+});
+
+test('a push job that somebody else has put in the queue is sent, and enters the sums on both sides', async ({
+  rig,
+}) => {
+  const { batchId } = await rig.enqueue(tokens.slice(0, 30));
+  const key = `${rig.prefix}:{shop}:transactional:${pushJobId(batchId, 1)}`;
+  const data = JSON.parse((await rig.redis.hget(key, 'data'))!) as Record<string, unknown>;
+  const batch = createBatchId();
+  await rig.addRaw('transactional', pushJobId(batch, 1), JSON.stringify({ ...data, batch }));
+  await rig.openWorker();
+  await vi.waitFor(async () => expect(await rig.jobsLeft()).toBe(0));
+  expect(await rig.settled()).toMatchObject({ enqueued: 60, accepted: 60 });
 });
 
 test('a job whose own fields are broken does not stop the queue', async ({ rig }) => {

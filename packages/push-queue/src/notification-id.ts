@@ -18,6 +18,11 @@ export function createBatchId(nowMs: number = Date.now()): BatchId {
   return formatUuid(bytes.toString('hex'));
 }
 
+/** When a batch id was made, epoch milliseconds. */
+export function batchTimeMs(batch: BatchId): number {
+  return Number.parseInt(batch.slice(0, 8) + batch.slice(9, 13), 16);
+}
+
 /** Random bytes are fetched a few hundred ids at a time: asking for six costs as much as for thousands. */
 const random = Buffer.alloc(4096);
 let randomAt = random.length;

@@ -10,6 +10,7 @@ import {
   pauseApp,
   totalsKey,
 } from '../src/index.ts';
+import { locateBatch, readQueuedJobs } from '../src/status/index.ts';
 import {
   type AppSight,
   DeadLetters,
@@ -204,6 +205,20 @@ test('a job put off comes back at its time, with what has settled', async () => 
   expect(empty).toMatchObject({ kind: 'empty', nextAtMs: expect.any(Number) as number });
   const again = await vi.waitFor(take, { interval: 10 });
   expect(again).toMatchObject({ id: job.id, progress, taken: 2 });
+});
+
+test('a job put off says in its status when it was meant to be sent, not when it is tried again', async () => {
+  const probe = probeQueue();
+  const { queue, take } = await openHands(probe);
+  const batch = await enqueue(probe, 10);
+  const located = await locateBatch(probe, ['shop'], batch);
+  expect(located).toEqual({ app: 'shop', lane: 'bulk', batch, size: 10 });
+  const [before] = await readQueuedJobs(probe, located!);
+  const job = await take();
+  expect(await queue.delay(job, 60_000, settle(job).progress())).toBe('done');
+  const [after] = await readQueuedJobs(probe, located!);
+  expect(before!.startMs).toBe(before!.enqueuedAtMs);
+  expect(after!.startMs).toBe(before!.startMs);
 });
 
 test('a job given back is the next that anybody takes, and rings', async () => {

@@ -1,5 +1,5 @@
 import { cancel, parseNotificationId } from '@pushfleet/push-queue';
-import { locateBatch, readQueuedJobs } from '@pushfleet/push-queue/status';
+import { readQueuedJobs } from '@pushfleet/push-queue/status';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { authorizeApp } from '../auth/grant.ts';
@@ -7,6 +7,7 @@ import type { ProducerContext } from '../context.ts';
 import { Problem, type ProblemCode } from '../http/problem.ts';
 import { problems } from '../schemas/problem-schemas.ts';
 import type { ProducerServer } from '../server.ts';
+import { findBatch } from '../status/find-batch.ts';
 
 const params = z.object({ id: z.uuid() });
 
@@ -52,22 +53,17 @@ async function cancelQueued(
   request: FastifyRequest<{ Params: { id: string } }>,
   unknown: ProblemCode,
 ): Promise<number> {
-  const { redis, apps, database } = context;
+  const { redis } = context;
   const { id } = request.params;
   const parsed = parseNotificationId(id);
   const isWhole = parsed?.index === 0;
   // A single send has no batch to itself: its batch id names one notification.
   if (parsed === undefined || (isWhole && unknown === 'unknown-notification')) throw notFound(unknown, id);
-  const located = await locateBatch(redis, [...apps.keys()], parsed.batch);
-  if (located === undefined) {
-    const stored = await database.store.batches.find(parsed.batch);
-    if (stored === undefined) throw notFound(unknown, id);
-    authorizeApp(request, stored.app);
-    throw settled(id);
-  }
-  authorizeApp(request, located.app);
-  if (parsed.index > located.size) throw notFound(unknown, id);
-  const jobs = await readQueuedJobs(redis, located, isWhole ? undefined : parsed.index);
+  const found = await findBatch(context, parsed.batch);
+  if (found === undefined) throw notFound(unknown, id);
+  authorizeApp(request, found.app);
+  if (parsed.index > found.size) throw notFound(unknown, id);
+  const jobs = await readQueuedJobs(redis, found, isWhole ? undefined : parsed.index);
   const queued = jobs.reduce((sum, job) => {
     const remaining = job.progress?.remaining ?? [[job.firstIndex, job.firstIndex + job.count]];
     return sum + remaining.reduce((left, [from, to]) => left + countIn(from, to, isWhole, parsed.index), 0);
@@ -76,7 +72,7 @@ async function cancelQueued(
   const startMs = Math.max(...jobs.map((job) => job.startMs));
   const expiresInMs = Math.max(0, startMs - Date.now()) + graceMs;
   const indexes = isWhole ? undefined : [parsed.index];
-  await cancel(redis, located.app, parsed.batch, expiresInMs, indexes);
+  await cancel(redis, found.app, parsed.batch, expiresInMs, indexes);
   return queued;
 }
 

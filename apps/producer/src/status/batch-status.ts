@@ -1,9 +1,10 @@
 import { type NotificationId, parseNotificationId } from '@pushfleet/push-queue';
-import { locateBatch, type QueuedJob, readQueuedJobs } from '@pushfleet/push-queue/status';
+import { type QueuedJob, readQueuedJobs } from '@pushfleet/push-queue/status';
 import type { Batch } from '@pushfleet/token-store';
 import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
 import type { BatchAnswer, NotificationAnswer } from '../schemas/status-schemas.ts';
+import { findBatch } from './find-batch.ts';
 import { readNotification } from './notification-status.ts';
 
 /**
@@ -16,18 +17,18 @@ export async function readBatch(context: ProducerContext, id: string): Promise<B
   const parsed = parseNotificationId(id);
   if (parsed === undefined) throw unknownBatch(id);
   if (parsed.index !== 0) return ofOne(await readNotification(context, id));
-  const { redis, apps, database } = context;
+  const { redis, database } = context;
   const { batches } = database.store;
-  const located = await locateBatch(redis, [...apps.keys()], parsed.batch);
-  const jobs = located === undefined ? [] : await readQueuedJobs(redis, located);
+  const found = await findBatch(context, parsed.batch);
+  if (found === undefined) throw unknownBatch(id);
+  const jobs = await readQueuedJobs(redis, found);
   const stored = await batches.find(parsed.batch);
-  if (stored === undefined && located === undefined) throw unknownBatch(id);
   const reported = jobs.length === 0 ? [] : await batches.reportedJobs(parsed.batch);
   const counts = countsOf(stored);
   const done = new Set(reported);
   for (const job of jobs) if (!done.has(job.firstIndex)) addProgress(counts, job);
 
-  const { app, lane, size } = stored ?? located!;
+  const { app, lane, size } = stored ?? found;
   const enqueuedAt = stored?.enqueuedAt ?? dateOf(jobs[0]?.enqueuedAtMs);
   const { proved, presumed, ...refused } = counts;
   const accepted = proved + presumed;

@@ -1,9 +1,10 @@
 import { parseNotificationId } from '@pushfleet/push-queue';
-import { locateBatch, type QueuedJob, readQueuedJobs } from '@pushfleet/push-queue/status';
+import { type QueuedJob, readQueuedJobs } from '@pushfleet/push-queue/status';
 import type { NotificationState } from '@pushfleet/token-store';
 import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
 import type { NotificationAnswer } from '../schemas/status-schemas.ts';
+import { findBatch } from './find-batch.ts';
 
 type Outcome = Pick<NotificationAnswer, 'state' | 'certainty' | 'reason' | 'gatewayStatus' | 'settledAt'>;
 
@@ -15,13 +16,14 @@ export async function readNotification(context: ProducerContext, id: string): Pr
   const parsed = parseNotificationId(id);
   if (parsed === undefined || parsed.index === 0) throw unknownNotification(id);
   const { batch, index } = parsed;
-  const { redis, apps, database } = context;
+  const { redis, database } = context;
   const { batches } = database.store;
-  const located = await locateBatch(redis, [...apps.keys()], batch);
-  const [job] = located === undefined ? [] : await readQueuedJobs(redis, located, index);
+  const found = await findBatch(context, batch);
+  if (found === undefined) throw unknownNotification(id);
+  const [job] = await readQueuedJobs(redis, found, index);
   const stored = await batches.find(batch);
-  const known = stored ?? located;
-  if (known === undefined || index > known.size) throw unknownNotification(id);
+  const known = stored ?? found;
+  if (index > known.size) throw unknownNotification(id);
   const state = stored === undefined ? undefined : await batches.notification(stored.app, batch, index);
   const enqueuedAt = stored?.enqueuedAt ?? (job === undefined ? undefined : new Date(job.enqueuedAtMs));
   return {

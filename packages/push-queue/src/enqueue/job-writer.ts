@@ -1,5 +1,6 @@
 import { createRedisBackend, type JobJson, QueueKeys, type RedisQueueBackend } from 'bullmq';
 import type { ChainableCommander } from 'ioredis';
+import { formatShare, shareField } from '../job-share.ts';
 import type { Lane } from '../lane.ts';
 import type { PushJobData } from '../push-job.ts';
 import { pushJobId } from '../push-job-id.ts';
@@ -42,13 +43,14 @@ const deadJobs = { age: 30 * 86_400, count: 10_000 };
 
 /**
  * KEYS: the sums of the app, the jobs' keys, the records' keys. ARGV: field of the sum, number of notifications, number
- * of jobs, window in ms, the records. Counts and remembers only what is there: BullMQ's scripts ran before it in the
- * same transaction, and may have failed.
+ * of jobs, window in ms, the share of each job, the records. Counts and remembers only what is there: BullMQ's scripts
+ * ran before it in the same transaction, and may have failed.
  */
 const accountScript = `
 local jobs = tonumber(ARGV[3])
 for i = 2, jobs + 1 do if redis.call('EXISTS', KEYS[i]) == 0 then return 'not-added' end end
-for i = jobs + 2, #KEYS do redis.call('SET', KEYS[i], ARGV[3 + i - jobs], 'PX', ARGV[4]) end
+for i = 2, jobs + 1 do redis.call('HSET', KEYS[i], '${shareField}', ARGV[i + 3]) end
+for i = jobs + 2, #KEYS do redis.call('SET', KEYS[i], ARGV[i + 3], 'PX', ARGV[4]) end
 redis.call('HINCRBY', KEYS[1], ARGV[1], ARGV[2])
 return 'added'`;
 const notAdded = 'not-added';
@@ -177,6 +179,7 @@ export class JobWriter {
       jobs.reduce((sum, job) => sum + job.count, 0),
       ids.length,
       write.recordWindowMs ?? 0,
+      ...jobs.map(formatShare),
       ...records.map(({ value }) => value),
     );
     if (write.startMs === undefined) multi.publish(doorbellChannel(this.#options.prefix), `${app}/${lane}`);

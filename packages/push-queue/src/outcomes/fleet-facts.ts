@@ -3,6 +3,7 @@ import { type AppPause, readPauses } from '../app-control.ts';
 import { RedisLink } from '../enqueue/redis-link.ts';
 import { type Lane, lanes } from '../lane.ts';
 import { appPrefix, deadLetterQueue, defaultRedisPrefix, totalsKey } from '../redis-keys.ts';
+import { scheduledDelayMs } from '../scheduled-delay.ts';
 
 // What Redis knows of the whole fleet, whichever process did it.
 
@@ -150,8 +151,7 @@ export class FleetFacts {
   async #waitsSince(jobKey: string): Promise<number | undefined> {
     const [timestamp, opts] = await this.#link.client.hmget(jobKey, 'timestamp', 'opts');
     if (typeof timestamp !== 'string') return undefined;
-    const { delay = 0 } = JSON.parse(opts ?? '{}') as { readonly delay?: number };
-    return Number(timestamp) + delay;
+    return Number(timestamp) + scheduledDelayMs(opts);
   }
 
   /** BullMQ's own keys. */

@@ -1,9 +1,11 @@
 import { z } from 'zod';
+import { parseShare, shareField } from '../job-share.ts';
 import { type Lane, lanes } from '../lane.ts';
 import type { BatchId } from '../notification-id.ts';
 import { maxJobNotifications, type PushJobProgress, pushJobProgressSchema } from '../push-job.ts';
 import { pushJobId } from '../push-job-id.ts';
 import { appPrefix, batchTraceKey } from '../redis-keys.ts';
+import { scheduledDelayMs } from '../scheduled-delay.ts';
 import type { StatusOptions } from './status-options.ts';
 
 // What Redis knows of a batch: the push jobs that are still in the queue, and for some hours the trace of those that
@@ -24,14 +26,13 @@ export interface QueuedJob {
   readonly firstIndex: number;
   readonly count: number;
   readonly enqueuedAtMs: number;
-  /** Not before this time. */
+  /** When it was meant to be sent from on; a retry that is put off does not change that. */
   readonly startMs: number;
   /** What has settled so far; undefined: no worker has said anything. */
   readonly progress: PushJobProgress | undefined;
 }
 
 const traceSchema = z.object({ lane: z.enum(lanes), size: z.int().min(1) });
-const headSchema = z.object({ batchSize: z.int().min(1) });
 
 /** Looks for a batch at these apps; undefined: none of them has it in Redis. */
 export async function locateBatch(
@@ -48,14 +49,15 @@ async function locateInApp(
   app: string,
   batch: BatchId,
 ): Promise<LocatedBatch | undefined> {
-  const [trace, ...jobs] = await Promise.all([
+  // The trace last: it is there before its job goes.
+  const [transactional, bulk, trace] = await Promise.all([
+    ...lanes.map((lane) => redis.hget(jobKey(prefix, app, lane, batch, 1), shareField)),
     redis.get(batchTraceKey(prefix, app, batch)),
-    ...lanes.map((lane) => redis.hget(jobKey(prefix, app, lane, batch, 1), 'data')),
   ]);
-  if (trace !== null) return { app, batch, ...traceSchema.parse(JSON.parse(trace)) };
-  for (const [place, data] of jobs.entries()) {
-    if (data !== null)
-      return { app, batch, lane: lanes[place]!, size: headSchema.parse(JSON.parse(data)).batchSize };
+  if (typeof trace === 'string') return { app, batch, ...traceSchema.parse(JSON.parse(trace)) };
+  for (const [place, text] of [transactional, bulk].entries()) {
+    const share = parseShare(text);
+    if (share !== undefined) return { app, batch, lane: lanes[place]!, size: share.batchSize };
   }
   return undefined;
 }
@@ -71,14 +73,14 @@ export async function readQueuedJobs(
   const jobs = await Promise.all(
     firsts.map(async (firstIndex): Promise<QueuedJob | undefined> => {
       const key = jobKey(prefix, app, lane, batch, firstIndex);
-      const [timestamp, delay, progress] = await redis.hmget(key, 'timestamp', 'delay', 'progress');
+      const [timestamp, opts, progress] = await redis.hmget(key, 'timestamp', 'opts', 'progress');
       if (typeof timestamp !== 'string') return undefined;
       const enqueuedAtMs = Number(timestamp);
       return {
         firstIndex,
         count: Math.min(maxJobNotifications, size - firstIndex + 1),
         enqueuedAtMs,
-        startMs: enqueuedAtMs + Number(delay ?? 0),
+        startMs: enqueuedAtMs + scheduledDelayMs(opts),
         progress: parseProgress(progress),
       };
     }),

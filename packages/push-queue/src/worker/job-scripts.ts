@@ -1,10 +1,13 @@
+import { shareField } from '../job-share.ts';
+
 // What a worker does in Redis beside BullMQ's own scripts. Each runs in the slot of one app, and each that changes a
 // job asks for its lock first: a worker that lost a job to another must neither report it nor overwrite its progress.
 
 /**
  * Says what became of a push job, once, and writes down that nothing of it is left: whoever takes it again, because we
- * died before it was ended, must not send it again. KEYS: job, lock, outcomes, totals, trace. ARGV: lock token, report,
- * trace, trace's life in ms, channel, message, progress, then fields of the totals and what each rises by.
+ * died before it was ended, must not send it again. What somebody else has put in the queue enters the sums here, on
+ * both sides. KEYS: job, lock, outcomes, totals, trace. ARGV: lock token, report, trace, trace's life in ms, channel,
+ * message, progress, then fields of the totals and what each rises by: first what was enqueued.
  */
 export const reportScript = `
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
@@ -12,7 +15,8 @@ if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 'lost' end
 if redis.call('HSETNX', KEYS[1], 'reported', 1) == 0 then return 'already' end
 redis.call('HSET', KEYS[1], 'progress', ARGV[7])
 redis.call('XADD', KEYS[3], '*', 'report', ARGV[2])
-for at = 8, #ARGV, 2 do redis.call('HINCRBY', KEYS[4], ARGV[at], ARGV[at + 1]) end
+local isCounted = redis.call('HEXISTS', KEYS[1], '${shareField}') == 1
+for at = isCounted and 10 or 8, #ARGV, 2 do redis.call('HINCRBY', KEYS[4], ARGV[at], ARGV[at + 1]) end
 redis.call('SET', KEYS[5], ARGV[3], 'PX', ARGV[4])
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 return 'reported'`;

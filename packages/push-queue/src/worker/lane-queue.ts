@@ -1,4 +1,5 @@
 import type { JobJson, RedisQueueBackend } from 'bullmq';
+import { type JobShare, parseShare, shareField } from '../job-share.ts';
 import type { Lane } from '../lane.ts';
 import { type OutcomeReport, type PushJobProgress, pushJobProgressSchema } from '../push-job.ts';
 import {
@@ -122,12 +123,18 @@ export class LaneQueue {
       doorbellChannel(prefix),
       `${this.app}/outcomes`,
       JSON.stringify(endedProgress(report)),
-      ...totalsOf(report).flatMap(([outcome, count]) => [`${outcome}:${this.lane}`, count]),
+      ...totalsOf(report).flatMap(([name, count]) => [`${name}:${this.lane}`, count]),
     ];
     return this.#holding(job, async () => {
       const result = await this.link.run('pushfleetReport', keys, args);
       return result === 'lost' ? 'lost' : 'done';
     });
+  }
+
+  /** What a job was counted as when it was enqueued; undefined: somebody put it there who did not count it. */
+  async shareOf(job: TakenJob): Promise<JobShare | undefined> {
+    const [key] = this.#jobKeys(job);
+    return parseShare(await this.link.answer(() => this.link.client.hget(key, shareField)));
   }
 
   /** Ends a job that has been reported. When it is ours no more, whoever has it ends it. */
@@ -232,9 +239,10 @@ function endedProgress({ accepted, exceptions, resentUncertain }: OutcomeReport)
   return { v: 1, attempt: 0, remaining: [], accepted, exceptions, resentUncertain };
 }
 
-/** What the totals of an app rise by. */
+/** What the totals of an app rise by. First, unless that was done when it was enqueued, by how many there were. */
 function totalsOf(report: OutcomeReport): [string, number][] {
   const counts = new Map<string, number>([
+    ['enqueued', report.count],
     ['accepted-proved', report.accepted.proved],
     ['accepted-presumed', report.accepted.presumed],
   ]);
