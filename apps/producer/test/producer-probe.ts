@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import {
   createPushQueue,
   type Lane,
@@ -91,6 +92,7 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
     commandTimeout: 2_000,
   });
   redis.on('error', () => undefined);
+  if (options.redisUrl === undefined) await once(redis, 'ready');
   const queue = createPushQueue({
     redis: redisUrl,
     prefix,
