@@ -10,6 +10,7 @@ import {
   pauseApp,
   totalsKey,
 } from '../src/index.ts';
+import { OutcomeReader } from '../src/outcomes/index.ts';
 import { locateBatch, readQueuedJobs } from '../src/status/index.ts';
 import {
   type AppSight,
@@ -18,6 +19,7 @@ import {
   decodePushJob,
   LaneQueue,
   LockKeeper,
+  parseTraceparents,
   QueueWatch,
   Settlement,
   type TakenJob,
@@ -297,4 +299,22 @@ test('a look at an app tells its pauses, and what waits, is due and is held in e
       { waiting: 1, nextAtMs: undefined, active: 1 },
     ],
   });
+});
+
+test('a job keeps the trace contexts of its callers when it is put off, and hands its own on with the report', async () => {
+  const caller = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  const worker = '00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01';
+  const probe = probeQueue({ traceparent: () => caller });
+  const { queue, take } = await openHands(probe);
+  await enqueue(probe, 1);
+  const first = await take();
+  await queue.delay(first, 1, settle(first).progress());
+  const job = await vi.waitFor(take, { interval: 10 });
+  expect([first, job].map(({ telemetry }) => parseTraceparents(telemetry!))).toEqual([[caller], [caller]]);
+  await queue.report(job, reportOf(job), worker);
+  const reader = new OutcomeReader({ redis: inject('redisUrl'), prefix: probe.prefix, consumer: 'one' });
+  onTestFinished(() => reader.close());
+  expect((await reader.read(['shop'], 10)).reports).toMatchObject([
+    { report: { job: job.id }, traceparent: worker },
+  ]);
 });

@@ -50,7 +50,12 @@ export class BatchSends {
   }
 
   /** Resolves when Redis has all of it. Throws `PushQueueError`. */
-  async write(call: BatchCall, count: number, jobsOf: JobsOf): Promise<TokensResult> {
+  async write(
+    call: BatchCall,
+    count: number,
+    jobsOf: JobsOf,
+    traceparent: string | undefined,
+  ): Promise<TokensResult> {
     const { writer, prefix, idempotencyWindowMs } = this.#options;
     const batch = createBatchId();
     const write: JobWrite = {
@@ -58,6 +63,7 @@ export class BatchSends {
       lane: call.lane,
       jobs: jobsOf(batch),
       ...(call.startMs === undefined ? {} : { startMs: call.startMs }),
+      ...(traceparent === undefined ? {} : { traceparents: [traceparent] }),
     };
     let result: TokensResult = { batchId: batch, count, replayed: false };
     const { keyed } = call;

@@ -28,6 +28,8 @@ export interface EncodedDelivery {
 /** A notification as a push job holds it. */
 export interface EncodedNotification extends EncodedDelivery {
   readonly token: DeviceToken;
+  /** Trace context of its caller, where it is sampled. */
+  readonly traceparent?: string;
 }
 
 /** Memory that an encoded notification takes beside its payload, about. */

@@ -6,6 +6,7 @@ import type { PushJobData } from '../push-job.ts';
 import { pushJobId } from '../push-job-id.ts';
 import { PushQueueError } from '../push-queue-error.ts';
 import { appPrefix, doorbellChannel, totalsKey } from '../redis-keys.ts';
+import { formatTraceparents } from '../traceparent.ts';
 import { asPushQueueError, neverSent, RedisLink } from './redis-link.ts';
 
 // Everything that one call stores lies in the slot of one app and is written in one MULTI: its jobs, its records of
@@ -27,6 +28,8 @@ export interface JobWrite {
   readonly startMs?: number;
   readonly records?: readonly { readonly key: string; readonly value: string }[];
   readonly recordWindowMs?: number;
+  /** Trace contexts of those whose notifications these are; one or more. */
+  readonly traceparents?: readonly string[];
 }
 
 /**
@@ -166,7 +169,7 @@ export class JobWriter {
     await Promise.all(
       jobs.map((data, place) => {
         const id = ids[place]!;
-        return backend.addJobToTransaction(transaction, jobJson(id, data, write.startMs), id, {}, keys);
+        return backend.addJobToTransaction(transaction, jobJson(id, data, write), id, {}, keys);
       }),
     );
     multi.eval(
@@ -225,13 +228,19 @@ function asTransaction(multi: ChainableCommander): Parameters<RedisQueueBackend[
   return multi as unknown as Parameters<RedisQueueBackend['addJobToTransaction']>[0];
 }
 
-function jobJson(id: string, data: PushJobData, startMs: number | undefined): JobJson {
+function jobJson(id: string, data: PushJobData, { startMs, traceparents }: JobWrite): JobJson {
   const delay = startMs === undefined ? 0 : Math.max(0, startMs - data.enqueuedAtMs);
   return {
     id,
     name: 'push',
     data: JSON.stringify(data),
-    opts: { delay, removeOnComplete: true, removeOnFail: deadJobs, jobId: id },
+    opts: {
+      delay,
+      removeOnComplete: true,
+      removeOnFail: deadJobs,
+      jobId: id,
+      ...(traceparents === undefined ? {} : { telemetry: { metadata: formatTraceparents(traceparents) } }),
+    },
     timestamp: data.enqueuedAtMs,
     progress: 0,
     attemptsMade: 0,

@@ -21,6 +21,11 @@ export interface PushQueueOptions {
   /** Bytes of payloads, and a little for each notification, that may wait to be written. Default 64 MiB. */
   readonly maxBacklogBytes?: number;
   readonly observer?: PushQueueObserver;
+  /**
+   * For traces: gives the W3C `traceparent` of whoever calls, and is asked within each call. Those that are sampled
+   * travel with the push job, so that the worker's spans join them. Must not throw. Absent: jobs carry none.
+   */
+  readonly traceparent?: () => string | undefined;
 }
 
 /** What happens inside, for metrics. */

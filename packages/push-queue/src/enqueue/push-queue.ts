@@ -2,6 +2,7 @@ import type { Lane } from '../lane.ts';
 import { notificationId } from '../notification-id.ts';
 import { PushQueueError } from '../push-queue-error.ts';
 import { defaultRedisPrefix, idempotencyRecordKey } from '../redis-keys.ts';
+import { isSampled } from '../traceparent.ts';
 import { AppDirectory } from './app-directory.ts';
 import { Backlog } from './backlog.ts';
 import { BatchEncoder } from './batch-encoder.ts';
@@ -94,8 +95,10 @@ export class PushQueue {
   #enqueue(input: SendInput): Promise<SendResult> {
     this.#checkOpen();
     const call = parseCall(this.#directory, input, input);
-    const encoded = this.#encode(input, call);
+    let encoded = this.#encode(input, call);
     if (call.startMs !== undefined) return this.#enqueueScheduled(call, encoded);
+    const traceparent = this.#traceparent();
+    if (traceparent !== undefined) encoded = { ...encoded, traceparent };
     const sends = this.#singleSendsOf(call.app, call.lane);
     return call.keyed === undefined
       ? sends.add(encoded)
@@ -200,7 +203,7 @@ export class PushQueue {
     jobsOf: JobsOf,
   ): Promise<TokensResult> {
     this.#backlog.take(size.bytes);
-    const run = this.#batchSends.write(call, size.count, jobsOf);
+    const run = this.#batchSends.write(call, size.count, jobsOf, this.#traceparent());
     this.#runningBatches.add(run);
     try {
       const result = await run;
@@ -210,6 +213,12 @@ export class PushQueue {
       this.#runningBatches.delete(run);
       this.#backlog.release(size.bytes);
     }
+  }
+
+  /** Of the caller, where it is sampled. */
+  #traceparent(): string | undefined {
+    const traceparent = this.#options.traceparent?.();
+    return traceparent !== undefined && isSampled(traceparent) ? traceparent : undefined;
   }
 
   #encode(input: SendInput, call: ParsedCall): EncodedNotification {

@@ -3,6 +3,7 @@ import { createBatchId, type NotificationId, notificationId } from '../notificat
 import { maxJobNotifications } from '../push-job.ts';
 import type { PushQueueError } from '../push-queue-error.ts';
 import { idempotencyRecordKey } from '../redis-keys.ts';
+import { distinctTraceparents } from '../traceparent.ts';
 import type { Backlog } from './backlog.ts';
 import { buildPushJob } from './build-push-job.ts';
 import { type EncodedNotification, encodedBytes } from './encode-notification.ts';
@@ -151,7 +152,13 @@ export class SingleSends {
       firstIndex: 1,
       enqueuedAtMs: Date.now(),
     };
-    return { app, lane, jobs: [buildPushJob(head, notifications)] };
+    const traceparents = distinctTraceparents(notifications);
+    return {
+      app,
+      lane,
+      jobs: [buildPushJob(head, notifications)],
+      ...(traceparents === undefined ? {} : { traceparents }),
+    };
   }
 }
 

@@ -6,6 +6,8 @@ export interface ReportEntry {
   /** Its id in the app's stream; begins with the epoch milliseconds at which it came there. */
   readonly entry: string;
   readonly report: OutcomeReport;
+  /** Trace context of the span that it ended, where the worker kept one. */
+  readonly traceparent?: string;
 }
 
 /** What lies in the stream and is no report; to be set aside and acknowledged, or it comes again for ever. */
@@ -45,17 +47,23 @@ export function parseEntries(app: string, entries: readonly RawEntry[]): Omit<Re
   const unreadable: UnreadableEntry[] = [];
   for (const [entry, fields] of entries) {
     if (fields === null) continue;
-    const place = fields.findIndex((_, index) => index % 2 === 0 && fields[index] === 'report');
-    const raw = place === -1 ? undefined : fields[place + 1];
+    const raw = fieldOf(fields, 'report');
+    const traceparent = fieldOf(fields, 'traceparent');
     if (raw === undefined) {
       unreadable.push({ app, entry, raw: JSON.stringify(fields), error: 'there is no field named report' });
       continue;
     }
     try {
-      reports.push({ app, entry, report: parseReport(app, raw) });
+      const report = parseReport(app, raw);
+      reports.push(traceparent === undefined ? { app, entry, report } : { app, entry, report, traceparent });
     } catch (error) {
       unreadable.push({ app, entry, raw, error: error instanceof Error ? error.message : String(error) });
     }
   }
   return { reports, unreadable };
+}
+
+function fieldOf(fields: readonly string[], name: string): string | undefined {
+  const place = fields.findIndex((field, index) => index % 2 === 0 && field === name);
+  return place === -1 ? undefined : fields[place + 1];
 }

@@ -1,6 +1,7 @@
 // The worker's side of the queue: taking push jobs, keeping them, and saying what became of them. It knows no
 // gateway; docs/decisions/0020-taking-push-jobs.md says why things are as they are.
 export { payloadLimit } from '../enqueue/app-directory.ts';
+export { parseTraceparents } from '../traceparent.ts';
 export { DeadLetters } from './dead-letters.ts';
 export * from './decode-push-job.ts';
 export {

@@ -7,16 +7,17 @@ import { shareField } from '../job-share.ts';
  * Says what became of a push job, once, and writes down that nothing of it is left: whoever takes it again, because we
  * died before it was ended, must not send it again. What somebody else has put in the queue enters the sums here, on
  * both sides. KEYS: job, lock, outcomes, totals, trace. ARGV: lock token, report, trace, trace's life in ms, channel,
- * message, progress, then fields of the totals and what each rises by: first what was enqueued.
+ * message, progress, traceparent or nothing, then fields of the totals and what each rises by: first what was enqueued.
  */
 export const reportScript = `
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 'lost' end
 if redis.call('HSETNX', KEYS[1], 'reported', 1) == 0 then return 'already' end
 redis.call('HSET', KEYS[1], 'progress', ARGV[7])
-redis.call('XADD', KEYS[3], '*', 'report', ARGV[2])
+if ARGV[8] == '' then redis.call('XADD', KEYS[3], '*', 'report', ARGV[2])
+else redis.call('XADD', KEYS[3], '*', 'report', ARGV[2], 'traceparent', ARGV[8]) end
 local isCounted = redis.call('HEXISTS', KEYS[1], '${shareField}') == 1
-for at = isCounted and 10 or 8, #ARGV, 2 do redis.call('HINCRBY', KEYS[4], ARGV[at], ARGV[at + 1]) end
+for at = isCounted and 11 or 9, #ARGV, 2 do redis.call('HINCRBY', KEYS[4], ARGV[at], ARGV[at + 1]) end
 redis.call('SET', KEYS[5], ARGV[3], 'PX', ARGV[4])
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 return 'reported'`;

@@ -27,6 +27,8 @@ export interface TakenJob {
   readonly taken: number;
   /** Something of the app is cancelled, and it may be of this job. */
   readonly mayBeCancelled: boolean;
+  /** Trace contexts of its callers, as `parseTraceparents` reads them. */
+  readonly telemetry: string | undefined;
 }
 
 export type TakeResult =
@@ -93,6 +95,7 @@ export class LaneQueue {
         availableAtMs,
         taken: job.attemptsStarted ?? 1,
         mayBeCancelled: mayBeCancelled === 1,
+        telemetry: job.opts.telemetry?.metadata,
       },
     };
   }
@@ -106,8 +109,11 @@ export class LaneQueue {
     });
   }
 
-  /** Says what became of a push job: once, however often it is called and by however many workers. */
-  async report(job: TakenJob, report: OutcomeReport): Promise<Held> {
+  /**
+   * Says what became of a push job: once, however often it is called and by however many workers.
+   * @param traceparent Of the span that ends with the report.
+   */
+  async report(job: TakenJob, report: OutcomeReport, traceparent?: string): Promise<Held> {
     const { prefix } = this.link;
     const keys = [
       ...this.#jobKeys(job),
@@ -123,6 +129,7 @@ export class LaneQueue {
       doorbellChannel(prefix),
       `${this.app}/outcomes`,
       JSON.stringify(endedProgress(report)),
+      traceparent ?? '',
       ...totalsOf(report).flatMap(([name, count]) => [`${name}:${this.lane}`, count]),
     ];
     return this.#holding(job, async () => {
@@ -209,6 +216,7 @@ export class LaneQueue {
       availableAtMs: Date.now(),
       taken: 1,
       mayBeCancelled: false,
+      telemetry: undefined,
     };
     return { kind: 'taken', job };
   }
