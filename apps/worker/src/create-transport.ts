@@ -64,6 +64,8 @@ export class Transports {
           authentication: this.#authenticate(app, credential),
           ...proxyOf(app),
           connections: app.connections,
+          streams: app.streams,
+          window: app.window,
           observer,
         });
       default:

@@ -104,6 +104,21 @@ test('over HTTP/2 what the gateway says of a device reaches the report, and trou
   await fleet.stop();
 });
 
+test('over HTTP/2 no more is in flight than the settings say', async ({ rig }) => {
+  await rig.setFaults([{ on: 'http2', action: { kind: 'delay', ms: 60_000 } }]);
+  const gateway = { ...rig.app().gateway, port: rig.simulator.http2Port };
+  const app = rig.app({ transport: 'http2', gateway, connections: 1, streams: 3, window: 1_000 });
+  await rig.enqueue(generateTokens({ count: 5_000, seed: 26 }), 'transactional');
+  const register = new Registry();
+  const worker = await rig.openWorker([app], { register });
+  await vi.waitFor(async () => {
+    const metrics = await register.metrics();
+    expect(metrics).toContain('pushfleet_window_occupancy_ratio{app="shop"} 1\n');
+    expect(metrics).toMatch(/pushfleet_written_notifications_total\{[^}]*"transactional"[^}]*\} 3\n/);
+  });
+  await worker.stop(100);
+});
+
 test('over HTTP/2 a stop in mid-flight loses nothing and sends nothing twice', async ({ rig }) => {
   const app = await tokenApp(rig);
   await rig.setFaults([{ on: 'http2', action: { kind: 'delay', ms: 20 } }]);

@@ -108,6 +108,7 @@ function createRig(simulator: Simulator, redisUrl: string, prefix: string, worke
     confirm: 'presumed',
     confirmAfterMs: 300,
     window: 50_000,
+    streams: 2_000,
     attempts: 5,
     shutdownIdentifier: 'last-sent',
     connectsPerMinute: 600,

@@ -29,6 +29,14 @@ function tokensOf(content: RunContent): string[] {
   return Array.from({ length: content.count }, (_, position) => run.token(position));
 }
 
+test('as much is taken as the windows of all connections hold', async ({ kit }) => {
+  const gateway = await kit.node({ answer: () => undefined });
+  const { transport, submit } = kit.open(gateway.port, { connections: 3, window: 20 });
+  expect(transport.room).toBe(60);
+  submit({ count: 50 });
+  expect(transport.room).toBe(10);
+});
+
 describe.each(Object.entries(gateways))('into %s', (_, { skip, open }) => {
   const testHere = test.skipIf(skip);
 

@@ -82,9 +82,12 @@ export const appSchema = z.strictObject({
   confirm: z.enum(['presumed', 'proved']).default('presumed'),
   /** Silence for this long after the write counts as acceptance, presumed. Milliseconds. */
   confirmAfter: durationSchema.default(1_000),
-  /** Frames written and not yet settled, per connection: with silence as the only word for success, about what a
-   * connection writes in `confirmAfter`. */
-  window: z.int().min(1_000).max(10_000_000).default(1_000_000),
+  /** Notifications in flight per connection, at most. Binary: frames written and not yet settled; with silence as the
+   * only word for success, about what a connection writes in `confirmAfter`. HTTP/2: handed over and not yet answered.
+   * The default is the transport's. */
+  window: z.int().min(1_000).max(10_000_000).optional(),
+  /** Requests that wait for their answers on one HTTP/2 connection, at most, also where the gateway allows more. */
+  streams: z.int().min(1).max(100_000).default(2_000),
   /** Tries of a notification that the gateway had trouble with, or that got lost, before it is dead. */
   attempts: z.int().min(1).max(100).default(5),
   /** What the identifier of status 10 names: the last one sent, as Apple documents, or the first one not sent. */

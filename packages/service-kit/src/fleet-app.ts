@@ -1,7 +1,8 @@
 import type { AppConfig, CredentialConfig } from './config.ts';
 
 /** An app of the configuration file with nothing left to guess: paths are absolute, defaults are filled in. */
-export interface FleetApp extends Omit<AppConfig, 'gateway' | 'feedback' | 'confirmAfter' | 'breaker'> {
+export interface FleetApp
+  extends Omit<AppConfig, 'gateway' | 'feedback' | 'confirmAfter' | 'breaker' | 'window'> {
   /** Its name in the file, in Redis, in metrics and logs. */
   readonly id: string;
   readonly gateway: Endpoint;
@@ -10,6 +11,7 @@ export interface FleetApp extends Omit<AppConfig, 'gateway' | 'feedback' | 'conf
   /** Paths are absolute. */
   readonly credential: CredentialConfig;
   readonly confirmAfterMs: number;
+  readonly window: number;
   readonly breaker: { readonly rate: number; readonly minimum: number; readonly windowMs: number };
 }
 
@@ -36,6 +38,12 @@ const appleHosts = {
   },
 } as const;
 
+/**
+ * Notifications in flight per connection. Binary: a second at line rate, since only silence settles. HTTP/2: as many as
+ * keep the streams busy while the next jobs are taken.
+ */
+export const defaultWindows = { binary: 1_000_000, http2: 20_000 } as const;
+
 /** Fills in what the file leaves out. @param absolute Resolves a path of the file. */
 export function resolveApp(id: string, config: AppConfig, absolute: (path: string) => string): FleetApp {
   const { gateway, feedback: _, confirmAfter, breaker, credential, proxy, ...plain } = config;
@@ -48,6 +56,7 @@ export function resolveApp(id: string, config: AppConfig, absolute: (path: strin
     credential: resolveCredential(credential, absolute),
     ...(proxy === undefined ? {} : { proxy: resolveProxy(proxy, absolute) }),
     confirmAfterMs: confirmAfter,
+    window: config.window ?? defaultWindows[config.transport],
     breaker: { rate: breaker.rate, minimum: breaker.minimum, windowMs: breaker.window },
   };
 }

@@ -4,7 +4,7 @@ import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { type AppConfig, appIdSchema, appSchema } from './config.ts';
 import type { ConfigProblem } from './config-error.ts';
-import { type FleetApp, resolveApp } from './fleet-app.ts';
+import { defaultWindows, type FleetApp, resolveApp } from './fleet-app.ts';
 import { parseWith } from './schema-problems.ts';
 
 export interface ReadFleetOptions {
@@ -83,7 +83,9 @@ function combinationProblems(id: string, app: AppConfig, written: ReadonlySet<st
         'is for http2 only: the binary protocol needs a certificate (p12, or cert and key)',
       );
     }
-    if (written.has('proxy')) add('proxy', 'is for the http2 transport only');
+    for (const field of ['proxy', 'streams'] as const) {
+      if (written.has(field)) add(field, 'is for the http2 transport only');
+    }
     if (app.commandVersion === 0 && app.confirm === 'proved') {
       add(
         'confirm',
@@ -100,6 +102,10 @@ function combinationProblems(id: string, app: AppConfig, written: ReadonlySet<st
     'connectsPerMinute',
   ] as const) {
     if (written.has(field)) add(field, 'is for the binary transport only');
+  }
+  const window = app.window ?? defaultWindows.http2;
+  if (written.has('streams') && app.streams > window) {
+    add('streams', `must be at most the window, ${window}: more would never be used`);
   }
   return problems;
 }

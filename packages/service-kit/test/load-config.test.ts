@@ -65,6 +65,7 @@ test('an app that says only what it must has the rest filled in, Apple’s hosts
       confirm: 'presumed',
       confirmAfterMs: 1_000,
       window: 1_000_000,
+      streams: 2_000,
       attempts: 5,
       shutdownIdentifier: 'last-sent',
       connectsPerMinute: 600,
@@ -103,6 +104,18 @@ test('a proxy on the way to the gateway keeps its credential in a file', async (
   expect(await problems).toEqual([
     expect.stringMatching(/^apps\.here\.proxy\.credentialFile: names a file that does not exist/),
     expect.stringMatching(/^apps\.there\.proxy: is for the http2 transport only$/),
+  ]);
+});
+
+test('how much may be in flight on HTTP/2 is a setting, and less by default than on binary', async () => {
+  const { apps } = await load(`apps:
+  usual:${tokenApp}
+  wide:${tokenApp}
+    streams: 4000
+    window: 50000`);
+  expect(apps).toMatchObject([
+    { streams: 2_000, window: 20_000 },
+    { streams: 4_000, window: 50_000 },
   ]);
 });
 
@@ -191,6 +204,13 @@ test('what only does not fit together is found too', async () => {
     commandVersion: 1
     feedback: {}
     connectsPerMinute: 60
+  narrow:${tokenApp}
+    window: 1000
+    streams: 1001
+  many:${tokenApp}
+    streams: 20001
+  unary:${binaryApp}
+    streams: 100
   missing:${binaryApp.replaceAll('shop.p12', 'gone.p12').replace('passphraseFile: passphrase', 'passphraseEnv: GONE')}
     gateway: { host: push.example.com, port: 2195, ca: gone.pem }
   silent:${binaryApp}
@@ -203,6 +223,9 @@ test('what only does not fit together is found too', async () => {
     'apps.http2.commandVersion: is for the binary transport only',
     'apps.http2.feedback: is for the binary transport only',
     'apps.http2.connectsPerMinute: is for the binary transport only',
+    'apps.narrow.streams: must be at most the window, 1000: more would never be used',
+    'apps.many.streams: must be at most the window, 20000: more would never be used',
+    'apps.unary.streams: is for the http2 transport only',
     'apps.missing.credential.passphraseEnv: names the variable GONE, which is not set',
     `apps.missing.gateway.ca: names a file that does not exist: ${join(folder, 'gone.pem')}`,
     `apps.missing.credential.p12: names a file that does not exist: ${join(folder, 'gone.p12')}`,

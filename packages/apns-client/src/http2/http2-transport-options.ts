@@ -39,7 +39,7 @@ export interface Http2TransportOptions {
   readonly connections?: number;
   /** Streams per connection at most, also where the gateway allows more. Default 2,000. */
   readonly streams?: number;
-  /** Notifications handed over and not settled, at most: enough that a stream never waits for a job. Default 20,000. */
+  /** Notifications handed over and not settled, per connection: enough that no stream waits for a job. Default 20,000. */
   readonly window?: number;
   /** From the first packet to the gateway's SETTINGS. Default 10,000. */
   readonly connectTimeoutMs?: number;

@@ -122,7 +122,8 @@ export class Http2Transport implements Transport {
 
   get room(): number {
     if (this.#closed || this.#isDraining || this.#gate.pause !== undefined) return 0;
-    return this.#options.window - this.#inFlight;
+    const { window, connections } = this.#options;
+    return window * connections - this.#inFlight;
   }
 
   get inFlight(): number {
