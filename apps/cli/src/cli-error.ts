@@ -1,3 +1,5 @@
+import type { ChannelErrorCode } from '@pushfleet/apns-client';
+
 /** What the program itself reports; stable, for scripts. */
 export type CliErrorCode =
   /** An option is missing, or does not go with another: exit code 2. */
@@ -8,7 +10,9 @@ export type CliErrorCode =
   | 'key-unknown'
   | 'letter-unknown'
   | 'file-unreadable'
-  | 'redis-unavailable';
+  | 'redis-unavailable'
+  /** A call about a broadcast channel failed. */
+  | `channel-${ChannelErrorCode}`;
 
 /** A command cannot do its work; the message says why and what to do about it. */
 export class CliError extends Error {

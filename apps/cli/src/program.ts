@@ -9,6 +9,7 @@ import { addDevicesCommands } from './api/devices-commands.ts';
 import { addSendCommand } from './api/send-command.ts';
 import { addAppsCommands } from './apps/apps-commands.ts';
 import { addQueuesCommand } from './apps/queues-command.ts';
+import { addChannelsCommands } from './channels/channels-commands.ts';
 import { CliError } from './cli-error.ts';
 import { addCompletionCommand } from './completion/completion-command.ts';
 import { addCredentialsCommands } from './credentials/credentials-commands.ts';
@@ -29,6 +30,7 @@ const commandGroups: readonly AddCommands[] = [
   addQueuesCommand,
   addDeadLettersCommands,
   addKeysCommands,
+  addChannelsCommands,
   addCredentialsCommands,
   addDoctorCommand,
   addMigrateCommand,

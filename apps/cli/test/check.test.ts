@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
-import { type Simulator, startSimulator } from '@pushfleet/testkit';
+import { findFreePort, type Simulator, startSimulator } from '@pushfleet/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type CredentialFiles, createCredentialFiles } from './credential-files.ts';
 import { runCli } from './run-cli.ts';
@@ -254,10 +254,7 @@ describe('what is in the way is explained', () => {
   });
 
   test('a port where nothing listens', async () => {
-    const closed = createServer().listen(0, '127.0.0.1');
-    await new Promise((resolve) => closed.once('listening', resolve));
-    const { port } = closed.address() as AddressInfo;
-    await new Promise((resolve) => closed.close(resolve));
+    const port = await findFreePort();
     const { failed } = await check(...client(), ...use(), '--port', String(port));
     expect(failed[0]?.advice).toContain('nothing listens there');
   });

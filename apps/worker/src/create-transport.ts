@@ -3,7 +3,6 @@ import {
   createBinaryTransport,
   createHttp2Transport,
   type Http2Authentication,
-  type ProxyOptions,
   type Transport,
   type TransportObserver,
 } from '@pushfleet/apns-client';
@@ -12,7 +11,7 @@ import {
   type ProviderTokenStore,
   type WatchedCredential,
 } from '@pushfleet/apns-credentials';
-import type { FleetApp, Logger } from '@pushfleet/service-kit';
+import { type FleetApp, type Logger, readProxy } from '@pushfleet/service-kit';
 
 export type CreateTransport = (
   app: FleetApp,
@@ -62,7 +61,7 @@ export class Transports {
           ...authorities,
           topic: app.topic,
           authentication: this.#authenticate(app, credential),
-          ...proxyOf(app),
+          ...(app.proxy === undefined ? {} : { proxy: readProxy(app.proxy) }),
           connections: app.connections,
           streams: app.streams,
           window: app.window,
@@ -98,13 +97,4 @@ export class Transports {
     this.#tokens.set(app.id, tokens);
     return { kind: 'token', tokens };
   }
-}
-
-/** Throws where the file with its credential cannot be read. */
-function proxyOf({ proxy }: FleetApp): { proxy?: ProxyOptions } {
-  if (proxy === undefined) return {};
-  const { host, port, credentialFile } = proxy;
-  if (credentialFile === undefined) return { proxy: { host, port } };
-  const credential = readFileSync(credentialFile, 'utf8').trim();
-  return { proxy: { host, port, authorization: `Basic ${Buffer.from(credential).toString('base64')}` } };
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { WatchedCredential } from '@pushfleet/apns-credentials';
+import { createRedisTokenStore, type WatchedCredential } from '@pushfleet/apns-credentials';
 import type { Lane } from '@pushfleet/push-queue';
 import { Doorbell, LockKeeper, QueueWatch, WorkerLink } from '@pushfleet/push-queue/worker';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
@@ -9,7 +9,6 @@ import { AppSender } from './app-sender.ts';
 import { type CreateTransport, Transports } from './create-transport.ts';
 import { tellExpiry } from './credential-expiry.ts';
 import { MemoryBudget } from './memory-budget.ts';
-import { createProviderTokenStore } from './provider-token-store.ts';
 import { defaultRetryBackoff, type RetryBackoff } from './retry-delay.ts';
 import { createWorkerMetrics } from './worker-metrics.ts';
 
@@ -76,7 +75,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
   const locks = new LockKeeper(Object.values(links), onRedisError);
   const budget = new MemoryBudget({ totalBytes: budgetBytes, appBytes: budgetBytes / 4 });
   const transports = new Transports({
-    tokenStore: createProviderTokenStore(link.client, options.redisPrefix),
+    tokenStore: createRedisTokenStore(link.client, options.redisPrefix),
     logger,
   });
   const families = createWorkerMetrics(register, () => {

@@ -15,6 +15,7 @@ export {
 export type { Pkcs12Encryption } from './pkcs12/write-pkcs12.ts';
 export * from './provider-token/provider-token-source.ts';
 export * from './provider-token/provider-token-store.ts';
+export * from './provider-token/redis-token-store.ts';
 export * from './provider-token/sign-provider-token.ts';
 export { recognizeCredential } from './recognize-credential.ts';
 export * from './watched-credential.ts';

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import {
   createPrivateFolder,
+  findFreePort,
   findRedisProgram,
   openRedisProgram,
   type PrivateFolder,
@@ -36,7 +36,7 @@ beforeAll(async () => {
   await writeFile(path('key.pem'), identity.privateKeyPem);
   await writeFile(path('client.pem'), client.certificatePem);
   await writeFile(path('client-key.pem'), client.privateKeyPem);
-  tlsPort = await freePort();
+  tlsPort = await findFreePort();
   try {
     server = await openRedisProgram(program, {
       configuration: [
@@ -61,15 +61,6 @@ afterAll(async () => {
   await server?.stop();
   await folder?.remove();
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}
 
 const send = async (redis: string) => {
   const queue = createPushQueue({ redis, prefix: 'pushfleet-test-tls', writeTimeoutMs: 1_500 });

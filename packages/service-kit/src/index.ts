@@ -16,6 +16,7 @@ export { readFleetFile } from './fleet-file.ts';
 export { listenAt } from './listen.ts';
 export * from './load-config.ts';
 export { createLogger, type Logger, type LoggerOptions } from './logger.ts';
+export { readProxy } from './read-proxy.ts';
 export * from './resource-stack.ts';
 export * from './run-service.ts';
 export * from './service-error.ts';

@@ -12,6 +12,7 @@ export {
   type ProcessExit,
   SupervisedProcess,
 } from './processes/supervised-process.ts';
+export { findFreePort } from './services/free-port.ts';
 export { findNghttpd, type Nghttpd, openNghttpd } from './services/nghttpd.ts';
 export * from './services/postgres.ts';
 export { findPostgres } from './services/postgres-binaries.ts';

@@ -1,6 +1,7 @@
 import { checkCredential, loadCredential } from '@pushfleet/apns-credentials';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CliError } from '../cli-error.ts';
+import { configHelp } from '../fleet/find-app.ts';
 import { ExitCode, type Terminal } from '../terminal.ts';
 import { checkBinary } from './check/check-binary.ts';
 import { checkFeedback, readFeedbackInto } from './check/check-feedback.ts';
@@ -25,7 +26,7 @@ export function addCheckCommand(credentials: Command, terminal: Terminal): void 
     )
     .argument('[file]', fileHelp)
     .option('--app <id>', 'instead of a file: an app of the configuration file')
-    .option('--config <file>', 'the configuration file; by default $PUSHFLEET_CONFIG or pushfleet.yaml')
+    .option('--config <file>', configHelp)
     .addOption(new Option('--transport <name>', 'http2 by default').choices(['binary', 'http2']))
     .option('--topic <bundle id>', 'of the app')
     .addOption(new Option('--environment <name>', 'of the app').choices(['production', 'sandbox']))

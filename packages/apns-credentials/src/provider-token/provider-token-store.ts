@@ -23,7 +23,7 @@ export interface ProviderTokenLock {
   release(): Promise<void>;
 }
 
-/** For one process by itself: the command line, tests. */
+/** For one process by itself, such as a test. */
 export function createMemoryTokenStore(now: () => number = Date.now): ProviderTokenStore {
   const tokens = new Map<string, { jwt: string; bornMs: number; untilMs: number }>();
   const locks = new Map<string, { untilMs: number }>();

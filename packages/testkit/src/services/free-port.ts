@@ -3,8 +3,8 @@ import { type AddressInfo, createServer } from 'node:net';
 import { ProcessError } from '../processes/supervised-process.ts';
 
 /**
- * A TCP port of 127.0.0.1 that was free a moment ago, for servers that cannot be asked to listen on port 0.
- * Another process may take it first: whoever uses it must be ready to try again.
+ * A TCP port of 127.0.0.1 that was free a moment ago, for servers that cannot be asked to listen on port 0,
+ * and for what is to find nobody there. Another process may take it first: whoever starts a server on it must be ready to try again.
  */
 export async function findFreePort(): Promise<number> {
   const server = createServer();

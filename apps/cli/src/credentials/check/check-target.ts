@@ -1,14 +1,8 @@
 import { resolve } from 'node:path';
 import { type CredentialLocation, locateCredential } from '@pushfleet/apns-credentials';
-import {
-  appSchema,
-  ConfigError,
-  type Endpoint,
-  type FleetApp,
-  readFleetFile,
-  resolveApp,
-} from '@pushfleet/service-kit';
+import { appSchema, type Endpoint, type FleetApp, resolveApp } from '@pushfleet/service-kit';
 import { CliError } from '../../cli-error.ts';
+import { findApp } from '../../fleet/find-app.ts';
 import { type CredentialOptions, locateFile } from '../credential-options.ts';
 
 /** What is to be checked. */
@@ -42,14 +36,7 @@ export async function targetOfApp(
   config: string | undefined,
   env: NodeJS.ProcessEnv,
 ): Promise<CheckTarget> {
-  const path = resolve(config ?? env.PUSHFLEET_CONFIG ?? 'pushfleet.yaml');
-  const { apps, problems } = await readFleetFile({ path, env, credentials: true });
-  if (apps === undefined) throw new ConfigError(problems);
-  const app = apps.find((candidate) => candidate.id === id);
-  if (app === undefined) {
-    const names = apps.map((candidate) => candidate.id).join(', ');
-    throw new CliError('app-unknown', `${path} has no app ${id}: it has ${names}`);
-  }
+  const app = await findApp(id, config, env);
   return toTarget(app, locateCredential(app.credential));
 }
 

@@ -1,16 +1,15 @@
 import { createPrivateKey, randomUUID } from 'node:crypto';
-import { ProviderTokenSource, TokenCredential } from '@pushfleet/apns-credentials';
+import { createRedisTokenStore, ProviderTokenSource, TokenCredential } from '@pushfleet/apns-credentials';
 import { createProviderKey } from '@pushfleet/testkit/certificates';
 import { Redis } from 'ioredis';
 import { afterAll, expect, inject, test } from 'vitest';
-import { createProviderTokenStore } from '../src/provider-token-store.ts';
 
 const redis = new Redis(inject('redisUrl'));
 afterAll(() => redis.disconnect());
 
 const openStore = (prefix = `${inject('redisPrefix')}-${randomUUID()}`) => ({
   prefix,
-  store: createProviderTokenStore(redis, prefix),
+  store: createRedisTokenStore(redis, prefix),
 });
 
 test('a token comes back with its age by the clock of Redis, and goes when it is too old', async () => {
@@ -60,7 +59,7 @@ test('a fleet signs once for all', async () => {
     () =>
       new ProviderTokenSource({
         credential: { current: () => credential, onChange: () => () => undefined },
-        store: createProviderTokenStore(redis, prefix),
+        store: createRedisTokenStore(redis, prefix),
         onProblem: (error) => {
           throw error;
         },

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { ProviderTokenStore } from '@pushfleet/apns-credentials';
+import type { ProviderTokenStore } from './provider-token-store.ts';
 
 /** As much of a Redis client as the store needs. */
 export interface ScriptRunner {
@@ -33,7 +33,7 @@ return 0`;
  * Where the fleet keeps its provider tokens: one per provider key, under `<prefix>:{token.<name>}`. Whoever can read
  * them can send, for an hour.
  */
-export function createProviderTokenStore(redis: ScriptRunner, prefix: string): ProviderTokenStore {
+export function createRedisTokenStore(redis: ScriptRunner, prefix: string): ProviderTokenStore {
   const tokenKey = (name: string): string => `${prefix}:{token.${name}}`;
   const lockKey = (name: string): string => `${tokenKey(name)}:lock`;
   return {

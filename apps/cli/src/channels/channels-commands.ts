@@ -1,0 +1,97 @@
+import type { MessageStorage } from '@pushfleet/apns-client';
+import { type Command, Option } from 'commander';
+import { configHelp } from '../fleet/find-app.ts';
+import type { Terminal } from '../terminal.ts';
+import { type ChannelsOptions, withChannels } from './with-channels.ts';
+
+const channelsHelp = `
+A channel carries updates of a Live Activity to every device that has subscribed to it (iOS 18 and later, HTTP/2 only).
+Calls go to APNs with the credential of the app. An app with a provider key (.p8) shares its token with the fleet: then
+REDIS_URL (or REDIS_URL_FILE) is read, too. Sending to a channel is in docs/live-activities.md.`;
+
+/** `pushfleet channels list`, `create`, `read`, `delete`: broadcast channels of an app, kept by APNs. */
+export function addChannelsCommands(program: Command, terminal: Terminal): void {
+  const channels = program
+    .command('channels')
+    .description("list, make, read and delete an app's broadcast channels for Live Activities");
+  addList(channels, terminal);
+  addCreate(channels, terminal);
+  addRead(channels, terminal);
+  addDelete(channels, terminal);
+}
+
+function addList(channels: Command, terminal: Terminal): void {
+  addAppOptions(channels.command('list'))
+    .description('show the ids of all channels of an app')
+    .addHelpText('after', `${channelsHelp}\n\nExample:\n  pushfleet channels list --app shop-prod`)
+    .action(async (options: ChannelsOptions) => {
+      const ids = await withChannels(options, terminal.env, async (client) => client.list());
+      terminal.print({ app: options.app, channels: ids }, () =>
+        ids.length === 0 ? `${options.app} has no channels` : ids.join('\n'),
+      );
+    });
+}
+
+function addCreate(channels: Command, terminal: Terminal): void {
+  addAppOptions(channels.command('create'))
+    .description('make a channel, and print its id')
+    .addOption(
+      new Option(
+        '--storage <what>',
+        'what APNs keeps for devices that are offline: nothing, or the latest message',
+      )
+        .choices(['none', 'latest'] satisfies MessageStorage[])
+        .makeOptionMandatory(),
+    )
+    .addHelpText(
+      'after',
+      `${channelsHelp}
+
+It cannot be changed later what a channel keeps. An app may have 10,000 channels in each environment.
+
+Example:
+  pushfleet channels create --app shop-prod --storage latest`,
+    )
+    .action(async ({ storage, ...options }: ChannelsOptions & { readonly storage: MessageStorage }) => {
+      const id = await withChannels(options, terminal.env, async (client) => client.create(storage));
+      terminal.print({ app: options.app, channel: id, storage }, () => id);
+    });
+}
+
+function addRead(channels: Command, terminal: Terminal): void {
+  addAppOptions(channels.command('read'))
+    .description('show what APNs keeps for a channel')
+    .argument('<channel>', 'its id')
+    .addHelpText(
+      'after',
+      `${channelsHelp}\n\nExample:\n  pushfleet channels read --app shop-prod dHN0LXNyY2gtY2hubA==`,
+    )
+    .action(async (channel: string, options: ChannelsOptions) => {
+      const { storage } = await withChannels(options, terminal.env, async (client) => client.read(channel));
+      terminal.print({ app: options.app, channel, storage }, () =>
+        storage === 'latest'
+          ? 'keeps the latest message for devices that are offline'
+          : 'keeps nothing: devices that are offline miss what is sent',
+      );
+    });
+}
+
+function addDelete(channels: Command, terminal: Terminal): void {
+  addAppOptions(channels.command('delete'))
+    .description('end a channel: nobody is subscribed to it any more')
+    .argument('<channel>', 'its id')
+    .addHelpText(
+      'after',
+      `${channelsHelp}\n\nExample:\n  pushfleet channels delete --app shop-prod dHN0LXNyY2gtY2hubA==`,
+    )
+    .action(async (channel: string, options: ChannelsOptions) => {
+      await withChannels(options, terminal.env, async (client) => client.delete(channel));
+      terminal.print({ app: options.app, deleted: channel }, () => `${channel} is deleted`);
+    });
+}
+
+function addAppOptions(command: Command): Command {
+  return command
+    .requiredOption('--app <id>', 'an app of the configuration file')
+    .option('--config <file>', configHelp);
+}

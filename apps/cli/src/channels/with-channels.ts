@@ -1,0 +1,90 @@
+import { readFileSync } from 'node:fs';
+import {
+  appleChannelEndpoints,
+  type ChannelClient,
+  ChannelError,
+  createChannelClient,
+  type Http2Authentication,
+} from '@pushfleet/apns-client';
+import {
+  createRedisTokenStore,
+  locateCredential,
+  ProviderTokenSource,
+  type WatchedCredential,
+  watchCredential,
+} from '@pushfleet/apns-credentials';
+import {
+  ConfigError,
+  createResourceStack,
+  type FleetApp,
+  type ResourceStack,
+  readEnvironment,
+  readProxy,
+} from '@pushfleet/service-kit';
+import { CliError } from '../cli-error.ts';
+import { findApp } from '../fleet/find-app.ts';
+import { openRedis } from '../fleet/open-redis.ts';
+import { explainChannelError } from './explain-channel-error.ts';
+
+export interface ChannelsOptions {
+  readonly app: string;
+  readonly config?: string;
+}
+
+/**
+ * Opens what calls about an app's channels need, and closes it.
+ * @throws ConfigError; CredentialError; CliError `app-unknown`, `usage`, `redis-unavailable`, `channel-…`
+ */
+export async function withChannels<T>(
+  { app: id, config }: ChannelsOptions,
+  env: NodeJS.ProcessEnv,
+  work: (channels: ChannelClient) => Promise<T>,
+): Promise<T> {
+  const app = await findApp(id, config, env);
+  if (app.transport !== 'http2') {
+    throw new CliError('usage', `apps.${id}.transport is ${app.transport}: channels are for http2 only`);
+  }
+  const resources = createResourceStack();
+  try {
+    const credential = await watchCredential(locateCredential(app.credential), { environment: env });
+    resources.add('credential', () => credential.close());
+    const channels = createChannelClient({
+      ...endpointsOf(app),
+      topic: app.topic,
+      authentication: await authenticate(credential, env, resources),
+      ...(app.gateway.ca === undefined ? {} : { ca: readFileSync(app.gateway.ca, 'utf8') }),
+      ...(app.proxy === undefined ? {} : { proxy: readProxy(app.proxy) }),
+    });
+    resources.add('channels', () => channels.close());
+    return await work(channels);
+  } catch (error) {
+    throw error instanceof ChannelError ? explainChannelError(error) : error;
+  } finally {
+    await resources.release();
+  }
+}
+
+/** Apple manages channels at hosts of their own; any other gateway does so itself. */
+function endpointsOf({ gateway, environment }: FleetApp) {
+  const apple = appleChannelEndpoints[environment];
+  return gateway.host === apple.send.host ? apple : { manage: gateway, send: gateway };
+}
+
+/** With a provider key: the token of the fleet. One more of our own, and the gateway calls them too many. */
+async function authenticate(
+  credential: WatchedCredential,
+  env: NodeJS.ProcessEnv,
+  resources: ResourceStack,
+): Promise<Http2Authentication> {
+  if (credential.current().kind === 'certificate') return { kind: 'certificate', credential: credential.tls };
+  const { config, problems } = await readEnvironment(env, { service: 'worker' });
+  if (config === undefined) throw new ConfigError(problems);
+  const redis = await openRedis(config.redisUrl);
+  resources.add('redis', () => redis.disconnect());
+  const tokens = new ProviderTokenSource({
+    credential,
+    store: createRedisTokenStore(redis, config.redisPrefix),
+  });
+  resources.add('provider token', () => tokens.close());
+  return { kind: 'token', tokens };
+}

@@ -1,0 +1,24 @@
+import { resolve } from 'node:path';
+import { ConfigError, type FleetApp, readFleetFile } from '@pushfleet/service-kit';
+import { CliError } from '../cli-error.ts';
+
+/** In the help of the option that names the configuration file. */
+export const configHelp = 'the configuration file; by default $PUSHFLEET_CONFIG or pushfleet.yaml';
+
+/**
+ * The app of that name in the configuration file, for a command that shows its credential.
+ * @throws ConfigError; CliError `app-unknown`
+ */
+export async function findApp(
+  id: string,
+  config: string | undefined,
+  env: NodeJS.ProcessEnv,
+): Promise<FleetApp> {
+  const path = resolve(config ?? env.PUSHFLEET_CONFIG ?? 'pushfleet.yaml');
+  const { apps, problems } = await readFleetFile({ path, env, credentials: true });
+  if (apps === undefined) throw new ConfigError(problems);
+  const app = apps.find((candidate) => candidate.id === id);
+  if (app !== undefined) return app;
+  const names = apps.map((candidate) => candidate.id).join(', ');
+  throw new CliError('app-unknown', `${path} has no app ${id}: it has ${names}`);
+}
