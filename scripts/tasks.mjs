@@ -77,6 +77,7 @@ export const tasks = {
     ],
   },
   stack: { steps: program('stack', 'scripts/stack/main.ts') },
+  alerts: { steps: program('alerts', 'scripts/alerts/main.ts'), needsRedis: true },
   'check:dashboards': { steps: program('dashboards', 'ops/src/check-dashboards.ts') },
   'start:producer': { steps: program('producer', 'apps/producer/src/main.ts') },
   'start:worker': { steps: program('worker', 'apps/worker/src/main.ts') },

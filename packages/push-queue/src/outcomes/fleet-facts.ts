@@ -46,6 +46,22 @@ export interface NodeMemory {
   readonly limitBytes: number;
 }
 
+/**
+ * What was enqueued, what has settled and what is in the queues are of the same moment. A script, since a Redis that is
+ * full takes no transaction, not even of reads. KEYS: the sums, then wait, active and delayed of each lane.
+ */
+const countScript = `
+local counts = { redis.call('HGETALL', KEYS[1]) }
+for i = 2, #KEYS, 3 do
+  counts[#counts + 1] = {
+    redis.call('LLEN', KEYS[i]),
+    redis.call('LLEN', KEYS[i + 1]),
+    redis.call('ZCARD', KEYS[i + 2]),
+    redis.call('LINDEX', KEYS[i], -1), -- BullMQ takes from the end.
+  }
+end
+return counts`;
+
 /** Reads facts on a connection of its own. */
 export class FleetFacts {
   readonly #link: RedisLink;
@@ -121,29 +137,24 @@ export class FleetFacts {
     return { app, lanes: { transactional, bulk }, pauses, deadLetters };
   }
 
-  /** In one transaction: what was enqueued, what has settled and what is in the queues are of the same moment. */
   async #readCounts(app: string) {
-    const multi = this.#link.client.multi();
-    multi.hgetall(totalsKey(this.#prefix, app));
-    for (const lane of lanes) {
-      const key = (name: string) => this.#queueKey(app, lane, name);
-      // BullMQ takes from the end.
-      multi.llen(key('wait')).llen(key('active')).zcard(key('delayed')).lindex(key('wait'), -1);
-    }
-    const results = (await multi.exec()) ?? [];
-    const values = results.map(([error, value]) => {
-      if (error !== null) throw error;
-      return value;
-    });
-    const queueAt = (place: number) => ({
-      waiting: Number(values[place]),
-      active: Number(values[place + 1]),
-      delayed: Number(values[place + 2]),
-      oldest: values[place + 3] as string | null,
-    });
+    const keys = [
+      totalsKey(this.#prefix, app),
+      ...lanes.flatMap((lane) =>
+        ['wait', 'active', 'delayed'].map((name) => this.#queueKey(app, lane, name)),
+      ),
+    ];
+    const [totals, ...queues] = (await this.#link.client.eval(countScript, keys.length, ...keys)) as [
+      string[],
+      ...[number, number, number, string | null][],
+    ];
+    const queueAt = (place: number) => {
+      const [waiting, active, delayed, oldest] = queues[place]!;
+      return { waiting, active, delayed, oldest };
+    };
     return {
-      totals: values[0] as Readonly<Record<string, string>>,
-      queues: { transactional: queueAt(1), bulk: queueAt(5) } satisfies Record<Lane, unknown>,
+      totals: Object.fromEntries(pairsOf(totals)) as Readonly<Record<string, string>>,
+      queues: { transactional: queueAt(0), bulk: queueAt(1) } satisfies Record<Lane, unknown>,
     };
   }
 
@@ -168,4 +179,9 @@ async function readMemory(node: Redis): Promise<NodeMemory> {
     usedBytes: bytes('used_memory'),
     limitBytes: bytes('maxmemory'),
   };
+}
+
+/** Fields and values in turn, as HGETALL gives them in a script. */
+function* pairsOf(list: readonly string[]): Generator<readonly [string, string]> {
+  for (let at = 0; at < list.length; at += 2) yield [list[at]!, list[at + 1]!];
 }

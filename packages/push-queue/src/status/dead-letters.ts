@@ -56,12 +56,16 @@ export async function readDeadLetter(
     : { id, name: 'poisoned', letter: poisonedLetterSchema.parse(value) };
 }
 
+/** KEYS: the list, the letter. A script and no transaction, which a Redis that is full refuses: this makes room. */
+const discardScript = `
+redis.call('DEL', KEYS[2])
+return redis.call('LREM', KEYS[1], 0, ARGV[1])`;
+
 /** Takes a letter away; false: there was none. */
 export async function discardDeadLetter(options: StatusOptions, app: string, id: string): Promise<boolean> {
   const key = queueKey(options, app);
-  const results = await options.redis.multi().lrem(`${key}:wait`, 0, id).del(`${key}:${id}`).exec();
-  for (const [error] of results ?? []) if (error !== null) throw error;
-  return Number(results?.[0]?.[1]) > 0;
+  const removed = await options.redis.eval(discardScript, 2, `${key}:wait`, `${key}:${id}`, id);
+  return Number(removed) > 0;
 }
 
 export interface ReplayOptions {

@@ -1,0 +1,50 @@
+import { provideRedis } from '@pushfleet/testkit';
+import { Redis } from 'ioredis';
+import { expect, test } from 'vitest';
+import { createBatchId, createPushQueue, deadLetterQueue, outcomesKey } from '../src/index.ts';
+import { FleetFacts, OutcomeReader } from '../src/outcomes/index.ts';
+import { discardDeadLetter } from '../src/status/index.ts';
+
+const prefix = 'full';
+
+test('a Redis that is full takes no send, tells how full it is, and lets go of reports and dead letters', async () => {
+  const server = await provideRedis({ own: true });
+  const redis = new Redis(server.url);
+  const link = { redis: server.url, prefix };
+  const queue = createPushQueue(link);
+  const reader = new OutcomeReader({ ...link, consumer: 'one' });
+  const facts = new FleetFacts(link);
+  const send = () => queue.enqueue({ app: 'shop', token: 'ab'.repeat(32), alert: 'x' });
+  const letters = `${prefix}:{shop}:${deadLetterQueue}`;
+  try {
+    await send();
+    await reader.read(['shop'], 1);
+    await redis.xadd(outcomesKey(prefix, 'shop'), '*', 'report', JSON.stringify({ batch: createBatchId() }));
+    await redis.hset(`${letters}:one`, 'name', 'dead');
+    await redis.lpush(`${letters}:wait`, 'one');
+    const used = Number(/^used_memory:(\d+)/m.exec(await redis.info('memory'))![1]);
+    await redis.config('SET', 'maxmemory', Math.floor(used / 2));
+
+    await expect(send()).rejects.toMatchObject({ code: 'redis-unavailable', maybeStored: false });
+    expect(await facts.read(['shop'])).toMatchObject([
+      {
+        lanes: { transactional: { enqueued: 1, waiting: 1 }, bulk: { enqueued: 0, waiting: 0 } },
+        deadLetters: 1,
+      },
+    ]);
+    const [memory] = await facts.memory();
+    expect(memory!.usedBytes).toBeGreaterThan(memory!.limitBytes);
+    const { unreadable } = await reader.read(['shop'], 10);
+    await reader.acknowledge(unreadable);
+    expect(await reader.backlog(['shop'])).toMatchObject([{ reports: 0 }]);
+    expect(await discardDeadLetter({ redis, prefix }, 'shop', 'one')).toBe(true);
+    expect(await discardDeadLetter({ redis, prefix }, 'shop', 'one')).toBe(false);
+
+    await redis.config('SET', 'maxmemory', 0);
+    await send();
+  } finally {
+    await Promise.all([queue.close(), reader.close(), facts.close()]);
+    redis.disconnect();
+    await server.stop();
+  }
+});
