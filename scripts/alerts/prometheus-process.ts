@@ -1,10 +1,10 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type PrivateFolder, ProcessError, SupervisedProcess } from '@pushfleet/testkit';
+import { findFreePort, type PrivateFolder, ProcessError, SupervisedProcess } from '@pushfleet/testkit';
 import { PrometheusClient } from '../stack/prometheus.ts';
 import { readShortenedRules } from './rules.ts';
 
-export const jobs = ['producer', 'worker', 'sweeper'] as const;
+const jobs = ['producer', 'worker', 'sweeper'] as const;
 export type Job = (typeof jobs)[number];
 
 export interface PrometheusProcess {
