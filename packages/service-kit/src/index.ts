@@ -20,3 +20,5 @@ export { readProxy } from './read-proxy.ts';
 export * from './resource-stack.ts';
 export * from './run-service.ts';
 export * from './service-error.ts';
+export * from './tracing/trace-context.ts';
+export { readTracingEnvironment, type TracingConfig } from './tracing/tracing-environment.ts';

@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs';
+import type { Tracer } from '@opentelemetry/api';
 import type { LoadConfigOptions, ServiceConfig } from './load-config.ts';
 import { loadConfig } from './load-config.ts';
 import { createLogger, type Logger } from './logger.ts';
@@ -12,6 +13,8 @@ export interface ServiceContext {
   readonly resources: ResourceStack;
   /** Aborted by the first signal: a start under way may give up. */
   readonly signal: AbortSignal;
+  /** Undefined: traces are off. */
+  readonly tracer: Tracer | undefined;
 }
 
 export interface RunServiceOptions extends Omit<LoadConfigOptions, 'service'> {
@@ -64,8 +67,14 @@ export async function runService(options: RunServiceOptions): Promise<void> {
   try {
     const config = await loadConfig(options.env, { ...options, service: options.name });
     releaseTimeoutMs += config.drainTimeoutMs;
-    logger = createLogger({ service: options.name, level: config.logLevel });
-    const ports = await options.start({ config, logger, resources, signal: abort.signal });
+    // The SDK is loaded only where it is wanted.
+    const sdk = config.tracing === undefined ? undefined : await import('./tracing/open-tracing.ts');
+    logger = createLogger({ service: options.name, level: config.logLevel, mixin: sdk?.activeSpanIds });
+    const tracing = config.tracing && sdk?.openTracing(options.name, config.tracing, logger);
+    // Given up last: what ends with the others is handed over too.
+    if (tracing !== undefined) resources.add('the traces', () => tracing.close());
+    const { signal } = abort;
+    const ports = await options.start({ config, logger, resources, signal, tracer: tracing?.tracer });
     if (!abort.signal.aborted) logger.info(ports, 'ready');
   } catch (error) {
     // A start that a signal interrupted fails as a matter of course; `stop` exits.

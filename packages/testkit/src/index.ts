@@ -30,3 +30,5 @@ export type { RestartableServer } from './services/restartable-server.ts';
 export * from './services/service-source.ts';
 export * from './simulator/simulator-control.ts';
 export * from './simulator/start-simulator.ts';
+export type { ReceivedSpan } from './traces/otlp-spans.ts';
+export * from './traces/trace-collector.ts';

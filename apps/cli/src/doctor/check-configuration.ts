@@ -1,4 +1,10 @@
-import { type FleetApp, readEnvironment, readFleetFile, readSecret } from '@pushfleet/service-kit';
+import {
+  type FleetApp,
+  readEnvironment,
+  readFleetFile,
+  readSecret,
+  readTracingEnvironment,
+} from '@pushfleet/service-kit';
 import { type Finding, findingsAbout } from './finding.ts';
 
 /** What could be read of the configuration, and what is wrong with it. What is wrong leaves the rest to be looked at. */
@@ -16,8 +22,9 @@ export async function checkConfiguration(env: NodeJS.ProcessEnv): Promise<Config
   const path = environment.config?.configPath ?? (env.PUSHFLEET_CONFIG || 'pushfleet.yaml');
   // Whether credentials are there, and what they are, is looked at app by app.
   const fleet = await readFleetFile({ path, env, credentials: false });
-  const problems = [...environment.problems, ...fleet.problems].map(({ field, message }) =>
-    problem(`${field} ${message}`, 'Services do not start with it: correct it.'),
+  const tracing = await readTracingEnvironment(env);
+  const problems = [...environment.problems, ...tracing.problems, ...fleet.problems].map(
+    ({ field, message }) => problem(`${field} ${message}`, 'Services do not start with it: correct it.'),
   );
   const apps = fleet.apps ?? [];
   return {

@@ -1,0 +1,77 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { context, DiagLogLevel, diag, propagation, type Tracer, trace } from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import { W3CTraceContextPropagator } from '@opentelemetry/core';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
+import {
+  defaultResource,
+  detectResources,
+  envDetector,
+  resourceFromAttributes,
+  serviceInstanceIdDetector,
+} from '@opentelemetry/resources';
+import {
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  TraceIdRatioBasedSampler,
+  TracerProvider,
+} from '@opentelemetry/sdk-trace';
+import type { ServiceName } from '../environment.ts';
+import type { Logger } from '../logger.ts';
+import { sampledLinksFirst } from './sampled-links.ts';
+import { ToldExporter } from './told-exporter.ts';
+import type { TracingConfig } from './tracing-environment.ts';
+
+// All of the SDK. Loaded only where traces are on.
+
+export interface Tracing {
+  readonly tracer: Tracer;
+  /** Hands over what there is, in bounded time. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** A stop waits no longer than this for the collector, milliseconds. */
+const closeTimeoutMs = 3_000;
+
+/** Opens no connection before the first spans are due. */
+export function openTracing(service: ServiceName, config: TracingConfig, logger: Logger): Tracing {
+  // At debug: what matters is told by the exporter's keeper, once.
+  const tell = (...said: unknown[]) => logger.debug({ said }, 'OpenTelemetry says');
+  diag.setLogger({ error: tell, warn: tell, info: tell, debug: tell, verbose: tell }, DiagLogLevel.WARN);
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager());
+  propagation.setGlobalPropagator(new W3CTraceContextPropagator());
+  const exporter = new ToldExporter(new OTLPTraceExporter({ headers: config.headers }), logger);
+  const { looksAtParent, ratio } = config.sampler;
+  const sampler = new TraceIdRatioBasedSampler(ratio);
+  const provider = new TracerProvider({
+    resource: defaultResource()
+      .merge(resourceFromAttributes({ 'service.name': `pushfleet-${service}` }))
+      .merge(detectResources({ detectors: [serviceInstanceIdDetector, envDetector] })),
+    sampler: looksAtParent ? new ParentBasedSampler({ root: sampledLinksFirst(sampler) }) : sampler,
+    spanProcessors: [new BatchSpanProcessor({ ...config.batch, exporter })],
+  });
+  return {
+    tracer: provider.getTracer('pushfleet'),
+    async close() {
+      const late = new AbortController();
+      const deadline = delay(closeTimeoutMs, 'late', { signal: late.signal }).catch(() => 'in time');
+      const closed = provider.shutdown().then(
+        () => 'in time',
+        (err: unknown) => {
+          logger.debug({ err }, 'the last traces were not handed over');
+          return 'in time';
+        },
+      );
+      if ((await Promise.race([closed, deadline])) === 'late') {
+        logger.warn({ timeoutMs: closeTimeoutMs }, 'the last traces were not handed over in time');
+      }
+      late.abort();
+    },
+  };
+}
+
+/** For log lines: the trace and the span they belong to. */
+export function activeSpanIds(): Readonly<Record<string, string>> {
+  const span = trace.getActiveSpan()?.spanContext();
+  return span === undefined ? {} : { trace_id: span.traceId, span_id: span.spanId };
+}

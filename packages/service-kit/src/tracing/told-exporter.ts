@@ -1,0 +1,43 @@
+import { type ExportResult, ExportResultCode } from '@opentelemetry/core';
+import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
+import type { Logger } from '../logger.ts';
+
+/** Tells once when spans cannot be handed over, and when they can be again: a collector that is away is no news each time. */
+export class ToldExporter implements SpanExporter {
+  readonly #exporter: SpanExporter;
+  readonly #logger: Logger;
+  /** Spans dropped since the last success; undefined: the last export succeeded. */
+  #dropped: number | undefined;
+
+  constructor(exporter: SpanExporter, logger: Logger) {
+    this.#exporter = exporter;
+    this.#logger = logger;
+  }
+
+  export(spans: ReadableSpan[], done: (result: ExportResult) => void): void {
+    this.#exporter.export(spans, (result) => {
+      this.#tell(result, spans.length);
+      done(result);
+    });
+  }
+
+  async forceFlush(): Promise<void> {
+    await this.#exporter.forceFlush?.();
+  }
+
+  shutdown(): Promise<void> {
+    return this.#exporter.shutdown();
+  }
+
+  #tell({ code, error: err }: ExportResult, spans: number): void {
+    if (code === ExportResultCode.SUCCESS) {
+      if (this.#dropped !== undefined)
+        this.#logger.info({ dropped: this.#dropped }, 'traces are handed over again');
+      this.#dropped = undefined;
+      return;
+    }
+    if (this.#dropped === undefined)
+      this.#logger.warn({ err }, 'traces cannot be handed over and are dropped');
+    this.#dropped = (this.#dropped ?? 0) + spans;
+  }
+}
