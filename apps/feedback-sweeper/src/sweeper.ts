@@ -41,7 +41,7 @@ export async function openSweeper(
   register: Registry,
   policy: RetentionPolicy,
 ): Promise<Sweeper> {
-  const { config, logger, resources } = context;
+  const { config, logger, resources, tracer } = context;
   const ids = config.apps.map(({ id }) => id);
   const stop = new AbortController();
   const giveUp = new AbortController();
@@ -79,6 +79,7 @@ export async function openSweeper(
     ...shared,
     facts,
     signal,
+    tracer,
     postgres: troubleOf('Postgres', 'outcome reports'),
   });
   await applier.applySetAside();

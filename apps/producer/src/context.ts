@@ -1,3 +1,4 @@
+import type { Tracer } from '@opentelemetry/api';
 import type { PushQueue } from '@pushfleet/push-queue';
 import type { StatusOptions } from '@pushfleet/push-queue/status';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
@@ -21,6 +22,8 @@ export interface ProducerContext {
   /** Undefined: requests need no key. */
   readonly keys: KeyRequirement | undefined;
   readonly metrics: ProducerMetrics;
+  /** Undefined: traces are off. */
+  readonly tracer?: Tracer | undefined;
   /** Aborted when the service begins to stop: what goes on without end has to end. */
   readonly stopping: AbortSignal;
 }

@@ -15,6 +15,7 @@ import { createProducerMetrics } from './metrics.ts';
 import { readProducerEnvironment } from './producer-environment.ts';
 import { createServer } from './server.ts';
 import { createStatusClient, tellOfRedis, untilRedisAnswers } from './status-client.ts';
+import { TracedPushQueue } from './tracing/traced-push-queue.ts';
 import { WebhookRunner } from './webhooks/webhook-runner.ts';
 
 /**
@@ -22,7 +23,7 @@ import { WebhookRunner } from './webhooks/webhook-runner.ts';
  * @throws PushQueueError when Redis cannot be reached
  */
 export async function startProducer(service: ServiceContext): Promise<Readonly<Record<string, number>>> {
-  const { config, logger, resources } = service;
+  const { config, logger, resources, tracer } = service;
   const environment = readProducerEnvironment(process.env, config.listen.host);
   const boardKey = await readBoardKey(process.env);
   if (environment.auth === 'off') tellOpen(logger, config.listen.host);
@@ -37,13 +38,14 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
   await untilRedisAnswers(redis, service.signal);
   tellOfRedis(redis, logger, service.signal);
   const statusOptions = { redis, prefix: config.redisPrefix };
+  const queueOptions = {
+    redis: config.redisUrl,
+    prefix: config.redisPrefix,
+    apps: Object.fromEntries(apps),
+    observer: metrics.observer,
+  };
   const openQueue = () =>
-    createPushQueue({
-      redis: config.redisUrl,
-      prefix: config.redisPrefix,
-      apps: Object.fromEntries(apps),
-      observer: metrics.observer,
-    });
+    tracer === undefined ? createPushQueue(queueOptions) : new TracedPushQueue(queueOptions, tracer);
   const queue = openQueue();
   resources.add('push queue', () => queue.close());
   // Of its own connections, so that no send waits behind a chunk of a broadcast.
@@ -56,6 +58,7 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
     logger,
     chunkRows: 10_000,
     maxWaitingJobs: 2_000,
+    tracer,
     onDevices: metrics.broadcastDevices,
   });
   resources.add('broadcasts', () => broadcastRunner.close());
@@ -86,6 +89,7 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
     webhookRules,
     keys,
     metrics,
+    tracer,
     stopping: service.signal,
   });
   resources.add('server', () => server.close());

@@ -17,6 +17,7 @@ import { addImportRoutes } from './routes/imports.ts';
 import { addNotificationRoutes } from './routes/notifications.ts';
 import { addStatusRoutes } from './routes/status.ts';
 import { addWebhookRoutes } from './routes/webhooks.ts';
+import { traceRequests } from './tracing/trace-requests.ts';
 
 /** Longest body where no route says otherwise, bytes. */
 const bodyLimit = 1024 * 1024;
@@ -44,6 +45,7 @@ export async function createServer(context: ProducerContext): Promise<ProducerSe
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
   answerProblems(app, context.logger);
   observeRequests(app, context);
+  if (context.tracer !== undefined) traceRequests(app, context.tracer);
   requireKeys(app, context.keys);
   await describeApi(app, { keys: context.keys !== undefined });
   const server = typed(app);

@@ -15,6 +15,7 @@ import {
   type TakenJob,
 } from '@pushfleet/push-queue/worker';
 import type { LaneMetrics } from './app-metrics.ts';
+import type { JobSpan } from './job-span.ts';
 
 /** What a push job tells the app that it belongs to. */
 export interface ActiveJobEvents {
@@ -36,6 +37,8 @@ export class ActiveJob implements OutcomeSink {
   readonly settlement: Settlement;
   readonly metrics: LaneMetrics;
   readonly takenAtMs: number;
+  /** Undefined: nobody follows this job. */
+  readonly span: JobSpan | undefined;
   /** Another worker has it now: nothing may be said of it any more. */
   isLost = false;
   /** Redis knows that it is handed over; only kept where an uncertain notification is dropped. */
@@ -57,6 +60,7 @@ export class ActiveJob implements OutcomeSink {
     readonly settlement: Settlement;
     readonly metrics: LaneMetrics;
     readonly events: ActiveJobEvents;
+    readonly span: JobSpan | undefined;
     readonly nowMs: number;
   }) {
     this.taken = options.taken;
@@ -64,6 +68,7 @@ export class ActiveJob implements OutcomeSink {
     this.settlement = options.settlement;
     this.metrics = options.metrics;
     this.takenAtMs = options.nowMs;
+    this.span = options.span;
     this.checkpointedAtMs = options.nowMs;
     this.checkpointedChanges = options.settlement.changes;
     this.#events = options.events;
@@ -90,6 +95,7 @@ export class ActiveJob implements OutcomeSink {
     if (this.settlement.firstWrittenAtMs === undefined) {
       const nowMs = Date.now();
       this.settlement.written(nowMs);
+      this.span?.written();
       this.metrics.enqueueToWritten(Math.max(0, nowMs - this.taken.availableAtMs) / 1_000);
     }
     this.#leaveQueue(to);

@@ -9,6 +9,7 @@ import type { Logger } from '@pushfleet/service-kit';
 import type { ActiveJob } from './active-job.ts';
 import type { JobEnd } from './job-end.ts';
 import type { JobIntake } from './job-intake.ts';
+import type { JobSpans } from './job-span.ts';
 import { LaneFeed } from './lane-feed.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 
@@ -19,6 +20,7 @@ export interface AppLaneOptions {
   readonly jobEnd: JobEnd;
   readonly locks: LockKeeper;
   readonly budget: MemoryBudget;
+  readonly spans: JobSpans;
   readonly logger: Logger;
   /** Whether there is room for one job more, with so many ahead of it. */
   readonly mayTake: (ahead: number) => boolean;
@@ -122,13 +124,14 @@ export class AppLane {
 
   /** Decodes a job, ends what of it needs no gateway, and puts it among those that are ready. */
   async #receive(taken: TakenJob, controlRings: number): Promise<void> {
-    const { intake, jobEnd, locks, budget, onChange } = this.#options;
+    const { intake, jobEnd, locks, budget, spans, onChange } = this.#options;
+    const span = spans.begin(this.lane, taken);
     let job: ActiveJob;
     try {
-      job = intake.open(this.lane, taken, controlRings);
+      job = intake.open(this.lane, taken, controlRings, span);
     } catch (error) {
       if (!(error instanceof PoisonedJobError)) throw error;
-      await jobEnd.bury(this.queue, taken, error);
+      await jobEnd.bury(this.queue, taken, error, span);
       onChange();
       return;
     }
@@ -170,7 +173,8 @@ export class AppLane {
   /** Another worker has it: our silence was taken for death. */
   #lost(job: ActiveJob): void {
     job.isLost = true;
-    this.#options.logger.warn({ jobId: job.taken.id }, 'a push job was lost to another worker');
+    const { logger } = this.#options;
+    logger.warn({ jobId: job.taken.id, ...job.span?.ids }, 'a push job was lost to another worker');
     const place = this.#ready.indexOf(job);
     if (place < 0) return;
     this.#ready.splice(place, 1);
@@ -182,6 +186,8 @@ export class AppLane {
     const { locks, budget, onChange } = this.#options;
     locks.release(this.queue, job.taken);
     budget.release(this.queue.app, job.decoded.bytes);
+    if (job.isLost) job.span?.failed('lost');
+    job.span?.end();
     onChange();
   }
 }

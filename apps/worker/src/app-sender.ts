@@ -18,6 +18,7 @@ import { AppTransport } from './app-transport.ts';
 import type { CreateTransport } from './create-transport.ts';
 import { JobEnd } from './job-end.ts';
 import { JobIntake } from './job-intake.ts';
+import type { JobSpans } from './job-span.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import type { RetryBackoff } from './retry-delay.ts';
 
@@ -33,6 +34,7 @@ export interface AppSenderOptions {
   readonly metrics: AppMetrics;
   readonly backoff: RetryBackoff;
   readonly checkpointIntervalMs: number;
+  readonly spans: JobSpans;
   readonly logger: Logger;
 }
 

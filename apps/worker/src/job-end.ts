@@ -10,6 +10,7 @@ import {
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
 import type { ActiveJob } from './active-job.ts';
 import type { AppMetrics } from './app-metrics.ts';
+import type { JobSpan } from './job-span.ts';
 import { type RetryBackoff, retryDelayMs } from './retry-delay.ts';
 
 export interface JobEndOptions {
@@ -51,6 +52,7 @@ export class JobEnd {
   async giveBack(queue: LaneQueue, job: ActiveJob): Promise<void> {
     const { settlement } = job;
     settlement.withdrawHandover();
+    job.span?.describe('given-back', settlement);
     const progress = settlement.changes === 0 ? undefined : settlement.progress();
     await this.#persist(job, () => queue.putBack(job.taken, progress));
   }
@@ -75,14 +77,19 @@ export class JobEnd {
   }
 
   /** Puts a job whose data cannot be read into the dead letters, and ends it. Never rejects. */
-  async bury(queue: LaneQueue, taken: TakenJob, defect: PoisonedJobError): Promise<void> {
+  async bury(
+    queue: LaneQueue,
+    taken: TakenJob,
+    defect: PoisonedJobError,
+    span: JobSpan | undefined,
+  ): Promise<void> {
     const { letters, link, locks, logger, app } = this.#options;
     let isLost = false;
     locks.hold(queue, taken, () => {
       isLost = true;
     });
     const nowMs = Date.now();
-    logger.error({ jobId: taken.id, reason: defect.message }, 'a push job is poisoned');
+    logger.error({ jobId: taken.id, reason: defect.message, ...span?.ids }, 'a push job is poisoned');
     const persist = async (attempt: () => Promise<unknown>) => {
       if ((await link.persist(() => isLost, attempt)) === 'lost') isLost = true;
     };
@@ -93,9 +100,11 @@ export class JobEnd {
     );
     // What somebody else put there is in no sum.
     const report = share && reportPoisoned(taken, share, { app: app.id, lane: queue.lane }, nowMs);
-    if (report !== undefined) await persist(() => queue.report(taken, report));
+    if (report !== undefined) await persist(() => queue.report(taken, report, span?.traceparent));
     if (!isLost) await persist(() => queue.finish(taken));
     locks.release(queue, taken);
+    span?.failed(isLost ? 'lost' : 'poisoned');
+    span?.end();
   }
 
   async #finish(queue: LaneQueue, job: ActiveJob): Promise<void> {
@@ -107,13 +116,15 @@ export class JobEnd {
       await this.#persist(job, () => letters.keepDead(job.taken, job.settlement, nowMs));
     }
     const report = job.settlement.report({ id: job.taken.id, firstIndex: job.firstIndex }, nowMs);
-    await this.#persist(job, () => queue.report(job.taken, report));
+    job.span?.describe('settled', job.settlement);
+    await this.#persist(job, () => queue.report(job.taken, report, job.span?.traceparent));
     if (job.isLost) return;
     job.metrics.enqueueToSettled(Math.max(0, nowMs - job.taken.availableAtMs) / 1_000);
     await this.#persist(job, () => queue.finish(job.taken));
   }
 
   async #putOff(queue: LaneQueue, job: ActiveJob, delayMs: number): Promise<void> {
+    job.span?.describe('put-off', job.settlement, { 'pushfleet.delay_ms': delayMs });
     await this.#persist(job, () => queue.delay(job.taken, delayMs, job.settlement.progress()));
   }
 

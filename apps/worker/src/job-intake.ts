@@ -12,6 +12,7 @@ import {
 import type { FleetApp } from '@pushfleet/service-kit';
 import { ActiveJob, type ActiveJobEvents } from './active-job.ts';
 import type { AppMetrics } from './app-metrics.ts';
+import type { JobSpan } from './job-span.ts';
 
 export interface JobIntakeOptions {
   readonly app: FleetApp;
@@ -46,7 +47,7 @@ export class JobIntake {
    * @param controlRings As it was before the job was taken.
    * @throws PoisonedJobError when no worker can read the job
    */
-  open(lane: Lane, taken: TakenJob, controlRings: number): ActiveJob {
+  open(lane: Lane, taken: TakenJob, controlRings: number, span: JobSpan | undefined): ActiveJob {
     const { app, metrics, events } = this.#options;
     const laneMetrics = metrics.lane(lane);
     const nowMs = Date.now();
@@ -62,6 +63,7 @@ export class JobIntake {
       settlement: new Settlement(decoded, taken.progress),
       metrics: laneMetrics,
       events,
+      span,
       nowMs,
     });
     if (!taken.mayBeCancelled) {

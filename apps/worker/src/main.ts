@@ -6,7 +6,7 @@ await runService({
   name: 'worker',
   env: process.env,
   async start(context) {
-    const { config, logger, resources } = context;
+    const { config, logger, resources, tracer } = context;
     const register = createRegister();
     const apps = await openCredentials(context);
     const worker = await openWorker({
@@ -16,6 +16,7 @@ await runService({
       lockDurationMs: config.lockDurationMs,
       register,
       logger,
+      tracer,
     });
     resources.add('the worker', () => worker.stop(config.drainTimeoutMs));
     const admin = await openAdminServer({

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Tracer } from '@opentelemetry/api';
 import { createRedisTokenStore, type WatchedCredential } from '@pushfleet/apns-credentials';
 import type { Lane } from '@pushfleet/push-queue';
 import { Doorbell, LockKeeper, QueueWatch, WorkerLink } from '@pushfleet/push-queue/worker';
@@ -8,6 +9,7 @@ import { AppMetrics } from './app-metrics.ts';
 import { AppSender } from './app-sender.ts';
 import { type CreateTransport, Transports } from './create-transport.ts';
 import { tellExpiry } from './credential-expiry.ts';
+import { JobSpans } from './job-span.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { defaultRetryBackoff, type RetryBackoff } from './retry-delay.ts';
 import { createWorkerMetrics } from './worker-metrics.ts';
@@ -18,6 +20,8 @@ export interface WorkerOptions {
   readonly redisPrefix: string;
   readonly register: Registry;
   readonly logger: Logger;
+  /** Undefined: traces are off. */
+  readonly tracer?: Tracer | undefined;
   readonly createTransport?: CreateTransport;
   /** How long a job stays ours without renewal; after a crash it is taken again within twice that. Default 15,000. */
   readonly lockDurationMs?: number;
@@ -98,6 +102,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
         metrics: new AppMetrics(families, app),
         backoff: options.retryBackoff ?? defaultRetryBackoff,
         checkpointIntervalMs: options.checkpointIntervalMs ?? 2_000,
+        spans: new JobSpans(options.tracer, app),
         logger: logger.child({ app: app.id }),
       }),
   );

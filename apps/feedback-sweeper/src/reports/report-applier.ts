@@ -1,3 +1,4 @@
+import type { Tracer } from '@opentelemetry/api';
 import type { PauseCause } from '@pushfleet/push-queue';
 import {
   type FleetFacts,
@@ -10,6 +11,7 @@ import { type TokenStore, TokenStoreError } from '@pushfleet/token-store';
 import { backoffMs, pause } from '../backoff.ts';
 import type { SweeperMetrics } from '../sweeper-metrics.ts';
 import type { Trouble } from '../trouble.ts';
+import { spanReports } from './span-reports.ts';
 
 export interface ReportApplierOptions {
   readonly store: TokenStore;
@@ -18,6 +20,8 @@ export interface ReportApplierOptions {
   readonly logger: Logger;
   readonly postgres: Trouble;
   readonly signal: AbortSignal;
+  /** Undefined: traces are off. */
+  readonly tracer?: Tracer | undefined;
 }
 
 /** Of one transaction: reports, and exceptions in them. */
@@ -77,16 +81,18 @@ export class ReportApplier {
   }
 
   async #applyChunk(chunk: readonly ReportEntry[]): Promise<boolean> {
-    const { store, metrics, logger } = this.#options;
+    const { store, metrics, logger, tracer } = this.#options;
     try {
       return await this.#untilDone(async () => {
         const heldApps = await this.#appsInDoubt(chunk);
+        const beganAtMs = Date.now();
         const startMs = performance.now();
         const result = await store.reports.apply(
           chunk.map(({ report }) => report),
           { heldApps },
         );
         metrics.reportsApplied(result, (performance.now() - startMs) / 1000);
+        if (tracer !== undefined) spanReports(tracer, chunk, beganAtMs);
         const { applied, repeated, finishedBatches } = result;
         logger.debug({ applied, repeated, finishedBatches }, 'outcome reports applied');
       });

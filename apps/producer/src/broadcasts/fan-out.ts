@@ -1,9 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Tracer } from '@opentelemetry/api';
 import { type Lane, type PushQueue, PushQueueError, type TokensInput } from '@pushfleet/push-queue';
 import { readQueueDepth, type StatusOptions } from '@pushfleet/push-queue/status';
 import type { Logger } from '@pushfleet/service-kit';
 import type { AudienceColumns, Broadcast, Broadcasts, Lease } from '@pushfleet/token-store';
 import { isRedisUnavailable } from '../redis-unavailable.ts';
+import { withinChunkSpan } from '../tracing/within-chunk-span.ts';
 import { cancelChunk, chunkKey } from './cancel-chunk.ts';
 
 // One broadcast from where it stands to its end. Each step: the run of keys of the next chunk is written down, the
@@ -21,6 +23,8 @@ export interface FanOutOptions {
   readonly chunkRows: number;
   /** While more push jobs than this wait in the lane, nothing is added. */
   readonly maxWaitingJobs: number;
+  /** Undefined: traces are off. */
+  readonly tracer?: Tracer | undefined;
   /** Told of devices that have been enqueued. */
   readonly onDevices: (app: string, devices: number) => void;
 }
@@ -142,7 +146,9 @@ export class FanOut {
       tokenLength: page.tokenLength,
       idempotencyKey: key,
     };
-    return this.#options.queue.enqueueTokens(input, { fingerprint: key, idempotencyWindowMs });
+    const { queue, tracer } = this.#options;
+    const send = () => queue.enqueueTokens(input, { fingerprint: key, idempotencyWindowMs });
+    return tracer === undefined ? send() : withinChunkSpan(tracer, this.#broadcast, this.#chunk, send);
   }
 
   /** False: it is not to go on. */

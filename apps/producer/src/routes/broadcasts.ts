@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { trace } from '@opentelemetry/api';
 import { cancel, fingerprintOf } from '@pushfleet/push-queue';
+import { traceparentOf } from '@pushfleet/service-kit';
 import type { Audience, Broadcast, BroadcastState } from '@pushfleet/token-store';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
@@ -82,6 +84,7 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
           header === undefined
             ? undefined
             : { key: readIdempotencyKey(header), fingerprint: fingerprintOf(request.body) },
+        traceparent: traceparentOf(trace.getActiveSpan()),
       });
       if (created === undefined) {
         throw new Problem('idempotency-conflict', 'the idempotency key was used for another broadcast');

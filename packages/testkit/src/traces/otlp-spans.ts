@@ -3,8 +3,8 @@ import { type ProtobufField, protobufFields } from './protobuf-fields.ts';
 // Reads `ExportTraceServiceRequest` of OTLP 1.x as far as tests look at it. Numbers are those of the fields in
 // opentelemetry-proto (trace/v1/trace.proto, common/v1/common.proto).
 
-export type AttributeValue = string | number | boolean | undefined;
-export type Attributes = Readonly<Record<string, AttributeValue>>;
+type AttributeValue = string | number | boolean | undefined;
+type Attributes = Readonly<Record<string, AttributeValue>>;
 
 const kinds = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'] as const;
 

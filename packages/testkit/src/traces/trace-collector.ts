@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { gunzipSync } from 'node:zlib';
@@ -23,7 +23,7 @@ export async function openTraceCollector(): Promise<TraceCollector> {
   const spans: ReceivedSpan[] = [];
   const requests: NodeJS.Dict<string | string[]>[] = [];
   let status = 200;
-  const server = createServer(async (request, response) => {
+  const take = async (request: IncomingMessage, response: ServerResponse) => {
     requests.push(request.headers);
     const body = await buffer(request);
     const isOurs = request.method === 'POST' && request.url === '/v1/traces';
@@ -33,7 +33,8 @@ export async function openTraceCollector(): Promise<TraceCollector> {
       spans.push(...readOtlpSpans(isPacked ? gunzipSync(body) : body));
     }
     response.writeHead(answer, { 'content-type': 'application/x-protobuf' }).end();
-  });
+  };
+  const server = createServer((request, response) => void take(request, response));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -46,6 +47,7 @@ export async function openTraceCollector(): Promise<TraceCollector> {
       status = next;
     },
     async close() {
+      if (!server.listening) return;
       server.close();
       server.closeAllConnections();
       await once(server, 'close');

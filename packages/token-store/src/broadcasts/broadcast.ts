@@ -44,6 +44,8 @@ export interface Broadcast {
   readonly pendingToken: Buffer | null;
   /** Devices enqueued so far. */
   readonly enqueued: number;
+  /** Trace context of the request, where it is sampled. */
+  readonly traceparent: string | null;
 }
 
 export interface NewBroadcast {
@@ -55,6 +57,7 @@ export interface NewBroadcast {
   readonly startAt: Date;
   readonly spreadOverMs: number | null;
   readonly keyed: { readonly key: string; readonly fingerprint: string } | undefined;
+  readonly traceparent?: string | undefined;
 }
 
 /** Outcomes of what has been enqueued, as far as they have been reported. */

@@ -51,7 +51,7 @@ export interface Broadcasts {
 const columns = `id, app, lane, delivery, audience, state, error, created_at as "createdAt", start_at as "startAt",
   spread_over_ms::float8 as "spreadOverMs", started_at as "startedAt", finished_at as "finishedAt",
   devices::float8 as devices, chunk, after_token as "afterToken", pending_token as "pendingToken",
-  enqueued::float8 as enqueued`;
+  enqueued::float8 as enqueued, traceparent`;
 
 export function createBroadcasts(database: Database): Broadcasts {
   const one = async (sql: string, values: readonly unknown[]): Promise<Broadcast | undefined> =>
@@ -59,10 +59,11 @@ export function createBroadcasts(database: Database): Broadcasts {
   const get = (id: string) => one(`select ${columns} from broadcasts where id = $1`, [id]);
   return {
     async create(broadcast) {
-      const { id, app, lane, delivery, audience, startAt, spreadOverMs, keyed } = broadcast;
+      const { id, app, lane, delivery, audience, startAt, spreadOverMs, keyed, traceparent } = broadcast;
       const created = await one(
-        `insert into broadcasts (id, app, lane, delivery, audience, start_at, spread_over_ms, idempotency_key, fingerprint)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (app, idempotency_key) do nothing returning ${columns}`,
+        `insert into broadcasts (id, app, lane, delivery, audience, start_at, spread_over_ms, idempotency_key,
+           fingerprint, traceparent)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (app, idempotency_key) do nothing returning ${columns}`,
         [
           id,
           app,
@@ -73,6 +74,7 @@ export function createBroadcasts(database: Database): Broadcasts {
           spreadOverMs,
           keyed?.key ?? null,
           keyed?.fingerprint ?? null,
+          traceparent ?? null,
         ],
       );
       if (created !== undefined) return { broadcast: created, replayed: false };

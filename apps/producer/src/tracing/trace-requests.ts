@@ -1,0 +1,65 @@
+import {
+  context,
+  propagation,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+
+/**
+ * One span for each request, a child of the caller's where the request has a `traceparent`. It names the route and not
+ * the path: paths hold device tokens.
+ */
+export function traceRequests(app: FastifyInstance, tracer: Tracer): void {
+  const spans = new WeakMap<FastifyRequest, Span>();
+
+  app.addHook('onRequest', (request, _reply, done) => {
+    const { method, headers, routeOptions } = request;
+    const route = routeOptions.url;
+    const span = tracer.startSpan(
+      route === undefined ? method : `${method} ${route}`,
+      {
+        kind: SpanKind.SERVER,
+        attributes: {
+          'http.request.method': method,
+          ...(route === undefined ? {} : { 'http.route': route }),
+          'pushfleet.request_id': request.id,
+        },
+      },
+      propagation.extract(ROOT_CONTEXT, headers),
+    );
+    spans.set(request, span);
+    within(span, done);
+  });
+  // What comes after a body runs where the connection was accepted.
+  app.addHook('preValidation', (request, _reply, done) => within(spans.get(request), done));
+  app.addHook('onResponse', (request, reply, done) => {
+    end(request, reply.statusCode);
+    done();
+  });
+  app.addHook('onRequestAbort', (request, done) => {
+    end(request, 'aborted');
+    done();
+  });
+
+  function end(request: FastifyRequest, result: number | 'aborted'): void {
+    const span = spans.get(request);
+    if (span === undefined) return;
+    spans.delete(request);
+    if (typeof result === 'number') span.setAttribute('http.response.status_code', result);
+    if (result === 'aborted' || result >= 500) {
+      span.setAttribute('error.type', String(result));
+      span.setStatus({ code: SpanStatusCode.ERROR });
+    }
+    span.end();
+  }
+}
+
+function within(span: Span | undefined, done: () => void): void {
+  if (span === undefined) done();
+  else context.with(trace.setSpan(context.active(), span), done);
+}
