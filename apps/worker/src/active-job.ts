@@ -9,10 +9,10 @@ import type {
 import { type Lane, notificationId } from '@pushfleet/push-queue';
 import {
   type DecodedPushJob,
+  type HeldJob,
   type Settlement,
   selectColumns,
   selectValues,
-  type TakenJob,
 } from '@pushfleet/push-queue/worker';
 import type { LaneMetrics } from './app-metrics.ts';
 import type { JobSpan } from './job-span.ts';
@@ -32,7 +32,7 @@ export interface ActiveJobEvents {
  * transport costs a pass over some bytes: there is no object, promise or log line for each notification.
  */
 export class ActiveJob implements OutcomeSink {
-  readonly taken: TakenJob;
+  readonly taken: HeldJob;
   readonly firstIndex: number;
   readonly settlement: Settlement;
   readonly metrics: LaneMetrics;
@@ -55,7 +55,7 @@ export class ActiveJob implements OutcomeSink {
   #runCount = 0;
 
   constructor(options: {
-    readonly taken: TakenJob;
+    readonly taken: HeldJob;
     readonly firstIndex: number;
     readonly settlement: Settlement;
     readonly metrics: LaneMetrics;

@@ -53,12 +53,13 @@ export class JobIntake {
     const nowMs = Date.now();
     laneMetrics.jobsTaken.inc();
     if (taken.taken === 1) laneMetrics.jobWait(Math.max(0, nowMs - taken.availableAtMs) / 1_000);
-    const decoded = decodePushJob(taken.data, { app: app.id, lane });
+    const { data, ...held } = taken;
+    const decoded = decodePushJob(data, { app: app.id, lane });
     const parsedId = parsePushJobId(taken.id);
     if (taken.name !== 'push' || parsedId === undefined) throw new PoisonedJobError('it is no push job');
     if (parsedId.batch !== decoded.batch) throw new PoisonedJobError('batch is not that of the id');
     const job = new ActiveJob({
-      taken,
+      taken: held,
       firstIndex: parsedId.firstIndex,
       settlement: new Settlement(decoded, taken.progress),
       metrics: laneMetrics,

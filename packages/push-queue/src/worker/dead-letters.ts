@@ -7,7 +7,7 @@ import {
 } from '../dead-letter.ts';
 import { appPrefix, deadLetterQueue } from '../redis-keys.ts';
 import { encodePushJob } from './decoded-push-job.ts';
-import type { TakenJob } from './lane-queue.ts';
+import type { HeldJob, TakenJob } from './lane-queue.ts';
 import type { Settlement } from './settlement.ts';
 import type { WorkerLink } from './worker-link.ts';
 
@@ -25,7 +25,7 @@ export class DeadLetters {
   }
 
   /** Keeps the notifications of a job that ended as dead. Throws `PushQueueError`. */
-  async keepDead(job: TakenJob, settlement: Settlement, atMs: number): Promise<void> {
+  async keepDead(job: HeldJob, settlement: Settlement, atMs: number): Promise<void> {
     const reasons: Record<string, string> = {};
     for (const { index, outcome, reason } of settlement.exceptions) {
       if (outcome === 'dead') reasons[index] = reason;

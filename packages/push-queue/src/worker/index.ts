@@ -12,7 +12,7 @@ export {
   valueAt,
 } from './decoded-push-job.ts';
 export { Doorbell, type DoorbellOptions } from './doorbell.ts';
-export { type Held, LaneQueue, type TakenJob, type TakeResult } from './lane-queue.ts';
+export { type Held, type HeldJob, LaneQueue, type TakenJob, type TakeResult } from './lane-queue.ts';
 export { LockKeeper } from './lock-keeper.ts';
 export { type AppSight, QueueWatch, type WatchedApp } from './queue-watch.ts';
 export { reportPoisoned } from './report-poisoned.ts';

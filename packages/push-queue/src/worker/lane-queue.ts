@@ -13,13 +13,11 @@ import {
 import type { WorkerLink } from './worker-link.ts';
 
 /** A push job that this worker holds the lock of. */
-export interface TakenJob {
+export interface HeldJob {
   readonly id: string;
   /** Of the lock; another one each time a job is taken. */
   readonly token: string;
   readonly name: string;
-  /** As it lies in Redis. */
-  readonly data: string;
   readonly progress: PushJobProgress | undefined;
   /** When it could first be taken: when it was enqueued, or the time it was scheduled for. Epoch milliseconds. */
   readonly availableAtMs: number;
@@ -29,6 +27,11 @@ export interface TakenJob {
   readonly mayBeCancelled: boolean;
   /** Trace contexts of its callers, as `parseTraceparents` reads them. */
   readonly telemetry: string | undefined;
+}
+
+export interface TakenJob extends HeldJob {
+  /** As it lies in Redis: tens of kilobytes, not to be kept longer than it takes to read them. */
+  readonly data: string;
 }
 
 export type TakeResult =
@@ -101,7 +104,7 @@ export class LaneQueue {
   }
 
   /** Writes down what has settled, so that a crash repeats less. */
-  async checkpoint(job: TakenJob, progress: PushJobProgress): Promise<Held> {
+  async checkpoint(job: HeldJob, progress: PushJobProgress): Promise<Held> {
     const text = JSON.stringify(progress);
     return this.#holding(job, async () => {
       const result = await this.link.run('pushfleetCheckpoint', this.#jobKeys(job), [job.token, text]);
@@ -113,7 +116,7 @@ export class LaneQueue {
    * Says what became of a push job: once, however often it is called and by however many workers.
    * @param traceparent Of the span that ends with the report.
    */
-  async report(job: TakenJob, report: OutcomeReport, traceparent?: string): Promise<Held> {
+  async report(job: HeldJob, report: OutcomeReport, traceparent?: string): Promise<Held> {
     const { prefix } = this.link;
     const keys = [
       ...this.#jobKeys(job),
@@ -139,20 +142,20 @@ export class LaneQueue {
   }
 
   /** What a job was counted as when it was enqueued; undefined: somebody put it there who did not count it. */
-  async shareOf(job: TakenJob): Promise<JobShare | undefined> {
+  async shareOf(job: HeldJob): Promise<JobShare | undefined> {
     const [key] = this.#jobKeys(job);
     return parseShare(await this.link.answer(() => this.link.client.hget(key, shareField)));
   }
 
   /** Ends a job that has been reported. When it is ours no more, whoever has it ends it. */
-  async finish(job: TakenJob): Promise<Held> {
+  async finish(job: HeldJob): Promise<Held> {
     const minimal = { id: job.id, opts: {} } as Parameters<RedisQueueBackend['moveToCompletedArgs']>[0];
     const args = this.#backend.moveToCompletedArgs(minimal, 'null', true, job.token, false);
     return this.#move(job, 'moveToFinished', args);
   }
 
   /** Puts what is left of a job off. */
-  async delay(job: TakenJob, delayMs: number, progress: PushJobProgress): Promise<Held> {
+  async delay(job: HeldJob, delayMs: number, progress: PushJobProgress): Promise<Held> {
     const args = this.#backend.moveToDelayedArgs(job.id, Date.now(), job.token, Math.max(1, delayMs), {
       fieldsToUpdate: { progress: JSON.stringify(progress) },
     });
@@ -160,7 +163,7 @@ export class LaneQueue {
   }
 
   /** Gives a job back: it is the next that anybody takes. */
-  async putBack(job: TakenJob, progress: PushJobProgress | undefined): Promise<Held> {
+  async putBack(job: HeldJob, progress: PushJobProgress | undefined): Promise<Held> {
     if (progress !== undefined && (await this.checkpoint(job, progress)) === 'lost') return 'lost';
     const held = await this.#holding(job, async () => {
       try {
@@ -179,7 +182,7 @@ export class LaneQueue {
   }
 
   /** Renews the locks of jobs; gives the ids of those that are ours no more. */
-  async renew(jobs: readonly Pick<TakenJob, 'id' | 'token'>[]): Promise<readonly string[]> {
+  async renew(jobs: readonly Pick<HeldJob, 'id' | 'token'>[]): Promise<readonly string[]> {
     const { keys } = this.#backend;
     return (await this.link.run(
       'pushfleetRenew',
@@ -222,7 +225,7 @@ export class LaneQueue {
   }
 
   /** Runs a script of BullMQ's that takes a job out of the active ones. */
-  async #move(job: TakenJob, script: string, args: unknown[]): Promise<Held> {
+  async #move(job: HeldJob, script: string, args: unknown[]): Promise<Held> {
     return this.#holding(job, async () => {
       const result = await this.link.runBull(this.#backend, script, args);
       return typeof result === 'number' ? heldBy(result) : 'done';
@@ -230,13 +233,13 @@ export class LaneQueue {
   }
 
   /** A lock that ran out, and that nobody else has taken, is taken again. */
-  async #holding(job: TakenJob, attempt: () => Promise<Held>): Promise<Held> {
+  async #holding(job: HeldJob, attempt: () => Promise<Held>): Promise<Held> {
     const held = await attempt();
     if (held === 'done' || (await this.renew([job])).length > 0) return held;
     return attempt();
   }
 
-  #jobKeys(job: TakenJob): [string, string] {
+  #jobKeys(job: HeldJob): [string, string] {
     const key = `${this.#backend.keys['']!}${job.id}`;
     return [key, `${key}:lock`];
   }

@@ -1,4 +1,4 @@
-import type { LaneQueue, TakenJob } from './lane-queue.ts';
+import type { HeldJob, LaneQueue } from './lane-queue.ts';
 import type { WorkerLink } from './worker-link.ts';
 
 /** Keeps the locks of all jobs that this worker holds: one call per queue, three times in the life of a lock. */
@@ -17,7 +17,7 @@ export class LockKeeper {
   }
 
   /** @param onLost The job is somebody else's now: stop working on it, and say nothing of it. */
-  hold(queue: LaneQueue, job: TakenJob, onLost: () => void): void {
+  hold(queue: LaneQueue, job: HeldJob, onLost: () => void): void {
     let jobs = this.#held.get(queue);
     if (jobs === undefined) {
       jobs = new Map();
@@ -26,7 +26,7 @@ export class LockKeeper {
     jobs.set(job.id, { token: job.token, onLost });
   }
 
-  release(queue: LaneQueue, job: TakenJob): void {
+  release(queue: LaneQueue, job: HeldJob): void {
     const jobs = this.#held.get(queue);
     if (jobs?.get(job.id)?.token !== job.token) return;
     jobs.delete(job.id);
