@@ -168,7 +168,7 @@ test('a second signal ends it at once, and nothing is lost', async ({ rig }) => 
   worker.process.signal('SIGTERM');
   await worker.process.waitForLine(({ text }) => (text.includes('"stopping"') ? true : undefined), {
     what: 'did not stop',
-    timeoutMs: 10_000,
+    timeoutMs: 60_000,
   });
   worker.process.signal('SIGTERM');
   expect(await worker.process.exited).toMatchObject({ code: 1 });

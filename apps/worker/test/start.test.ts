@@ -82,7 +82,7 @@ test('a worker says once that the gateway of an app cannot be reached', async ()
   await queue.enqueue({ app: 'good', token: 'ab'.repeat(32), alert: 'x' });
   const line = await worker.process.waitForLine(
     ({ text }) => (text.includes('the gateway cannot be reached') ? text : undefined),
-    { what: 'did not say it', timeoutMs: 20_000 },
+    { what: 'did not say it', timeoutMs: 60_000 },
   );
   expect(line).toContain('connect ECONNREFUSED');
 });
@@ -97,7 +97,7 @@ test('a worker says when Redis goes away and when it is back', async () => {
   const said = async (message: string) =>
     worker.process.waitForLine(({ text }) => text.includes(message) || undefined, {
       what: `did not say "${message}"`,
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
   await proxy.disable();
   proxy.cut('reset');
