@@ -12,6 +12,11 @@ export interface ClientOptions {
   readonly retries?: number;
   /** Default: the one of the run-time. */
   readonly fetch?: typeof fetch;
+  /**
+   * For traces: gives the W3C `traceparent` of whoever calls, and is asked within each call. Where something else adds
+   * the header to requests already, as instrumentations of `fetch` do, leave it out.
+   */
+  readonly traceparent?: () => string | undefined;
 }
 
 export interface CallOptions {
@@ -75,8 +80,9 @@ export class Transport {
     const [method = 'GET', path = ''] = name.split(' ');
     const { retries = 3 } = this.#options;
     const isRepeatable = input.isRepeatable ?? method !== 'POST';
+    const traceparent = this.#options.traceparent?.();
     for (let attempt = 0; ; attempt++) {
-      const result = await this.#try(method, path, input, signal);
+      const result = await this.#try(method, path, input, traceparent, signal);
       if (!(result instanceof PushfleetError)) return result;
       const { status } = result;
       const isBusy = status === undefined || status === 429 || status === 503;
@@ -91,6 +97,7 @@ export class Transport {
     method: string,
     path: string,
     input: CallInput<Name>,
+    traceparent: string | undefined,
     signal: AbortSignal | undefined,
   ): Promise<Response | PushfleetError> {
     const { baseUrl, key, timeoutMs = 10_000 } = this.#options;
@@ -106,6 +113,7 @@ export class Transport {
           accept,
           ...(type === undefined ? {} : { 'content-type': type }),
           ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+          ...(traceparent === undefined ? {} : { traceparent }),
           ...input.headers,
         },
         signal: AbortSignal.any([...deadline, ...(signal === undefined ? [] : [signal])]),

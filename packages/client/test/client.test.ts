@@ -168,3 +168,12 @@ test('any operation can be called by its name', async () => {
     body: '{"reason":"why"}',
   });
 });
+
+test('a call tells whose it is, on every try, where there is somebody', async () => {
+  const caller = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  const callers = [caller, undefined];
+  const { client, seen } = await openApi([cut, json(202, answer)], { traceparent: () => callers.shift() });
+  await client.send(request);
+  await client.send(request);
+  expect(seen.map(({ headers }) => headers.traceparent)).toEqual([caller, caller, undefined]);
+});
