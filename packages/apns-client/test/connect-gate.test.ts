@@ -1,16 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { AttemptBudget, backoffDelayMs } from '../src/backoff.ts';
-import { ConnectGate } from '../src/binary/connect-gate.ts';
+import { BinaryGate } from '../src/binary/binary-gate.ts';
+import { ConnectGate, type ConnectGateOptions } from '../src/connect-gate.ts';
 
 const backoff = { baseMs: 100, capMs: 5_000 };
-const gateOf = (options: object = {}) =>
-  new ConnectGate({
-    backoff,
-    attemptsPerMinute: 600,
-    refusalsBeforePause: 3,
-    pauseProbeMs: 30_000,
-    ...options,
-  });
+const options: ConnectGateOptions = {
+  backoff,
+  attemptsPerMinute: 600,
+  refusalsBeforePause: 3,
+  pauseProbeMs: 30_000,
+};
 
 test('backoff is full jitter under a ceiling that doubles up to its cap', () => {
   const ceilings = [1, 2, 3, 4, 7, 50].map((failures) => backoffDelayMs(backoff, failures, () => 0.999_999));
@@ -43,9 +42,96 @@ describe('the budget of attempts', () => {
   });
 });
 
-describe('the gate', () => {
-  test('opens at once, one attempt at a time until a connection has kept its silence', () => {
-    const gate = gateOf();
+const gates = {
+  'the gate': () => new ConnectGate(options),
+  'the gate of a binary transport': () => new BinaryGate(options),
+};
+
+describe.each(Object.entries(gates))('%s', (_, open) => {
+  test('waits longer after each failure in a row, up to a limit, and not at all after an answer', () => {
+    const gate = open();
+    expect(gate.delayMs(0)).toBe(0);
+    for (const most of [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]) {
+      gate.failed(0, 'away');
+      expect(gate.delayMs(0)).toBeLessThanOrEqual(most);
+    }
+    expect([gate.failures, gate.cause, gate.pause]).toEqual([8, 'away', undefined]);
+    gate.answered();
+    expect([gate.failures, gate.delayMs(0)]).toEqual([0, 0]);
+  });
+
+  test('counts failures anew after a connection that lived', () => {
+    const gate = open();
+    for (const expected of [1, 2, 3]) {
+      gate.failed(0, 'closed', 100);
+      expect(gate.failures).toBe(expected);
+    }
+    gate.failed(0, 'closed', 60_000);
+    expect(gate.failures).toBe(1);
+  });
+
+  test('pauses after refusals in a row, or one that is certain', () => {
+    const gate = open();
+    gate.refused(0, 'a', false);
+    gate.answered();
+    gate.refused(0, 'b', false);
+    gate.refused(0, 'c', false);
+    expect(gate.pause).toBeUndefined();
+    gate.refused(5, 'd', false);
+    expect(gate.pause).toEqual({ reason: 'd', sinceMs: 5 });
+    gate.refused(7, 'e', true);
+    expect(gate.pause).toEqual({ reason: 'e', sinceMs: 5 });
+    gate.answered();
+    expect(gate.pause).toBeUndefined();
+    const other = open();
+    other.refused(5, 'certificate expired', true);
+    expect(other.pause).toEqual({ reason: 'certificate expired', sinceMs: 5 });
+  });
+
+  test('probes now and then while paused, and at once when the credential changes', () => {
+    const gate = open();
+    gate.refused(0, 'certificate expired', true);
+    expect(gate.delayMs(0)).toBeGreaterThanOrEqual(22_500);
+    expect(gate.delayMs(0)).toBeLessThanOrEqual(37_500);
+    gate.started(30_000);
+    gate.failed(30_000, 'connection refused');
+    expect(gate.delayMs(30_000)).toBeGreaterThanOrEqual(22_500);
+    expect(gate.pause).toEqual({ reason: 'certificate expired', sinceMs: 0 });
+    gate.retryNow();
+    expect(gate.delayMs(30_000)).toBe(0);
+    expect(gate.pause).toBeDefined();
+  });
+
+  test('a hold is not cut short by what fails meanwhile, but by a credential that changes', () => {
+    const gate = open();
+    gate.holdUntil(0, 'TooManyProviderTokenUpdates', 1_200_000);
+    gate.failed(1_000, 'reset');
+    gate.refused(1_000, 'refused', true);
+    expect(gate.delayMs(1_000)).toBe(1_199_000);
+    gate.retryNow();
+    expect(gate.delayMs(1_000)).toBe(0);
+  });
+
+  test('starts no more in a minute than it may, and leaves a share of those to others', () => {
+    const startedBy = (share: number): number => {
+      const gate = open();
+      let started = 0;
+      while (gate.delayMs(0, share) === 0) {
+        gate.started(0);
+        started += 1;
+      }
+      expect(gate.delayMs(0, share)).toBeGreaterThan(0);
+      expect(gate.delayMs(60_000, share)).toBe(0);
+      return started;
+    };
+    expect(startedBy(0)).toBe(300);
+    expect(startedBy(0.5)).toBe(150);
+  });
+});
+
+describe('the gate of a binary transport', () => {
+  test('makes one attempt at a time until a connection has kept its silence', () => {
+    const gate = new BinaryGate(options);
     expect([gate.delayMs(0), gate.isUnproven, gate.isProbing]).toEqual([0, true, false]);
     gate.started(0);
     expect(gate.isProbing).toBe(true);
@@ -55,53 +141,27 @@ describe('the gate', () => {
     expect(gate.isProbing).toBe(false);
   });
 
-  test('backs off further while connections die young, and anew after one that lived', () => {
-    const gate = gateOf();
+  test('goes on backing off while connections keep their silence and die young', () => {
+    const gate = new BinaryGate(options);
     for (const expected of [1, 2, 3]) {
       gate.trusted();
       gate.failed(0, 'closed', 100);
-      expect(gate.failures).toBe(expected);
+      expect([gate.failures, gate.isUnproven]).toEqual([expected, true]);
     }
-    gate.failed(0, 'closed', 60_000);
-    expect(gate.failures).toBe(1);
-    gate.understood();
-    expect([gate.failures, gate.delayMs(0)]).toEqual([0, 0]);
-  });
-
-  test('pauses after refusals in a row, or after one that is certain', () => {
-    const gate = gateOf();
-    gate.refused(0, 'closed', false);
-    gate.refused(0, 'closed', false);
-    expect(gate.pause).toBeUndefined();
-    gate.refused(7, 'closed', false);
-    expect(gate.pause).toEqual({ reason: 'closed', sinceMs: 7 });
-    const other = gateOf();
-    other.refused(5, 'certificate expired', true);
-    expect(other.pause).toEqual({ reason: 'certificate expired', sinceMs: 5 });
-  });
-
-  test('probes now and then while paused, and at once when the credential changes', () => {
-    const gate = gateOf();
-    gate.refused(0, 'certificate expired', true);
-    expect(gate.delayMs(0)).toBeGreaterThanOrEqual(22_500);
-    expect(gate.delayMs(0)).toBeLessThanOrEqual(37_500);
-    gate.started(30_000);
-    gate.failed(30_000, 'connection refused', 0);
-    expect(gate.delayMs(30_000)).toBeGreaterThanOrEqual(22_500);
-    expect(gate.pause).toEqual({ reason: 'certificate expired', sinceMs: 0 });
-    gate.retryNow();
-    expect(gate.delayMs(30_000)).toBe(0);
-    gate.trusted();
-    expect(gate.pause).toBeUndefined();
+    gate.answered();
+    expect([gate.failures, gate.isUnproven]).toEqual([0, false]);
   });
 
   test('a refusal among successes is no pause', () => {
-    const gate = gateOf();
+    const gate = new BinaryGate(options);
     for (let round = 0; round < 10; round++) {
       gate.refused(0, 'closed', false);
       gate.refused(0, 'closed', false);
       gate.trusted();
     }
+    expect(gate.pause).toBeUndefined();
+    gate.refused(0, 'closed', true);
+    gate.trusted();
     expect(gate.pause).toBeUndefined();
   });
 });

@@ -15,7 +15,7 @@ import {
   SettingId,
   writeLiteralField,
 } from '@pushfleet/apns-wire/http2';
-import { ChunkPool } from '../src/binary/chunk-pool.ts';
+import { ChunkPool } from '../src/chunk-pool.ts';
 import type { Http2Socket, Http2SocketEvents, OpenHttp2Socket } from '../src/http2/http2-socket.ts';
 
 /**

@@ -4,16 +4,17 @@ import {
   FrameEncoder,
   unknownIdentifier,
 } from '@pushfleet/apns-wire';
+import { ChunkPool } from '../chunk-pool.ts';
 import { connectionEndOf, describeError } from '../node-error.ts';
+import type { Span } from '../span.ts';
+import type { TrackedRun } from '../tracked-run.ts';
 import type { ConnectionEnd } from '../transport.ts';
-import { ChunkPool } from './chunk-pool.ts';
+import { WritesUnderWay } from '../writes-under-way.ts';
 import type { ConnectionClosure } from './connection-closure.ts';
 import type { BinaryConnectionOptions } from './connection-options.ts';
 import type { GatewaySocket } from './gateway-socket.ts';
 import { InFlightWindow } from './in-flight-window.ts';
 import { settleByAnswer } from './settle-by-answer.ts';
-import type { Span } from './span.ts';
-import type { TrackedRun } from './tracked-run.ts';
 
 // One connection of the binary protocol and its in-flight window.
 //
@@ -68,16 +69,13 @@ export class BinaryConnection {
   readonly #events: BinaryConnectionEvents;
   readonly #socket: GatewaySocket;
   readonly #encoder: FrameEncoder;
+  readonly #writes: WritesUnderWay;
   readonly #responses = new ErrorResponseDecoder();
   /** What the kernel has taken: the identifier after the last frame of a chunk, and when. Oldest first. */
   readonly #flushed: { readonly identifier: number; readonly atMs: number }[] = [];
   #state: State;
   /** Set once the known-bad frame has been written. */
   #proof: { readonly knownBad: number; readonly provedEnd: ConnectionEnd } | undefined;
-  #underWay = 0;
-  /** Since when the oldest write under way has been the oldest, epoch ms. */
-  #waitingSinceMs = 0;
-  #cancelStall: (() => void) | undefined;
 
   constructor(options: BinaryConnectionOptions, events: BinaryConnectionEvents) {
     this.id = options.id;
@@ -86,8 +84,9 @@ export class BinaryConnection {
     this.#options = options;
     this.#events = events;
     this.#encoder = new FrameEncoder(options.command);
-    const { connectTimeoutMs } = options;
-    const cancelTimer = options.clock.after(connectTimeoutMs, () =>
+    const { clock, connectTimeoutMs, writeStallMs } = options;
+    this.#writes = new WritesUnderWay(clock, writeStallMs, (detail) => this.#close('write-stalled', detail));
+    const cancelTimer = clock.after(connectTimeoutMs, () =>
       this.#close('connect-failed', `no connection within ${connectTimeoutMs} ms`),
     );
     this.#state = { kind: 'connecting', cancelTimer };
@@ -108,7 +107,7 @@ export class BinaryConnection {
   get isWritable(): boolean {
     return (
       this.#state.kind === 'open' &&
-      this.#underWay < chunksUnderWay &&
+      this.#writes.count < chunksUnderWay &&
       this.window.size < this.#options.window
     );
   }
@@ -147,7 +146,7 @@ export class BinaryConnection {
     // The answer to a known-bad frame says more than silence.
     if (this.#proof !== undefined || (state.kind !== 'open' && state.kind !== 'finishing')) return;
     const now = this.#options.clock.now();
-    if (this.#underWay > 0 && now - this.#waitingSinceMs >= silenceMs / 2) return;
+    if (this.#writes.count > 0 && this.#writes.waitedMs(now) >= silenceMs / 2) return;
     const deadlineMs = now - silenceMs;
     let due = 0;
     while (due < this.#flushed.length && this.#flushed[due]!.atMs <= deadlineMs) due++;
@@ -199,25 +198,14 @@ export class BinaryConnection {
   #flush(chunk: Buffer, length: number): void {
     const { clock } = this.#options;
     const identifier = this.window.nextIdentifier;
-    this.#underWay++;
     this.lastWriteMs = clock.now();
-    if (this.#underWay === 1) this.#watchForStall();
+    this.#writes.started();
     this.#socket.write(chunk, length, () => {
       if (this.#state.kind === 'closed') return;
-      this.#underWay--;
-      this.#cancelStall?.();
-      if (this.#underWay > 0) this.#watchForStall();
+      this.#writes.finished();
       this.#flushed.push({ identifier, atMs: clock.now() });
       if (this.isWritable) this.#events.writable(this);
     });
-  }
-
-  #watchForStall(): void {
-    const { clock, writeStallMs } = this.#options;
-    this.#waitingSinceMs = clock.now();
-    this.#cancelStall = clock.after(writeStallMs, () =>
-      this.#close('write-stalled', `no write finished for ${writeStallMs} ms`),
-    );
   }
 
   #receive(bytes: Uint8Array): void {
@@ -264,7 +252,7 @@ export class BinaryConnection {
   ): void {
     if (this.#state.kind === 'closed') return;
     this.#state.cancelTimer?.();
-    this.#cancelStall?.();
+    this.#writes.stop();
     this.#state = { kind: 'closed' };
     // Nothing more is read or written; a late packet could only speak of what has been handed back.
     this.#socket.destroy();

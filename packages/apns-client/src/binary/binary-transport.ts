@@ -1,22 +1,23 @@
 import type { SecureContext } from 'node:tls';
 import { ErrorStatus } from '@pushfleet/apns-wire';
+import { Announcer } from '../announcer.ts';
+import { CredentialContext } from '../credential-context.ts';
+import type { Span } from '../span.ts';
+import { Ticker } from '../ticker.ts';
+import { type Tally, TrackedRun } from '../tracked-run.ts';
 import type { NotificationRun, Transport, TransportState } from '../transport.ts';
+import { stateOf } from '../transport-state.ts';
 import { admit } from './admission.ts';
-import { Announcer } from './announcer.ts';
+import { BinaryGate } from './binary-gate.ts';
 import {
   type BinaryTransportOptions,
   type ResolvedOptions,
   resolveOptions,
 } from './binary-transport-options.ts';
-import { judgeEnd, replayOf, settleClosure } from './closure-consequences.ts';
-import { ConnectGate } from './connect-gate.ts';
+import { judgeEnd, replayOf, settleClosure, tellEnd } from './closure-consequences.ts';
 import { ConnectionGroup, type EndedConnection, type GroupHost } from './connection-group.ts';
-import { CredentialContext } from './credential-context.ts';
-import { requeue } from './quarantine.ts';
-import type { Span } from './span.ts';
+import { Quarantine } from './quarantine.ts';
 import { gatewayAnswer } from './status-policy.ts';
-import { Ticker } from './ticker.ts';
-import { type Tally, TrackedRun } from './tracked-run.ts';
 
 // The binary gateway behind the Transport interface: two groups of connections, one for suspects (decision 0015).
 //
@@ -33,16 +34,20 @@ export function createBinaryTransport(options: BinaryTransportOptions): Transpor
   return new BinaryTransport(resolveOptions(options));
 }
 
+/** Of the attempts to connect that may come at once, the part that suspects leave to the rest. */
+const reservedShare = 0.5;
+
 /** `closing`: everything is being handed back, and nothing may be written any more. */
 type Phase = 'running' | 'draining' | 'closing' | 'closed';
 
 export class BinaryTransport implements Transport, GroupHost {
   readonly options: ResolvedOptions;
-  readonly gate: ConnectGate;
+  readonly gate: BinaryGate;
   readonly #credential: CredentialContext;
   readonly #main: ConnectionGroup;
   readonly #suspects: ConnectionGroup;
   readonly #groups: readonly ConnectionGroup[];
+  readonly #quarantine: Quarantine;
   readonly #tally: Tally = { inFlight: 0 };
   readonly #capacity: number;
   readonly #unsubscribe: () => void;
@@ -56,18 +61,19 @@ export class BinaryTransport implements Transport, GroupHost {
 
   constructor(options: ResolvedOptions) {
     this.options = options;
-    this.gate = new ConnectGate(options);
+    this.gate = new BinaryGate(options);
     this.#announcer = new Announcer(this, options.observer);
     this.#capacity = options.window * options.connections;
     const { connections, window, idleTimeoutMs, suspectWindow, suspectIdleTimeoutMs } = options;
-    this.#main = new ConnectionGroup(this, { connections, window, idleTimeoutMs, forSuspects: false });
+    this.#main = new ConnectionGroup(this, { connections, window, idleTimeoutMs, spares: 0 });
     this.#suspects = new ConnectionGroup(this, {
       connections: 1,
       window: Math.min(window, suspectWindow),
       idleTimeoutMs: suspectIdleTimeoutMs,
-      forSuspects: true,
+      spares: reservedShare,
     });
     this.#groups = [this.#main, this.#suspects];
+    this.#quarantine = new Quarantine(this.#main.queue, this.#suspects.queue, options.suspectAfter);
     this.#ticker = new Ticker(options.clock, () => {
       for (const group of this.#groups) group.tick();
       this.#changed();
@@ -78,16 +84,9 @@ export class BinaryTransport implements Transport, GroupHost {
   }
 
   get state(): TransportState {
-    const { gate } = this;
     if (this.#phase === 'closed') return { kind: 'closed' };
-    if (gate.pause !== undefined) return { kind: 'paused', ...gate.pause };
-    const connections = this.#main.openConnections + this.#suspects.openConnections;
-    if (connections > 0) return { kind: 'open', connections };
-    if (this.#connections > 0) return { kind: 'connecting', attempt: gate.failures + 1 };
-    const now = this.options.clock.now();
-    const delayMs = gate.delayMs(now);
-    if (delayMs === 0 || gate.failures === 0) return { kind: 'idle' };
-    return { kind: 'backing-off', untilMs: now + delayMs, cause: gate.cause };
+    const open = this.#main.openConnections + this.#suspects.openConnections;
+    return stateOf(this.gate, { open, all: this.#connections }, this.options.clock.now());
   }
 
   get room(): number {
@@ -153,7 +152,7 @@ export class BinaryTransport implements Transport, GroupHost {
   }
 
   opened({ id }: { readonly id: string }): void {
-    this.#announcer.opened(id);
+    this.#announcer.tell.connectionOpened(id);
     this.#announcer.state();
   }
 
@@ -164,16 +163,17 @@ export class BinaryTransport implements Transport, GroupHost {
   }
 
   ended(group: ConnectionGroup, ended: EndedConnection): void {
-    const { clock, suspectAfter } = this.options;
     const { closure } = ended;
     const { answer, named } = closure;
-    if (answer?.status === ErrorStatus.invalidToken && named !== undefined) named.run.invalidTokens++;
+    if (answer?.status === ErrorStatus.invalidToken && named !== undefined) {
+      this.#quarantine.invalidToken(named.run);
+    }
     const replayed = replayOf(closure);
     if (this.#phase === 'closing') handBack(replayed);
     else if (group === this.#suspects) group.queue.unshift(replayed);
-    else requeue(replayed, { main: group.queue, suspects: this.#suspects.queue, suspectAfter });
-    judgeEnd(this.gate, clock.now(), ended);
-    this.#announcer.ended(ended, replayed);
+    else this.#quarantine.requeue(replayed);
+    judgeEnd(this.gate, this.options.clock.now(), ended);
+    tellEnd(this.#announcer.tell, ended, replayed);
     settleClosure(closure);
     this.#changed();
   }

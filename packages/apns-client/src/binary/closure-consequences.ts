@@ -1,7 +1,8 @@
-import type { ConnectGate } from './connect-gate.ts';
+import { countOf, type Span } from '../span.ts';
+import type { TransportObserver } from '../transport.ts';
+import type { BinaryGate } from './binary-gate.ts';
 import type { ConnectionClosure } from './connection-closure.ts';
 import type { EndedConnection } from './connection-group.ts';
-import type { Span } from './span.ts';
 import { gatewayAnswer } from './status-policy.ts';
 
 // What follows from the end of a connection: for what it carried, and for the next ones.
@@ -26,14 +27,32 @@ export function settleClosure({ answer, named, proved, uncertain, end }: Connect
 }
 
 /** Tells the gate what an ended connection says of the gateway and of our credential. */
-export function judgeEnd(gate: ConnectGate, nowMs: number, ended: EndedConnection): void {
+export function judgeEnd(gate: BinaryGate, nowMs: number, ended: EndedConnection): void {
   const { end, detail, answer } = ended.closure;
   if (answer?.meaning === 'credential') gate.refused(nowMs, gatewayAnswer(answer.status).reason, true);
-  else if (answer?.understood === true) gate.understood();
+  else if (answer?.understood === true) gate.answered();
   else if (end === 'drained' || end === 'rotated' || end === 'idle') gate.abandoned();
   else if (end === 'credential-refused') gate.refused(nowMs, detail, true);
   else if (end === 'tls-failed') gate.refused(nowMs, detail, false);
   else if (ended.wasSilent)
     gate.refused(nowMs, `right after the handshake (the other environment's certificate?): ${detail}`, false);
   else gate.failed(nowMs, detail, ended.livedMs);
+}
+
+/** Tells the observer how a connection ended. */
+export function tellEnd(
+  observer: Required<TransportObserver>,
+  { id, closure, livedMs }: EndedConnection,
+  replayed: readonly Span[],
+): void {
+  const { answer, end, uncertain } = closure;
+  observer.connectionClosed(id, end, livedMs);
+  // The answer to our own known-bad frame is no error.
+  if (answer !== undefined && end === 'error-response') {
+    const { status, wronglyPresumed } = answer;
+    observer.errorResponse(id, status);
+    if (wronglyPresumed > 0) observer.lateErrorResponse(id, status, wronglyPresumed);
+  }
+  if (replayed.length > 0) observer.replayed(countOf(replayed));
+  if (uncertain.length > 0) observer.uncertain(countOf(uncertain), end);
 }

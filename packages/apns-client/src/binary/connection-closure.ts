@@ -1,5 +1,5 @@
+import type { Span } from '../span.ts';
 import type { ConnectionEnd } from '../transport.ts';
-import type { Span } from './span.ts';
 import type { StatusMeaning } from './status-policy.ts';
 
 /** How a connection ended, and what becomes of everything that was in its window: each frame in exactly one place. */

@@ -1,11 +1,11 @@
 import type { SecureContext } from 'node:tls';
+import { SpanQueue } from '../span-queue.ts';
 import type { ConnectionEnd } from '../transport.ts';
 import { BinaryConnection, type BinaryConnectionEvents } from './binary-connection.ts';
+import type { BinaryGate } from './binary-gate.ts';
 import type { ResolvedOptions } from './binary-transport-options.ts';
-import type { ConnectGate } from './connect-gate.ts';
 import type { ConnectionClosure } from './connection-closure.ts';
 import { FrameSource } from './frame-source.ts';
-import { SpanQueue } from './span-queue.ts';
 
 // A queue, and the few connections that write from its front. Why one queue and not one per connection: what a gateway
 // discarded must go out again before anything newer of its run, on whichever connection is free first.
@@ -16,14 +16,14 @@ export interface GroupLimits {
   readonly window: number;
   /** A connection that wrote nothing for so long is closed, milliseconds. */
   readonly idleTimeoutMs: number;
-  /** Leaves a share of the attempts to connect to the other group. */
-  readonly forSuspects: boolean;
+  /** Share of the attempts to connect that may come at once, left to others. */
+  readonly spares: number;
 }
 
 /** What a group has from its transport, and tells it. */
 export interface GroupHost {
   readonly options: ResolvedOptions;
-  readonly gate: ConnectGate;
+  readonly gate: BinaryGate;
   readonly secureContext: SecureContext | undefined;
   /** A connection takes frames now. */
   serving(): void;
@@ -121,7 +121,7 @@ export class ConnectionGroup {
   connect(): void {
     const { gate, options, secureContext } = this.#host;
     const { clock } = options;
-    const delayMs = gate.delayMs(clock.now(), this.#limits.forSuspects);
+    const delayMs = gate.delayMs(clock.now(), this.#limits.spares);
     if (delayMs > 0) {
       this.#cancelRetry ??= clock.after(delayMs, () => {
         this.#cancelRetry = undefined;

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
-import type { Span } from './span.ts';
-import type { SpanQueue } from './span-queue.ts';
+import type { Span } from '../span.ts';
+import type { SpanQueue } from '../span-queue.ts';
 
 /** A queue as a connection reads it: what has expired is settled on the way and never written. */
 export class FrameSource {

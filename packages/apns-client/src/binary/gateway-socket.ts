@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { checkServerIdentity, connect, type SecureContext, type TLSSocket } from 'node:tls';
+import { ChunkPool } from '../chunk-pool.ts';
 import { sharedLookup } from '../shared-lookup.ts';
-import { ChunkPool } from './chunk-pool.ts';
 
 // A TLS connection as the binary protocol needs it; the one place that knows how Node's sockets end.
 

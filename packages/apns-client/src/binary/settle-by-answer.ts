@@ -1,8 +1,8 @@
 import { type ErrorResponse, ErrorStatus, unknownIdentifier } from '@pushfleet/apns-wire';
+import type { Span } from '../span.ts';
 import type { ConnectionEnd } from '../transport.ts';
 import type { ConnectionClosure } from './connection-closure.ts';
 import type { InFlightWindow } from './in-flight-window.ts';
-import type { Span } from './span.ts';
 import { type ShutdownIdentifier, statusMeaning } from './status-policy.ts';
 
 export interface AnswerContext {

@@ -10,7 +10,11 @@ type AnswerAction =
   | 'retry'
   /** As `retry`, and this connection takes no more: the gateway wants to be rid of it. */
   | 'retry-elsewhere'
-  /** Nothing is wrong with the notification: the credential is refused, and would be for every other. */
+  | CredentialAction;
+
+/** Nothing is wrong with the notification. */
+export type CredentialAction =
+  /** The credential is refused, and would be for every other. */
   | 'pause'
   /** The provider token is too old for the gateway: sign anew, once. */
   | 'sign-anew'
@@ -18,6 +22,10 @@ type AnswerAction =
   | 'reconnect'
   /** The fleet changes its provider token too often: go back to the old one. */
   | 'keep-token';
+
+export function isAboutCredential(action: AnswerAction): action is CredentialAction {
+  return action === 'pause' || action === 'sign-anew' || action === 'reconnect' || action === 'keep-token';
+}
 
 interface Policy {
   readonly action: AnswerAction;

@@ -1,6 +1,7 @@
 import {
   defaultWindow,
   encodePing,
+  encodePreface,
   encodeSettingsAck,
   encodeWindowUpdate,
   FrameFlag,
@@ -10,6 +11,7 @@ import {
   Http2WireError,
   maxWindow,
   ResponseHead,
+  SettingId,
 } from '@pushfleet/apns-wire/http2';
 import type { OpenStream, StreamTable } from './stream-table.ts';
 
@@ -30,9 +32,19 @@ export interface AnswerEvents {
 }
 
 /** Bytes of all answers that may be under way. */
-export const receiveWindow = 8 * 1024 * 1024;
+const receiveWindow = 8 * 1024 * 1024;
 /** As much of an answer's body as can mean something, characters. */
 const longestBody = 4_096;
+
+/** The first that we say: what may be sent to us. */
+export function encodeGreeting(): Buffer {
+  const settings = encodePreface([
+    [SettingId.enablePush, 0],
+    [SettingId.maxConcurrentStreams, 0],
+    [SettingId.maxHeaderListSize, 65_536],
+  ]);
+  return Buffer.concat([settings, encodeWindowUpdate(0, receiveWindow - defaultWindow)]);
+}
 
 /** The receiving side of a connection: makes answers of frames. Knows no socket. */
 export class AnswerReader {

@@ -1,12 +1,9 @@
-import type { Span } from '../binary/span.ts';
-import { SpanQueue } from '../binary/span-queue.ts';
 import type { Clock } from '../clock.ts';
-import type { GatewayAnswer, NotificationRun } from '../transport.ts';
+import { SpanQueue } from '../span-queue.ts';
+import type { GatewayAnswer } from '../transport.ts';
+import type { Http2Run, Http2Span } from './http2-run.ts';
 import { payloadLimitOf } from './push-topics.ts';
-import { RunHeaders } from './run-headers.ts';
-
-/** A contiguous range of a run's positions, half-open. */
-export type RunSpan = Span<NotificationRun>;
+import { type OpenStream, spansOf } from './stream-table.ts';
 
 /** As the gateway would answer it: it need not be asked. */
 const payloadTooLarge: GatewayAnswer = { reason: 'PayloadTooLarge', status: 413, tokenInvalid: false };
@@ -17,52 +14,48 @@ const unsendable: GatewayAnswer = { reason: 'UnsendableHeaders', status: 400, to
  * sent any more is settled on the way.
  */
 export class Backlog {
-  readonly #queue = new SpanQueue<NotificationRun>();
-  readonly #headers = new WeakMap<NotificationRun, RunHeaders>();
+  readonly #queue = new SpanQueue<Http2Run>();
   readonly #clock: Clock;
-  readonly #topic: string;
-  readonly #settled: (count: number) => void;
+  /** To be sent again; waits for the end of the turn, so that what comes back together stays together. */
+  #again: Pick<OpenStream, 'run' | 'position'>[] = [];
 
-  /** @param settled told how many have settled here */
-  constructor(options: { clock: Clock; topic: string; settled: (count: number) => void }) {
-    this.#clock = options.clock;
-    this.#topic = options.topic;
-    this.#settled = options.settled;
+  constructor(clock: Clock) {
+    this.#clock = clock;
   }
 
   get size(): number {
     return this.#queue.size;
   }
 
-  push(run: NotificationRun): void {
-    this.#headers.set(run, new RunHeaders(run, this.#topic));
+  push(run: Http2Run): void {
     this.#queue.push({ run, from: 0, to: run.columns.count });
   }
 
-  /** Puts spans before everything else: what is to be sent again. */
-  unshift(spans: readonly RunSpan[]): void {
-    this.#queue.unshift(spans);
+  /** Takes a notification back that is to be sent again. */
+  sendAgain({ run, position }: OpenStream): void {
+    this.#again.push({ run, position });
   }
 
-  takeAll(): RunSpan[] {
+  /** The end of a turn: puts what is to be sent again before everything else, in its order. Gives how many. */
+  restore(): number {
+    const again = this.#again;
+    if (again.length === 0) return 0;
+    this.#again = [];
+    this.#queue.unshift(spansOf(again));
+    return again.length;
+  }
+
+  takeAll(): Http2Span[] {
+    this.restore();
     return this.#queue.takeAll();
   }
 
-  headersOf(run: NotificationRun): RunHeaders {
-    let headers = this.#headers.get(run);
-    if (headers === undefined) {
-      headers = new RunHeaders(run, this.#topic);
-      this.#headers.set(run, headers);
-    }
-    return headers;
-  }
-
   /** Removes the `written` first positions, and gives the stretch that is to be written next. */
-  take(written: number): RunSpan | undefined {
+  take(written: number): Http2Span | undefined {
     if (written > 0) {
       const { run, from } = this.#queue.front()!;
       this.#queue.advance(written);
-      run.sink.written(from, from + written);
+      run.written(from, from + written);
     }
     for (;;) {
       const span = this.#queue.front();
@@ -79,13 +72,13 @@ export class Backlog {
   }
 
   /** Settles what has expired, or is too large, at the front; gives the stretch that follows, if there is one. */
-  #settleFront(span: RunSpan): RunSpan | undefined {
+  #settleFront(span: Http2Span): Http2Span | undefined {
     const { run, from, to } = span;
+    const { headers } = run;
     const { expirations } = run.columns;
-    const headers = this.headersOf(run);
     const nowSeconds = Math.floor(this.#clock.now() / 1000);
     // Mostly there is nothing to look for, however long the span is.
-    if (nowSeconds < headers.earliestExpiration && !headers.mayBeTooLarge) return span;
+    if (nowSeconds < run.earliestExpiration && !headers.mayBeTooLarge) return span;
     const isExpired = (position: number): boolean =>
       expirations[position]! !== 0 && expirations[position]! <= nowSeconds;
     const isTooLarge = (position: number): boolean =>
@@ -94,8 +87,7 @@ export class Backlog {
     while (live < to && isExpired(live)) live++;
     if (live > from) {
       this.#queue.advance(live - from);
-      this.#settled(live - from);
-      run.sink.expired(from, live);
+      run.expired(from, live);
       return undefined;
     }
     if (isTooLarge(from)) {
@@ -107,14 +99,13 @@ export class Backlog {
     return { run, from, to: end };
   }
 
-  #reject(run: NotificationRun, position: number, answer: GatewayAnswer): void {
+  #reject(run: Http2Run, position: number, answer: GatewayAnswer): void {
     this.#queue.advance(1);
-    this.#settled(1);
-    run.sink.rejected(position, answer);
+    run.rejected(position, answer);
   }
 }
 
-function payloadLengthOf({ columns }: NotificationRun, position: number): number {
+function payloadLengthOf({ columns }: Http2Run, position: number): number {
   const payload = columns.payloadOf[position]!;
   return columns.payloadOffsets[payload + 1]! - columns.payloadOffsets[payload]!;
 }

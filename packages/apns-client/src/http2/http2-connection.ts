@@ -1,28 +1,28 @@
 import type { SecureContext } from 'node:tls';
 import {
-  defaultWindow,
   encodeGoAway,
   encodePing,
-  encodePreface,
   encodeRstStream,
-  encodeWindowUpdate,
   Http2ErrorCode,
   Http2WireError,
   http2ErrorName,
   SettingId,
 } from '@pushfleet/apns-wire/http2';
-import { ChunkPool } from '../binary/chunk-pool.ts';
-import { connectionEndOf, describeError } from '../node-error.ts';
-import type { ConnectionEnd, NotificationRun } from '../transport.ts';
-import { goAwayReason, judgeAnswer, type Verdict } from './answer-policy.ts';
-import { AnswerReader, receiveWindow } from './answer-reader.ts';
-import type { Backlog, RunSpan } from './backlog.ts';
+import { ChunkPool } from '../chunk-pool.ts';
+import { describeError } from '../node-error.ts';
+import type { ConnectionEnd } from '../transport.ts';
+import { WritesUnderWay } from '../writes-under-way.ts';
+import { goAwayReason } from './answer-policy.ts';
+import { AnswerReader, encodeGreeting } from './answer-reader.ts';
+import type { Backlog } from './backlog.ts';
+import { type Http2ConnectionClosure, politeEnds, socketEndOf } from './http2-closure.ts';
 import type { Http2Socket } from './http2-socket.ts';
 import type { ResolvedHttp2Options } from './http2-transport-options.ts';
-import { TunnelError } from './open-socket.ts';
-import { createProbe, isProbe } from './probe.ts';
+import { Liveness } from './liveness.ts';
+import { Probe } from './probe.ts';
 import { RequestWriter } from './request-writer.ts';
-import { type OpenStream, StreamTable, spansOf } from './stream-table.ts';
+import { type StreamOutcomeEvents, StreamOutcomes, type StreamTrouble } from './stream-outcomes.ts';
+import { type OpenStream, StreamTable } from './stream-table.ts';
 
 // One connection of the HTTP/2 gateway and its in-flight window: the streams without an end.
 //
@@ -37,32 +37,13 @@ import { type OpenStream, StreamTable, spansOf } from './stream-table.ts';
 // The connection never decides what becomes of what it hands back: the transport does.
 
 /** What a connection tells its transport. `ended` comes exactly once, last. */
-export interface Http2ConnectionEvents {
+export interface Http2ConnectionEvents extends StreamOutcomeEvents {
   opened(connection: Http2Connection): void;
   /** Something was read, or written: there may be room to write again. Comes after everything that it brought. */
   turned(): void;
-  /** 200: taken by the gateway, proved. */
-  accepted(run: NotificationRun, from: number, to: number): void;
-  /** Any other answer. */
-  judged(connection: Http2Connection, stream: OpenStream, verdict: Verdict): void;
   /** A GOAWAY named the credential as its reason. */
   refused(reason: string): void;
-  /** What the gateway said to the probe; undefined: it was taken. */
-  probed(connection: Http2Connection, stream: OpenStream, verdict: Verdict | undefined): void;
-  /** Never processed by the gateway: to be sent again. In order. */
-  unprocessed(streams: readonly OpenStream[]): void;
-  /** Nobody can know. */
-  uncertain(spans: readonly RunSpan[], cause: ConnectionEnd): void;
   ended(connection: Http2Connection, closure: Http2ConnectionClosure): void;
-}
-
-export interface Http2ConnectionClosure {
-  readonly end: ConnectionEnd;
-  readonly detail: string;
-  /** Nobody can know. In the order of writing. */
-  readonly uncertain: readonly RunSpan[];
-  /** Whether the gateway ever answered a request on it. */
-  readonly answered: boolean;
 }
 
 export interface Http2ConnectionSetup {
@@ -94,67 +75,53 @@ export class Http2Connection {
   readonly #socket: Http2Socket;
   readonly #writer: RequestWriter;
   readonly #reader: AnswerReader;
+  readonly #outcomes: StreamOutcomes;
+  readonly #liveness: Liveness;
+  readonly #writes: WritesUnderWay;
   #state: State;
+  #openedAtMs: number | undefined;
   /** No stream above it is processed: the gateway's GOAWAY. */
   #lastProcessedId = Number.POSITIVE_INFINITY;
   #peerStreams = Number.POSITIVE_INFINITY;
-  #isTrusted: boolean;
-  #answered = false;
-  #refusedInARow = 0;
-  #underWay = 0;
   /** Frames of ours that go out at the end of the turn. */
   #controls: Buffer[] = [];
-  /** Accepted, and not yet told: a range, since answers mostly come in order. */
-  #ok: { readonly run: NotificationRun; readonly from: number; to: number } | undefined;
-  #cancelStall: (() => void) | undefined;
   #cancelGrace: (() => void) | undefined;
-  #lastWriteMs: number;
-  #lastReadMs: number;
-  #pingSentMs: number | undefined;
-  #stuckSinceMs: number | undefined;
 
   constructor(options: ResolvedHttp2Options, setup: Http2ConnectionSetup, events: Http2ConnectionEvents) {
-    const { clock, connectTimeoutMs, serverName, port } = options;
-    this.id = setup.id;
+    const { clock, streams, connectTimeoutMs, writeStallMs, serverName, port } = options;
+    const { id, secureContext, needsToken } = setup;
+    this.id = id;
     this.#options = options;
     this.#events = events;
-    this.#isTrusted = !setup.needsToken;
     const authority = port === 443 ? serverName : `${serverName}:${port}`;
     this.#writer = new RequestWriter(this.streams, authority, options.lastStreamId);
+    this.#outcomes = new StreamOutcomes(this, events, { clock, streams, needsToken });
     this.#reader = new AnswerReader(this.streams, {
-      taken: (stream) => this.#taken(stream),
+      taken: (stream) => this.#outcomes.taken(stream),
       finished: (stream) => this.#finish(stream),
       reset: (stream, code) => this.#reset(stream, code),
-      setting: (id, value) => this.#setting(id, value),
+      setting: (name, value) => this.#setting(name, value),
       settingsEnd: () => this.#becomeOpen(),
       goAway: (lastStreamId, code, debug) => this.#goAway(lastStreamId, code, debug),
       windowUpdate: (streamId, increment) => this.#writer.widen(streamId, increment),
       reply: (frame) => this.#controls.push(frame),
     });
-    this.#lastWriteMs = clock.now();
-    this.#lastReadMs = this.#lastWriteMs;
+    this.#liveness = new Liveness(options, clock.now());
+    this.#writes = new WritesUnderWay(clock, writeStallMs, (detail) => this.#close('write-stalled', detail));
     const cancelTimer = clock.after(connectTimeoutMs, () =>
       this.#close('connect-failed', `no connection within ${connectTimeoutMs} ms`),
     );
     this.#state = { kind: 'connecting', cancelTimer, isReady: false };
     this.#socket = options.openSocket(
-      { ...options, secureContext: setup.secureContext },
+      { ...options, secureContext },
       {
         ready: () => this.#greet(),
         received: (bytes) => this.#receive(bytes),
         writeFailed: (error) => this.#writeFailed(error),
         ended: () => this.#close('gateway-closed', 'the gateway closed the connection'),
-        failed: (error) => this.#close(this.#endOf(error), describeError(error)),
+        failed: (error) => this.#socketFailed(error),
       },
     );
-  }
-
-  get isConnecting(): boolean {
-    return this.#state.kind === 'connecting';
-  }
-
-  get isClosed(): boolean {
-    return this.#state.kind === 'closed';
   }
 
   get isOpen(): boolean {
@@ -166,9 +133,13 @@ export class Http2Connection {
     return this.#state.kind === 'leaving';
   }
 
+  get isClosed(): boolean {
+    return this.#state.kind === 'closed';
+  }
+
   /** Whether `write` may take something now. */
   get isWritable(): boolean {
-    return this.isOpen && this.#underWay < chunksUnderWay && !this.isSaturated;
+    return this.isOpen && this.#writes.count < chunksUnderWay && !this.isSaturated;
   }
 
   /** Whether only answers of the gateway can make room. */
@@ -176,13 +147,13 @@ export class Http2Connection {
     return this.#room <= 0 || this.#writer.isStuck;
   }
 
-  /** Whether the gateway has shown that it takes our token: before, it takes one stream (PROTOCOL section 4). */
+  /** Whether the gateway has shown that it takes our token. */
   get isTrusted(): boolean {
-    return this.#isTrusted;
+    return this.#outcomes.isTrusted;
   }
 
   get #room(): number {
-    const ours = this.#isTrusted ? this.#options.streams : 1;
+    const ours = this.isTrusted ? this.#options.streams : 1;
     return Math.min(ours, this.#peerStreams) - this.streams.size;
   }
 
@@ -199,7 +170,7 @@ export class Http2Connection {
     if (!this.isOpen || this.#room <= 0) return;
     const chunk = ChunkPool.take();
     const context = { chunk, authorization, nowMs: this.#options.clock.now() };
-    this.#flush(chunk, this.#writer.fillWith(context, createProbe(), this.#options.topic));
+    this.#flush(chunk, this.#writer.fillWith(context, new Probe(this.#options.topic)));
   }
 
   /** Takes no more requests, and closes once the answers that are due have come. */
@@ -217,26 +188,21 @@ export class Http2Connection {
 
   /** What time brings: answers that are overdue, a PING, the end of an idle connection. */
   tick(hasWork: boolean): void {
-    const { clock, streamTimeoutMs, pingAfterMs, pingTimeoutMs, idleTimeoutMs } = this.#options;
+    const { clock, streamTimeoutMs, pingTimeoutMs } = this.#options;
     if (!this.isOpen && !this.isLeaving) return;
     const now = clock.now();
     this.#reader.relax();
     this.#giveUpStreams(now - streamTimeoutMs);
     if (this.isClosed) return;
-    if (this.#pingSentMs !== undefined && now - this.#pingSentMs >= pingTimeoutMs) {
+    if (this.#liveness.isLost(now)) {
       this.#close('ping-timeout', `a PING went unanswered for ${pingTimeoutMs} ms`);
       return;
     }
-    if (this.#pingSentMs === undefined && now - this.#lastReadMs >= pingAfterMs) {
-      this.#pingSentMs = now;
-      this.#controls.push(encodePing(pingBytes));
-    }
-    const isIdle = this.streams.size === 0;
-    if (isIdle && now - this.#lastWriteMs >= idleTimeoutMs) this.leave('idle', 'idle');
+    if (this.#liveness.takePing(now)) this.#controls.push(encodePing(pingBytes));
+    const isEmpty = this.streams.size === 0;
+    if (isEmpty && this.#liveness.isIdle(now)) this.leave('idle', 'idle');
     // A gateway that takes nothing though nothing is under way will not take anything later either.
-    const isStuck = hasWork && isIdle && this.isOpen && this.isSaturated;
-    this.#stuckSinceMs = isStuck ? (this.#stuckSinceMs ?? now) : undefined;
-    if (this.#stuckSinceMs !== undefined && now - this.#stuckSinceMs >= streamTimeoutMs) {
+    if (this.#liveness.isStalled(now, hasWork && isEmpty && this.isOpen && this.isSaturated)) {
       this.#close('write-stalled', `the gateway allowed no request for ${streamTimeoutMs} ms`);
       return;
     }
@@ -248,16 +214,11 @@ export class Http2Connection {
       ChunkPool.give(chunk);
       return;
     }
-    const { clock, writeStallMs } = this.#options;
-    const stalled = (): void => this.#close('write-stalled', `no write finished for ${writeStallMs} ms`);
-    this.#underWay++;
-    this.#lastWriteMs = clock.now();
-    this.#cancelStall ??= clock.after(writeStallMs, stalled);
+    this.#liveness.wrote(this.#options.clock.now());
+    this.#writes.started();
     this.#socket.write(chunk, length, () => {
-      this.#underWay--;
       if (this.isClosed) return;
-      this.#cancelStall?.();
-      this.#cancelStall = this.#underWay === 0 ? undefined : clock.after(writeStallMs, stalled);
+      this.#writes.finished();
       this.#events.turned();
     });
     this.#endTurn();
@@ -268,18 +229,21 @@ export class Http2Connection {
     const state = this.#state;
     if (state.kind !== 'connecting') return;
     this.#state = { ...state, isReady: true };
-    const settings = encodePreface([
-      [SettingId.enablePush, 0],
-      [SettingId.maxConcurrentStreams, 0],
-      [SettingId.maxHeaderListSize, 65_536],
-    ]);
-    this.#socket.control(Buffer.concat([settings, encodeWindowUpdate(0, receiveWindow - defaultWindow)]));
+    this.#socket.control(encodeGreeting());
+  }
+
+  /** The gateway's first SETTINGS have come. */
+  #becomeOpen(): void {
+    if (this.#state.kind !== 'connecting') return;
+    this.#state.cancelTimer();
+    this.#state = { kind: 'open' };
+    this.#openedAtMs = this.#options.clock.now();
+    this.#events.opened(this);
   }
 
   #receive(chunk: Buffer): void {
     if (this.isClosed) return;
-    this.#lastReadMs = this.#options.clock.now();
-    this.#pingSentMs = undefined;
+    this.#liveness.read(this.#options.clock.now());
     try {
       this.#reader.read(chunk, this.#writer.nextStreamId, () => !this.isClosed);
     } catch (error) {
@@ -287,7 +251,7 @@ export class Http2Connection {
       this.#close('protocol-violation', error.message, error.goAwayCode);
       return;
     }
-    this.#tellAccepted();
+    this.#outcomes.tellAccepted();
     this.#endTurn();
     // Also after the last answer: what it brought may be due to be sent again.
     this.#events.turned();
@@ -300,6 +264,18 @@ export class Http2Connection {
     );
   }
 
+  #socketFailed(error: unknown): void {
+    const isOpening = this.#state.kind === 'connecting' && !this.#state.isReady;
+    this.#close(socketEndOf(error, isOpening), describeError(error));
+  }
+
+  #finish(stream: OpenStream): void {
+    this.streams.remove(stream);
+    this.#writer.unstick();
+    this.#outcomes.finished(stream);
+    this.streams.release(stream);
+  }
+
   #reset(stream: OpenStream, code: number): void {
     if (stream.status !== 0) {
       this.#finish(stream);
@@ -307,16 +283,22 @@ export class Http2Connection {
     }
     this.streams.remove(stream);
     this.#writer.unstick();
-    if (isProbe(stream.run)) {
-      this.#close('stream-reset', `the probe was reset: ${http2ErrorName(code)}`);
-    } else if (code !== Http2ErrorCode.refusedStream) {
-      this.#events.uncertain(spansOf([stream]), 'stream-reset');
-    } else {
-      // Safe to send again (RFC 9113 section 8.7); but one that refuses all is left alone for a while.
-      this.#events.unprocessed([stream]);
-      if (++this.#refusedInARow > 2 * this.#options.streams)
-        this.leave('stream-reset', 'every stream was refused');
-    }
+    const trouble = this.#outcomes.reset(stream, code);
+    this.#heed(trouble, 'stream-reset', `the probe was reset: ${http2ErrorName(code)}`);
+  }
+
+  /** Streams that wait for an answer since before that time are given up, on both sides. */
+  #giveUpStreams(writtenBeforeMs: number): void {
+    const overdue = this.streams.takeWrittenBefore(writtenBeforeMs);
+    if (overdue.length === 0) return;
+    for (const { id } of overdue) this.#controls.push(encodeRstStream(id, Http2ErrorCode.cancel));
+    this.#writer.unstick();
+    this.#heed(this.#outcomes.overdue(overdue), 'stream-stalled', 'the probe went unanswered');
+  }
+
+  #heed(trouble: StreamTrouble, end: ConnectionEnd, probeDetail: string): void {
+    if (trouble === 'probe-lost') this.#close(end, probeDetail);
+    else if (trouble === 'refuses-all') this.leave(end, 'every stream was refused');
   }
 
   #setting(id: number, value: number): void {
@@ -325,85 +307,15 @@ export class Http2Connection {
     this.#writer.unstick();
   }
 
-  /** The gateway's first SETTINGS have come. */
-  #becomeOpen(): void {
-    if (this.#state.kind !== 'connecting') return;
-    this.#state.cancelTimer();
-    this.#state = { kind: 'open' };
-    this.#events.opened(this);
-  }
-
   #goAway(lastStreamId: number, code: number, debug: string): void {
     const said = goAwayReason(debug);
     const detail = said?.reason ?? http2ErrorName(code);
     // A second GOAWAY may only lower it (RFC 9113 section 6.8).
     this.#lastProcessedId = Math.min(this.#lastProcessedId, lastStreamId);
-    const above = this.streams.takeAbove(this.#lastProcessedId);
-    const unprocessed = above.filter(({ status, run }) => status === 0 && !isProbe(run));
-    if (unprocessed.length > 0) this.#events.unprocessed(unprocessed);
-    this.#judgeUnfinished(above);
+    this.#outcomes.discarded(this.streams.takeAbove(this.#lastProcessedId));
     if (this.#state.kind === 'connecting') this.#close('goaway', detail);
     else if (this.#state.kind === 'open') this.#state = { kind: 'leaving', end: 'goaway', detail };
     if (said?.isCredential === true) this.#events.refused(detail);
-  }
-
-  #taken({ run, position }: OpenStream): void {
-    this.#answered = true;
-    this.#isTrusted = true;
-    this.#refusedInARow = 0;
-    if (this.#ok?.run === run && this.#ok.to === position) {
-      this.#ok.to++;
-      return;
-    }
-    this.#tellAccepted();
-    this.#ok = { run, from: position, to: position + 1 };
-  }
-
-  #tellAccepted(): void {
-    const ok = this.#ok;
-    if (ok === undefined) return;
-    this.#ok = undefined;
-    if (!isProbe(ok.run)) this.#events.accepted(ok.run, ok.from, ok.to);
-  }
-
-  /** The stream is over, and its answer is as complete as it will be. */
-  #finish(stream: OpenStream): void {
-    this.streams.remove(stream);
-    this.#writer.unstick();
-    if (stream.status !== 200) this.#judge(stream);
-    else if (isProbe(stream.run)) this.#events.probed(this, stream, undefined);
-    this.streams.release(stream);
-  }
-
-  #judge(stream: OpenStream): void {
-    const verdict = judgeAnswer(stream, this.#options.clock.now());
-    this.#answered = true;
-    this.#refusedInARow = 0;
-    if (!isAboutCredential(verdict)) this.#isTrusted = true;
-    if (isProbe(stream.run)) this.#events.probed(this, stream, verdict);
-    else this.#events.judged(this, stream, verdict);
-  }
-
-  /** Answers whose head has come and whose body will not. */
-  #judgeUnfinished(streams: readonly OpenStream[]): void {
-    for (const stream of streams) if (stream.status !== 0 && stream.status !== 200) this.#judge(stream);
-  }
-
-  /** Streams that wait for an answer since before that time: nobody can know what became of them. */
-  #giveUpStreams(writtenBeforeMs: number): void {
-    const given: OpenStream[] = [];
-    for (let stream = this.streams.oldest; stream !== undefined; stream = this.streams.oldest) {
-      if (stream.writtenAtMs > writtenBeforeMs) break;
-      this.streams.remove(stream);
-      this.#controls.push(encodeRstStream(stream.id, Http2ErrorCode.cancel));
-      given.push(stream);
-    }
-    if (given.length === 0) return;
-    this.#writer.unstick();
-    this.#judgeUnfinished(given);
-    const silent = given.filter(({ status }) => status === 0);
-    if (silent.some(({ run }) => isProbe(run))) this.#close('stream-stalled', 'the probe went unanswered');
-    else if (silent.length > 0) this.#events.uncertain(spansOf(silent), 'stream-stalled');
   }
 
   /** Sends what has gathered, and closes if that was the last there was to do. */
@@ -433,45 +345,21 @@ export class Http2Connection {
     const state = this.#state;
     if (state.kind === 'closed') return;
     if (state.kind === 'connecting') state.cancelTimer();
-    this.#cancelStall?.();
+    this.#writes.stop();
     this.#cancelGrace?.();
-    this.#tellAccepted();
+    this.#outcomes.tellAccepted();
     this.#state = { kind: 'closed' };
-    // A session is closed explicitly (PROTOCOL section 4), unless nobody is there to hear it.
+    // Unless nobody is there to hear it.
     if (politeEnds.has(end) && state.kind !== 'connecting') this.#socket.end(encodeGoAway(0, goAwayCode));
     else this.#socket.destroy();
-    const left = this.streams.takeAbove(0);
-    this.#judgeUnfinished(left);
-    const unanswered = left.filter(({ status, run }) => status === 0 && !isProbe(run));
     // Said first, it stays the reason: a gateway that says GOAWAY hangs up next.
-    const [finalEnd, finalDetail] =
-      state.kind === 'leaving' && end === 'gateway-closed' ? [state.end, state.detail] : [end, detail];
+    const reason = state.kind === 'leaving' && end === 'gateway-closed' ? state : { end, detail };
     this.#events.ended(this, {
-      end: finalEnd,
-      detail: finalDetail,
-      uncertain: spansOf(unanswered),
-      answered: this.#answered,
+      end: reason.end,
+      detail: reason.detail,
+      livedMs: this.#openedAtMs === undefined ? 0 : this.#options.clock.now() - this.#openedAtMs,
+      uncertain: this.#outcomes.abandoned(this.streams.takeAbove(0)),
+      answered: this.#outcomes.answered,
     });
   }
-
-  /** What an error of the socket means; before the way was open, that it could not be opened. */
-  #endOf(error: unknown): ConnectionEnd {
-    if (error instanceof TunnelError) return error.code === 'proxy-refused' ? 'connect-failed' : 'tls-failed';
-    const end = connectionEndOf(error);
-    const isOpening = this.#state.kind === 'connecting' && !this.#state.isReady;
-    return isOpening && end !== 'tls-failed' && end !== 'credential-refused' ? 'connect-failed' : end;
-  }
-}
-
-const politeEnds: ReadonlySet<ConnectionEnd> = new Set([
-  'drained',
-  'rotated',
-  'idle',
-  'goaway',
-  'error-response',
-  'protocol-violation',
-]);
-
-function isAboutCredential({ action }: Verdict): boolean {
-  return action === 'pause' || action === 'sign-anew' || action === 'reconnect' || action === 'keep-token';
 }

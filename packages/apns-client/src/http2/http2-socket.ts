@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import { ChunkPool } from '../binary/chunk-pool.ts';
+import { ChunkPool } from '../chunk-pool.ts';
 import { type OpenSocketOptions, openSocket } from './open-socket.ts';
 
 // A TLS connection as the HTTP/2 transport needs it; the one place that knows how Node's sockets end.

@@ -1,42 +1,41 @@
 import type { NotificationRun } from '../transport.ts';
+import { Http2Run } from './http2-run.ts';
 
-// A request that can reach no device: a token of zeros, and no payload. Whatever the gateway says to it, unless it is
-// about the credential, it says to somebody whom it lets send. The counterpart of binary's known-bad frame.
+const nothing = (): void => undefined;
 
-const probes = new WeakSet<NotificationRun>();
+const undeliverable: NotificationRun = {
+  columns: {
+    count: 1,
+    tokens: new Uint8Array(32),
+    tokenOffsets: Uint32Array.of(0, 32),
+    payloads: new Uint8Array(0),
+    payloadOffsets: Uint32Array.of(0, 0),
+    payloadOf: Uint16Array.of(0),
+    expirations: Uint32Array.of(0),
+    priorities: Uint8Array.of(5),
+  },
+  sink: {
+    written: nothing,
+    accepted: nothing,
+    rejected: nothing,
+    retryable: nothing,
+    uncertain: nothing,
+    expired: nothing,
+    unprocessed: nothing,
+  },
+  http2: {
+    pushType: 'alert',
+    collapseId: null,
+    apnsId: () => '00000000-0000-4000-8000-000000000000',
+  },
+};
 
-export function createProbe(): NotificationRun {
-  const nothing = (): void => undefined;
-  const run: NotificationRun = {
-    columns: {
-      count: 1,
-      tokens: new Uint8Array(32),
-      tokenOffsets: Uint32Array.of(0, 32),
-      payloads: new Uint8Array(0),
-      payloadOffsets: Uint32Array.of(0, 0),
-      payloadOf: Uint16Array.of(0),
-      expirations: Uint32Array.of(0),
-      priorities: Uint8Array.of(5),
-    },
-    sink: {
-      written: nothing,
-      accepted: nothing,
-      rejected: nothing,
-      retryable: nothing,
-      uncertain: nothing,
-      expired: nothing,
-      unprocessed: nothing,
-    },
-    http2: {
-      pushType: 'alert',
-      collapseId: null,
-      apnsId: () => '00000000-0000-4000-8000-000000000000',
-    },
-  };
-  probes.add(run);
-  return run;
-}
-
-export function isProbe(run: NotificationRun): boolean {
-  return probes.has(run);
+/**
+ * A request that can reach no device: a token of zeros, and no payload. Whatever the gateway says to it, unless it is
+ * about the credential, it says to somebody whom it lets send. The counterpart of binary's known-bad frame.
+ */
+export class Probe extends Http2Run {
+  constructor(topic: string) {
+    super(undeliverable, { topic, tally: { inFlight: 0 } });
+  }
 }

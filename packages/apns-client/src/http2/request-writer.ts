@@ -1,9 +1,9 @@
 import { ApnsWireError } from '@pushfleet/apns-wire';
 import { defaultWindow, Http2WireError, maxWindow, RequestEncoder } from '@pushfleet/apns-wire/http2';
-import type { NotificationRun } from '../transport.ts';
-import type { Backlog, RunSpan } from './backlog.ts';
+import type { Backlog } from './backlog.ts';
+import type { Http2Run, Http2Span } from './http2-run.ts';
 import { PartialRequest } from './partial-request.ts';
-import { RunHeaders } from './run-headers.ts';
+import type { Probe } from './probe.ts';
 import type { StreamTable } from './stream-table.ts';
 
 /** What every request of one write has in common. */
@@ -57,10 +57,9 @@ export class RequestWriter {
     let span = backlog.take(0);
     while (span !== undefined && left > 0) {
       const { run, from } = span;
-      const headers = backlog.headersOf(run);
-      headers.authorization = context.authorization;
+      run.headers.authorization = context.authorization;
       const to = Math.min(span.to, from + left);
-      const isSendable = this.#encode(context, length, { run, from, to }, headers);
+      const isSendable = this.#encode(context, length, { run, from, to });
       const { position, end } = this.#encoder;
       length = end;
       left -= position - from;
@@ -69,7 +68,7 @@ export class RequestWriter {
         backlog.refuseFirst();
         span = backlog.take(0);
       } else if (position < to) {
-        const begun = this.#beginPartial(context, length, run, headers, position);
+        const begun = this.#beginPartial(context, length, run, position);
         if (begun > 0) {
           length = begun;
           backlog.take(1);
@@ -82,11 +81,10 @@ export class RequestWriter {
     return length;
   }
 
-  /** Encodes one run of which nothing is known yet, whole. */
-  fillWith(context: WriteContext, run: NotificationRun, topic: string): number {
-    const headers = new RunHeaders(run, topic);
-    headers.authorization = context.authorization;
-    this.#encode(context, 0, { run, from: 0, to: run.columns.count }, headers);
+  /** Encodes a probe; gives how many bytes of the chunk. */
+  fillWith(context: WriteContext, probe: Probe): number {
+    probe.headers.authorization = context.authorization;
+    this.#encode(context, 0, { run: probe, from: 0, to: 1 });
     return this.#encoder.end;
   }
 
@@ -129,7 +127,7 @@ export class RequestWriter {
   }
 
   /** False: the request at `encoder.position` cannot be sent by anybody. */
-  #encode(context: WriteContext, length: number, { run, from, to }: RunSpan, headers: RunHeaders): boolean {
+  #encode(context: WriteContext, length: number, { run, from, to }: Http2Span): boolean {
     const { chunk, authorization, nowMs } = context;
     const encoder = this.#encoder;
     let isSendable = true;
@@ -138,7 +136,7 @@ export class RequestWriter {
         chunk,
         length,
         run.columns,
-        headers,
+        run.headers,
         from,
         to,
         this.nextStreamId,
@@ -164,8 +162,7 @@ export class RequestWriter {
   #beginPartial(
     { chunk, authorization, nowMs }: WriteContext,
     length: number,
-    run: NotificationRun,
-    headers: RunHeaders,
+    run: Http2Run,
     position: number,
   ): number {
     const { payloads, payloadOf, payloadOffsets } = run.columns;
@@ -175,7 +172,7 @@ export class RequestWriter {
     const fitsConnection = end - start <= this.#window;
     if (fitsStream && (fitsConnection || this.#streams.size > 0)) return 0;
     const streamId = this.nextStreamId;
-    const at = this.#encoder.encodeHeaders(chunk, length, run.columns, headers, position, streamId);
+    const at = this.#encoder.encodeHeaders(chunk, length, run.columns, run.headers, position, streamId);
     if (at < 0) return 0;
     this.#partial = new PartialRequest(streamId, payloads, start, end, this.#streamWindow);
     this.#streams.add(streamId, run, position, authorization, nowMs);

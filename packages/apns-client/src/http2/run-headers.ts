@@ -12,8 +12,6 @@ export class RunHeaders implements RequestHeaders {
   readonly apnsId: (position: number) => string;
   /** Whether a payload may be over the limit of its push type: then each has to be looked at. */
   readonly mayBeTooLarge: boolean;
-  /** When the first of them expires, epoch seconds; infinite when none does. */
-  readonly earliestExpiration: number;
 
   constructor(run: NotificationRun, bundleId: string) {
     const { http2, columns } = run;
@@ -32,12 +30,6 @@ export class RunHeaders implements RequestHeaders {
       collapseId === null || typeof collapseId === 'string'
         ? () => collapseId
         : (position) => collapseId[position]!;
-    let earliest = Number.POSITIVE_INFINITY;
-    for (let position = 0; position < columns.count; position++) {
-      const expiration = columns.expirations[position]!;
-      if (expiration !== 0 && expiration < earliest) earliest = expiration;
-    }
-    this.earliestExpiration = earliest;
     const limit = payloadLimitOf(typeof pushType === 'string' ? pushType : '');
     const { payloadOffsets } = columns;
     this.mayBeTooLarge = payloadOffsets.some(

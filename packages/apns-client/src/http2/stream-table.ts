@@ -1,10 +1,10 @@
-import type { NotificationRun } from '../transport.ts';
-import type { RunSpan } from './backlog.ts';
+import type { Http2Run, Http2Span } from './http2-run.ts';
+import { Probe } from './probe.ts';
 
 /** A request that has been written and is not over. Pooled: there is one per stream at a time, not per notification. */
 export interface OpenStream {
   id: number;
-  run: NotificationRun;
+  run: Http2Run;
   position: number;
   writtenAtMs: number;
   /** What the request was sent with; undefined: a certificate. */
@@ -17,27 +17,8 @@ export interface OpenStream {
   bodyBytes: number;
 }
 
-const nobody: NotificationRun = {
-  columns: {
-    count: 0,
-    tokens: new Uint8Array(0),
-    tokenOffsets: Uint32Array.of(0),
-    payloads: new Uint8Array(0),
-    payloadOffsets: Uint32Array.of(0),
-    payloadOf: new Uint16Array(0),
-    expirations: new Uint32Array(0),
-    priorities: new Uint8Array(0),
-  },
-  sink: {
-    written() {},
-    accepted() {},
-    rejected() {},
-    retryable() {},
-    uncertain() {},
-    expired() {},
-    unprocessed() {},
-  },
-};
+/** What a stream that serves nobody belongs to, so that it keeps no run alive. */
+const nobody = new Probe('');
 
 /** The in-flight window of a connection: streams by identifier, in the order they were opened. */
 export class StreamTable {
@@ -52,18 +33,7 @@ export class StreamTable {
     return this.#open.get(id);
   }
 
-  /** The one that has been open longest. */
-  get oldest(): OpenStream | undefined {
-    return this.#open.values().next().value;
-  }
-
-  add(
-    id: number,
-    run: NotificationRun,
-    position: number,
-    authorization: string | undefined,
-    nowMs: number,
-  ): void {
+  add(id: number, run: Http2Run, position: number, authorization: string | undefined, nowMs: number): void {
     const stream = this.#free.pop() ?? {
       id,
       run,
@@ -98,6 +68,17 @@ export class StreamTable {
     this.#free.push(stream);
   }
 
+  /** Takes out what has waited for its answer since before that time, in the order of opening. */
+  takeWrittenBefore(timeMs: number): OpenStream[] {
+    const taken: OpenStream[] = [];
+    for (const stream of this.#open.values()) {
+      if (stream.writtenAtMs > timeMs) break;
+      taken.push(stream);
+    }
+    for (const { id } of taken) this.#open.delete(id);
+    return taken;
+  }
+
   /** Takes every stream above `lastId` out, in the order of opening. */
   takeAbove(lastId: number): OpenStream[] {
     const taken: OpenStream[] = [];
@@ -108,8 +89,8 @@ export class StreamTable {
 }
 
 /** Streams as spans of their runs: neighbours become one. */
-export function spansOf(streams: readonly OpenStream[]): RunSpan[] {
-  const spans: { run: NotificationRun; from: number; to: number }[] = [];
+export function spansOf(streams: readonly Pick<OpenStream, 'run' | 'position'>[]): Http2Span[] {
+  const spans: { run: Http2Run; from: number; to: number }[] = [];
   for (const { run, position } of streams) {
     const last = spans.at(-1);
     if (last !== undefined && last.run === run && last.to === position) last.to++;

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from './clock.ts';
 
 /** One call that comes in time: soon while something is in flight, late while nothing is. */
 export class Ticker {

@@ -1,5 +1,5 @@
 import type { NotificationColumns } from '@pushfleet/apns-wire';
-import type { Certainty, ConnectionEnd, GatewayAnswer, NotificationRun, OutcomeSink } from '../transport.ts';
+import type { Certainty, ConnectionEnd, GatewayAnswer, NotificationRun, OutcomeSink } from './transport.ts';
 
 /** What a transport has taken and not settled yet. */
 export interface Tally {
@@ -14,8 +14,6 @@ export class TrackedRun {
   readonly columns: NotificationColumns;
   /** The earliest time at which one of its notifications expires, epoch seconds; infinite when none does. */
   readonly earliestExpiration: number;
-  /** How many of its tokens the gateway has called invalid. */
-  invalidTokens = 0;
   readonly #sink: OutcomeSink;
   readonly #tally: Tally;
 

@@ -1,0 +1,51 @@
+import { guardObserver } from './guarded-observer.ts';
+import type { Transport, TransportObserver, TransportState } from './transport.ts';
+
+/** Tells a transport's observer, and whoever waits for room, what has changed. They cannot break the transport. */
+export class Announcer {
+  /** Tells what happened, where no state depends on it. */
+  readonly tell: Required<TransportObserver>;
+  readonly #transport: Pick<Transport, 'state' | 'room'>;
+  #listener: () => void = () => {};
+  #wasFull = false;
+  #toldState: TransportState['kind'] = 'idle';
+
+  constructor(transport: Pick<Transport, 'state' | 'room'>, observer: TransportObserver) {
+    this.#transport = transport;
+    this.tell = guardObserver(observer);
+  }
+
+  onRoom(listener: () => void): void {
+    this.#listener = listener;
+  }
+
+  /** To be called when room may have gone. */
+  roomTaken(): void {
+    this.#wasFull ||= this.#transport.room <= 0;
+  }
+
+  /** To be called when there may be room again. */
+  roomMade(): void {
+    if (!this.#wasFull || this.#transport.room <= 0) return;
+    this.#wasFull = false;
+    this.#tellListener();
+  }
+
+  /** To be called when the state may be another. */
+  state(): void {
+    const { state, room } = this.#transport;
+    if (state.kind === this.#toldState) return;
+    this.#toldState = state.kind;
+    this.#wasFull = room <= 0;
+    this.tell.stateChanged(state);
+    this.#tellListener();
+  }
+
+  #tellListener(): void {
+    try {
+      this.#listener();
+    } catch {
+      // Its own affair.
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import { AttemptBudget, type BackoffPolicy, backoffDelayMs } from './backoff.ts';
+
+// When a transport may open its next connection. Three reasons make it wait: the last attempts failed (full-jitter
+// backoff), too many attempts this minute, or trouble with the credential: then the transport is paused, and only asks
+// now and then whether it is over.
+
+export interface Pause {
+  readonly reason: string;
+  readonly sinceMs: number;
+}
+
+export interface ConnectGateOptions {
+  readonly backoff: BackoffPolicy;
+  readonly attemptsPerMinute: number;
+  /** Refusals in a row, none of them certain, after which it is the credential. */
+  readonly refusalsBeforePause: number;
+  readonly pauseProbeMs: number;
+}
+
+/** Connections that lived so long were no failed attempts, however they ended. Milliseconds. */
+const steadyMs = 5_000;
+
+export class ConnectGate {
+  readonly #options: ConnectGateOptions;
+  readonly #budget: AttemptBudget;
+  #failures = 0;
+  #refusals = 0;
+  #notBeforeMs = 0;
+  #cause = '';
+  #pause: Pause | undefined;
+
+  constructor(options: ConnectGateOptions) {
+    this.#options = options;
+    this.#budget = new AttemptBudget(options.attemptsPerMinute);
+  }
+
+  /** Failures in a row. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  get cause(): string {
+    return this.#cause;
+  }
+
+  get pause(): Pause | undefined {
+    return this.#pause;
+  }
+
+  /** Milliseconds until the next attempt may start, 0: now; of those that may come at once, `share` is left to others. */
+  delayMs(nowMs: number, share = 0): number {
+    return Math.max(0, this.#notBeforeMs - nowMs, this.#budget.delayMs(nowMs, share));
+  }
+
+  started(nowMs: number): void {
+    this.#budget.spend(nowMs);
+  }
+
+  /** The gateway has answered: whatever is wrong, it is neither the connection nor the credential. */
+  answered(): void {
+    this.#failures = 0;
+    this.lift();
+  }
+
+  /** An attempt failed, or a connection died after `livedMs`: the network or the gateway, not the credential. */
+  failed(nowMs: number, cause: string, livedMs = 0): void {
+    this.#failures = livedMs >= steadyMs ? 1 : this.#failures + 1;
+    this.#cause = cause;
+    if (this.#pause !== undefined) this.#probeLater(nowMs);
+    else this.#notBeforeMs = nowMs + backoffDelayMs(this.#options.backoff, this.#failures);
+  }
+
+  /** The gateway turned us away: for certain, or several times in a row, it is the credential. */
+  refused(nowMs: number, reason: string, isCertain: boolean): void {
+    this.failed(nowMs, reason);
+    this.#refusals++;
+    if (isCertain || this.#refusals >= this.#options.refusalsBeforePause || this.#pause !== undefined) {
+      this.#pause = { reason, sinceMs: this.#pause?.sinceMs ?? nowMs };
+      this.#probeLater(nowMs);
+    }
+  }
+
+  /** The gateway wants to be left alone: paused until then. */
+  holdUntil(nowMs: number, reason: string, untilMs: number): void {
+    this.refused(nowMs, reason, true);
+    this.#notBeforeMs = untilMs;
+  }
+
+  /** The credential changed: try it at once. */
+  retryNow(): void {
+    this.#notBeforeMs = 0;
+    this.#refusals = 0;
+  }
+
+  /** The credential is good. */
+  protected lift(): void {
+    this.#refusals = 0;
+    this.#pause = undefined;
+    this.#notBeforeMs = 0;
+  }
+
+  /** Never sooner than the gateway has asked for. */
+  #probeLater(nowMs: number): void {
+    const probeMs = nowMs + this.#options.pauseProbeMs * (0.75 + Math.random() * 0.5);
+    this.#notBeforeMs = Math.max(this.#notBeforeMs, probeMs);
+  }
+}

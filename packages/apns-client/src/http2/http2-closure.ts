@@ -1,0 +1,34 @@
+import { connectionEndOf } from '../node-error.ts';
+import type { ConnectionEnd } from '../transport.ts';
+import type { Http2Span } from './http2-run.ts';
+import { TunnelError } from './open-socket.ts';
+
+/** How a connection ended, and what nobody can know of what was in its window. */
+export interface Http2ConnectionClosure {
+  readonly end: ConnectionEnd;
+  /** For logs. */
+  readonly detail: string;
+  /** From its opening, milliseconds; 0 when it never opened. */
+  readonly livedMs: number;
+  /** In the order of writing. */
+  readonly uncertain: readonly Http2Span[];
+  /** Whether the gateway ever answered a request on it. */
+  readonly answered: boolean;
+}
+
+/** Ends at which somebody is there to hear that the session is closed (PROTOCOL section 4). */
+export const politeEnds: ReadonlySet<ConnectionEnd> = new Set([
+  'drained',
+  'rotated',
+  'idle',
+  'goaway',
+  'error-response',
+  'protocol-violation',
+]);
+
+/** What an error of the socket means. @param isOpening The way to the gateway was not open yet. */
+export function socketEndOf(error: unknown, isOpening: boolean): ConnectionEnd {
+  if (error instanceof TunnelError) return error.code === 'proxy-refused' ? 'connect-failed' : 'tls-failed';
+  const end = connectionEndOf(error);
+  return isOpening && end !== 'tls-failed' && end !== 'credential-refused' ? 'connect-failed' : end;
+}

@@ -1,0 +1,54 @@
+/** Times in milliseconds. */
+export interface LivenessOptions {
+  readonly pingAfterMs: number;
+  readonly pingTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly streamTimeoutMs: number;
+}
+
+/** What time says of a connection: whether the gateway is there, lets us send, and is needed. Knows no clock. */
+export class Liveness {
+  readonly #options: LivenessOptions;
+  #lastWriteMs: number;
+  #lastReadMs: number;
+  #pingSentMs: number | undefined;
+  #stuckSinceMs: number | undefined;
+
+  constructor(options: LivenessOptions, nowMs: number) {
+    this.#options = options;
+    this.#lastWriteMs = nowMs;
+    this.#lastReadMs = nowMs;
+  }
+
+  wrote(nowMs: number): void {
+    this.#lastWriteMs = nowMs;
+  }
+
+  /** Whatever it says, the gateway is there. */
+  read(nowMs: number): void {
+    this.#lastReadMs = nowMs;
+    this.#pingSentMs = undefined;
+  }
+
+  /** A PING has gone unanswered for too long. */
+  isLost(nowMs: number): boolean {
+    return this.#pingSentMs !== undefined && nowMs - this.#pingSentMs >= this.#options.pingTimeoutMs;
+  }
+
+  /** Whether a PING is due; then it counts as sent. */
+  takePing(nowMs: number): boolean {
+    if (this.#pingSentMs !== undefined || nowMs - this.#lastReadMs < this.#options.pingAfterMs) return false;
+    this.#pingSentMs = nowMs;
+    return true;
+  }
+
+  isIdle(nowMs: number): boolean {
+    return nowMs - this.#lastWriteMs >= this.#options.idleTimeoutMs;
+  }
+
+  /** Whether it has been stuck for too long; @param isStuck whether it is now. To be asked at every tick. */
+  isStalled(nowMs: number, isStuck: boolean): boolean {
+    this.#stuckSinceMs = isStuck ? (this.#stuckSinceMs ?? nowMs) : undefined;
+    return this.#stuckSinceMs !== undefined && nowMs - this.#stuckSinceMs >= this.#options.streamTimeoutMs;
+  }
+}
