@@ -1,5 +1,5 @@
 import { createSecureContext, type SecureContext } from 'node:tls';
-import type { CredentialSource } from './credential-source.ts';
+import type { CredentialSource, TlsCredential } from './credential-source.ts';
 import { describeError } from './node-error.ts';
 
 /** A credential as TLS takes it, read anew whenever its source says so; without a source, no credential is shown. */
@@ -19,15 +19,19 @@ export class CredentialContext {
 
   load(): void {
     try {
-      const own = this.#source?.current();
-      this.secureContext = createSecureContext({
-        minVersion: 'TLSv1.2',
-        ...(own === undefined ? {} : { cert: own.cert, key: own.key }),
-        ...(this.#ca === undefined ? {} : { ca: this.#ca }),
-      });
+      this.secureContext = createContext(this.#source?.current(), this.#ca);
       this.problem = undefined;
     } catch (error) {
       this.problem = describeError(error);
     }
   }
+}
+
+/** @throws what Node says of a credential, or of authorities, that it cannot read */
+export function createContext(own: TlsCredential | undefined, ca: string | undefined): SecureContext {
+  return createSecureContext({
+    minVersion: 'TLSv1.2',
+    ...(own === undefined ? {} : { cert: own.cert, key: own.key }),
+    ...(ca === undefined ? {} : { ca }),
+  });
 }

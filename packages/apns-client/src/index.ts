@@ -6,15 +6,17 @@ export type { CredentialSource, TlsCredential } from './credential-source.ts';
 export type { FeedbackEnd, FeedbackResult, ReadFeedbackOptions } from './feedback/feedback-options.ts';
 export { readFeedback } from './feedback/read-feedback.ts';
 export {
-  appleChannelEndpoints,
   type ChannelClient,
-  type ChannelClientOptions,
-  type ChannelEndpoint,
   type ChannelMessage,
   createChannelClient,
   type MessageStorage,
 } from './http2/channel-client.ts';
 export { ChannelError, type ChannelErrorCode } from './http2/channel-error.ts';
+export {
+  appleChannelEndpoints,
+  type ChannelClientOptions,
+  type ChannelEndpoint,
+} from './http2/channel-options.ts';
 export { createHttp2Transport } from './http2/http2-transport.ts';
 export type {
   Http2Authentication,

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startSimulator } from '@pushfleet/testkit';
@@ -154,6 +155,17 @@ describe('what goes wrong is said', () => {
       .toBe('listed');
     client.close();
   });
+});
+
+test('a connection outlives the deadline of the call that opened it', async ({ kit }) => {
+  const gateway = await openChannelGateway(kit);
+  const timeoutMs = 2_000;
+  const client = clientOf(kit, gateway.port, { timeoutMs });
+  await client.list();
+  await once(AbortSignal.timeout(timeoutMs), 'abort');
+  await client.list();
+  expect(gateway.sessions).toHaveLength(1);
+  client.close();
 });
 
 test('without a provider token nothing is sent', async ({ kit }) => {
