@@ -157,6 +157,14 @@ describe('what goes wrong is said', () => {
   });
 });
 
+test('calls that come together share a connection', async ({ kit }) => {
+  const gateway = await openChannelGateway(kit);
+  const client = clientOf(kit, gateway.port);
+  await Promise.all(Array.from({ length: 5 }, async () => client.list()));
+  expect(gateway.sessions).toHaveLength(1);
+  client.close();
+});
+
 test('a connection outlives the deadline of the call that opened it', async ({ kit }) => {
   const gateway = await openChannelGateway(kit);
   const timeoutMs = 2_000;

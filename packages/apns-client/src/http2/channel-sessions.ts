@@ -39,7 +39,6 @@ export class ChannelSessions {
 
   /** A token that the gateway calls expired is signed anew, once. */
   async call(call: ChannelCall): Promise<ChannelAnswer> {
-    if (this.#isClosed) throw new ChannelError('closed', 'The channel client is closed');
     const { authentication, timeoutMs = 15_000 } = this.#options;
     const signal = AbortSignal.timeout(timeoutMs);
     const tokens = authentication.kind === 'token' ? authentication.tokens : undefined;
@@ -89,12 +88,20 @@ export class ChannelSessions {
     }
   }
 
+  /** Calls that come while a connection is being made wait for it. */
   async #open(endpoint: ChannelEndpoint, signal: AbortSignal): Promise<ClientHttp2Session> {
-    const open = await this.#sessions.get(endpoint)?.catch(() => undefined);
-    if (open !== undefined && !open.closed && !open.destroyed) return open;
-    const opening = this.#connect(endpoint, signal);
-    this.#sessions.set(endpoint, opening);
-    return opening;
+    for (;;) {
+      if (this.#isClosed) throw new ChannelError('closed', 'The channel client is closed');
+      const known = this.#sessions.get(endpoint);
+      if (known === undefined) {
+        const opening = this.#connect(endpoint, signal);
+        this.#sessions.set(endpoint, opening);
+        return opening;
+      }
+      const session = await known.catch(() => undefined);
+      if (session !== undefined && !session.closed && !session.destroyed) return session;
+      if (this.#sessions.get(endpoint) === known) this.#sessions.delete(endpoint);
+    }
   }
 
   async #connect(endpoint: ChannelEndpoint, signal: AbortSignal): Promise<ClientHttp2Session> {
