@@ -20,23 +20,26 @@ export function traceRequests(app: FastifyInstance, tracer: Tracer): void {
   app.addHook('onRequest', (request, _reply, done) => {
     const { method, headers, routeOptions } = request;
     const route = routeOptions.url;
+    const name = route === undefined ? method : `${method} ${route}`;
     const span = tracer.startSpan(
-      route === undefined ? method : `${method} ${route}`,
-      {
-        kind: SpanKind.SERVER,
-        attributes: {
-          'http.request.method': method,
-          ...(route === undefined ? {} : { 'http.route': route }),
-          'pushfleet.request_id': request.id,
-        },
-      },
+      name,
+      { kind: SpanKind.SERVER },
       propagation.extract(ROOT_CONTEXT, headers),
     );
+    // Most are not sampled: they are not to pay for this.
+    if (span.isRecording()) {
+      span.setAttributes({ 'http.request.method': method, 'pushfleet.request_id': request.id });
+      if (route !== undefined) span.setAttribute('http.route', route);
+    }
     spans.set(request, span);
-    within(span, done);
+    done();
   });
-  // What comes after a body runs where the connection was accepted.
-  app.addHook('preValidation', (request, _reply, done) => within(spans.get(request), done));
+  // After the body has come, which it does where the connection was accepted.
+  app.addHook('preValidation', (request, _reply, done) => {
+    const span = spans.get(request);
+    if (span === undefined) done();
+    else context.with(trace.setSpan(ROOT_CONTEXT, span), done);
+  });
   app.addHook('onResponse', (request, reply, done) => {
     end(request, reply.statusCode);
     done();
@@ -57,9 +60,4 @@ export function traceRequests(app: FastifyInstance, tracer: Tracer): void {
     }
     span.end();
   }
-}
-
-function within(span: Span | undefined, done: () => void): void {
-  if (span === undefined) done();
-  else context.with(trace.setSpan(context.active(), span), done);
 }

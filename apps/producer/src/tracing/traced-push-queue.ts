@@ -49,6 +49,8 @@ export class TracedPushQueue extends PushQueue {
     enqueue: () => Promise<T>,
     describe: (result: T) => Attributes,
   ): Promise<T> {
+    // Within a request that is not sampled there is nothing to tell.
+    if (trace.getActiveSpan()?.isRecording() === false) return enqueue();
     const options = { kind: SpanKind.PRODUCER, attributes: producerAttributes };
     return this.#tracer.startActiveSpan('enqueue', options, async (span) => {
       try {
