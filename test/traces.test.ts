@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import {
   createPrivateFolder,
   generateTokens,
@@ -267,6 +269,33 @@ test('what a caller did wrong ends its spans, the ones of our faults as errors',
   ]);
   expect(request).toMatchObject({ isError: false, attributes: { 'http.response.status_code': 404 } });
   expect(enqueue).toMatchObject({ isError: true, attributes: { 'error.type': 'unknown-app' } });
+});
+
+test('a header that is no trace context begins a trace, and a caller that goes away ends its span', async () => {
+  const { port } = fleet.producer;
+  const requestId = 'half-a-request';
+  const socket = connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  const head = [
+    'POST /v1/notifications HTTP/1.1',
+    'host: x',
+    'content-type: application/json',
+    'content-length: 100',
+  ];
+  socket.write([...head, `x-request-id: ${requestId}`, 'traceparent: 00-x', '', '{"app":'].join('\r\n'));
+  await vi.waitFor(async () => expect((await call('GET', '/v1/apps')).status).toBe(200), deadline);
+  socket.destroy();
+  const span = await vi.waitFor(() => {
+    const found = collector.spans.find(({ attributes }) => attributes['pushfleet.request_id'] === requestId);
+    expect(found).toBeDefined();
+    return found!;
+  }, deadline);
+  expect(span).toMatchObject({
+    name: 'POST /v1/notifications',
+    parentSpanId: undefined,
+    isError: false,
+    attributes: { 'pushfleet.aborted': true },
+  });
 });
 
 test('no span holds a token or anything of a payload', () => {

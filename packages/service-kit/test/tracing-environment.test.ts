@@ -8,7 +8,7 @@ test.each<[string, NodeJS.ProcessEnv]>([
   ['only what goes with it is set', { OTEL_SERVICE_NAME: 'x', OTEL_TRACES_SAMPLER: 'nonsense' }],
   ['the endpoint is empty', { OTEL_EXPORTER_OTLP_ENDPOINT: ' ' }],
   ['the exporter is none', { ...endpoint, OTEL_TRACES_EXPORTER: 'none' }],
-  ['the SDK is disabled', { ...endpoint, OTEL_SDK_DISABLED: 'true' }],
+  ['the SDK is disabled', { ...endpoint, OTEL_SDK_DISABLED: 'True' }],
 ])('traces are off when %s', async (_, env) => {
   expect(await readTracingEnvironment(env)).toEqual({ problems: [] });
 });

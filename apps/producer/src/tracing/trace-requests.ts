@@ -53,8 +53,10 @@ export function traceRequests(app: FastifyInstance, tracer: Tracer): void {
     const span = spans.get(request);
     if (span === undefined) return;
     spans.delete(request);
-    if (typeof result === 'number') span.setAttribute('http.response.status_code', result);
-    if (result === 'aborted' || result >= 500) {
+    // Who follows a broadcast goes away at will: that is no error.
+    if (result === 'aborted') span.setAttribute('pushfleet.aborted', true);
+    else span.setAttribute('http.response.status_code', result);
+    if (typeof result === 'number' && result >= 500) {
       span.setAttribute('error.type', String(result));
       span.setStatus({ code: SpanStatusCode.ERROR });
     }

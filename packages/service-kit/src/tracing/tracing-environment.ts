@@ -42,7 +42,11 @@ const ratio = z
   .refine((value) => value >= 0 && value <= 1, 'must be a number from 0 to 1');
 
 const switchSchema = z.object({
-  OTEL_SDK_DISABLED: z.enum(['true', 'false']).optional(),
+  OTEL_SDK_DISABLED: z
+    .string()
+    .toLowerCase()
+    .pipe(z.enum(['true', 'false']))
+    .optional(),
   OTEL_TRACES_EXPORTER: z.enum(['otlp', 'none']).optional(),
 });
 const schema = z.object({
