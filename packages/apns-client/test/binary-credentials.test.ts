@@ -6,7 +6,8 @@ import { encodeErrorResponse } from '@pushfleet/apns-wire';
 import { createTestCertificates, type TestCertificates } from '@pushfleet/testkit/certificates';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import type { TlsCredential } from '../src/index.ts';
-import { stopGateway, TestCredential, test } from './gateway-test.ts';
+import { stopGateway, test } from './gateway-test.ts';
+import { TestCredential } from './test-credential.ts';
 
 // Trouble with a credential, ours or the gateway's: the app pauses, says why, loses nothing, and resumes by itself.
 

@@ -1,19 +1,19 @@
 import { describe, expect, test } from 'vitest';
 import { createBinaryTransport } from '../src/index.ts';
-import { TestCredential } from './gateway-test.ts';
-import { Schedule } from './schedule.ts';
+import { BinarySchedule } from './binary-schedule.ts';
+import { TestCredential } from './test-credential.ts';
 
 // What a transport decides, on a clock and a gateway that do nothing by themselves.
 
 /** Lets what was submitted go out, to connections that open. */
-async function start(schedule: Schedule): Promise<void> {
+async function start(schedule: BinarySchedule): Promise<void> {
   await Promise.resolve();
   schedule.gateway.flow();
   schedule.clock.advance(100);
 }
 
 /** As long as something goes on: everything the gateway and the network have to do, but no time. */
-async function settle({ gateway }: Schedule, rounds = 200): Promise<void> {
+async function settle({ gateway }: BinarySchedule, rounds = 200): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     gateway.flow();
     await Promise.resolve();
@@ -22,7 +22,7 @@ async function settle({ gateway }: Schedule, rounds = 200): Promise<void> {
 
 describe('a run with many invalid tokens', () => {
   test('goes on over a connection of its own after the third, while others stream', async () => {
-    const schedule = new Schedule({ connections: 1, confirmAfterMs: 60_000, rotationFloorMs: 60_000 });
+    const schedule = new BinarySchedule({ connections: 1, confirmAfterMs: 60_000, rotationFloorMs: 60_000 });
     const bad = schedule.submit(100, [3, 7, 20, 40, 41, 60, 99]);
     const good = schedule.submit(100);
     await start(schedule);
@@ -37,7 +37,7 @@ describe('a run with many invalid tokens', () => {
   });
 
   test('takes along what still waits of it', async () => {
-    const schedule = new Schedule({ connections: 1, window: 20, confirm: 'presumed' });
+    const schedule = new BinarySchedule({ connections: 1, window: 20, confirm: 'presumed' });
     const bad = schedule.submit(100, [0, 1, 2, 90, 95]);
     const good = schedule.submit(100);
     await start(schedule);
@@ -50,7 +50,7 @@ describe('a run with many invalid tokens', () => {
   });
 
   test('has no more than its own window in flight there', async () => {
-    const schedule = new Schedule({ connections: 1, suspectWindow: 10, confirmAfterMs: 60_000 });
+    const schedule = new BinarySchedule({ connections: 1, suspectWindow: 10, confirmAfterMs: 60_000 });
     schedule.submit(300, [0, 1, 2, 50]);
     await start(schedule);
     for (let round = 0; round < 20; round++) {
@@ -63,7 +63,7 @@ describe('a run with many invalid tokens', () => {
   });
 
   test('leaves attempts to connect to the others', async () => {
-    const schedule = new Schedule({
+    const schedule = new BinarySchedule({
       connections: 1,
       attemptsPerMinute: 40,
       confirmAfterMs: 60_000,
@@ -91,7 +91,7 @@ describe('a run with many invalid tokens', () => {
 
 describe('rotation', () => {
   test('opens the successor first, and proves when it serves', async () => {
-    const schedule = new Schedule({ connections: 1, window: 50 });
+    const schedule = new BinarySchedule({ connections: 1, window: 50 });
     const run = schedule.submit(100);
     await start(schedule);
     await settle(schedule);
@@ -108,7 +108,7 @@ describe('rotation', () => {
   });
 
   test('goes on with the old connection where no successor comes', async () => {
-    const schedule = new Schedule({ connections: 1, window: 50 });
+    const schedule = new BinarySchedule({ connections: 1, window: 50 });
     schedule.submit(100);
     await start(schedule);
     await settle(schedule);
@@ -120,7 +120,7 @@ describe('rotation', () => {
   });
 
   test('keeps its floor', async () => {
-    const schedule = new Schedule({ connections: 1, window: 10, rotationFloorMs: 10_000 });
+    const schedule = new BinarySchedule({ connections: 1, window: 10, rotationFloorMs: 10_000 });
     schedule.submit(1_000);
     await start(schedule);
     for (let second = 0; second < 60; second++) {
@@ -134,7 +134,7 @@ describe('rotation', () => {
   });
 
   test('proves the last of the traffic as well, in bounded time', async () => {
-    const schedule = new Schedule({ confirmAfterMs: 1_000, rotationFloorMs: 3_000 });
+    const schedule = new BinarySchedule({ confirmAfterMs: 1_000, rotationFloorMs: 3_000 });
     const run = schedule.submit(10);
     await start(schedule);
     await settle(schedule);
@@ -149,7 +149,7 @@ describe('rotation', () => {
 
 describe('a drain', () => {
   test('before the connection has opened writes, proves and ends', async () => {
-    const schedule = new Schedule({ confirmAfterMs: 60_000 });
+    const schedule = new BinarySchedule({ confirmAfterMs: 60_000 });
     const run = schedule.submit(10);
     let isDrained = false;
     void schedule.transport.drain(10_000).then(() => {
@@ -161,7 +161,7 @@ describe('a drain', () => {
   });
 
   test('with a gateway that does not answer hands back at once what was never written', async () => {
-    const schedule = new Schedule();
+    const schedule = new BinarySchedule();
     const run = schedule.submit(10);
     await Promise.resolve();
     schedule.gateway.live[0]!.break();
@@ -170,7 +170,7 @@ describe('a drain', () => {
   });
 
   test('whose deadline passes says what is in doubt and what was never written', async () => {
-    const schedule = new Schedule({ window: 10, connections: 1, confirmAfterMs: 60_000 });
+    const schedule = new BinarySchedule({ window: 10, connections: 1, confirmAfterMs: 60_000 });
     const run = schedule.submit(30);
     await start(schedule);
     schedule.gateway.flow();
@@ -181,7 +181,7 @@ describe('a drain', () => {
   });
 
   test('of command 0 waits for silence', async () => {
-    const schedule = new Schedule({ command: 0, confirm: 'presumed' });
+    const schedule = new BinarySchedule({ command: 0, confirm: 'presumed' });
     const run = schedule.submit(10);
     await start(schedule);
     await settle(schedule);
@@ -192,7 +192,7 @@ describe('a drain', () => {
   });
 
   test('takes no more runs', async () => {
-    const schedule = new Schedule();
+    const schedule = new BinarySchedule();
     await schedule.transport.drain(10_000);
     expect(schedule.submit(5).sums).toEqual({ unprocessed: 5 });
     expect(schedule.transport.state).toEqual({ kind: 'closed' });
@@ -201,7 +201,7 @@ describe('a drain', () => {
 
 describe('what is never written', () => {
   test('is what has expired', async () => {
-    const schedule = new Schedule({ confirmAfterMs: 60_000 });
+    const schedule = new BinarySchedule({ confirmAfterMs: 60_000 });
     const now = Math.floor(schedule.clock.now() / 1_000);
     const run = schedule.submit(6, [], { expirations: { 0: now, 1: now - 5, 3: now - 1, 4: now + 60 } });
     await start(schedule);
@@ -212,7 +212,7 @@ describe('what is never written', () => {
   });
 
   test('is what expires while it waits', async () => {
-    const schedule = new Schedule({ confirmAfterMs: 60_000 });
+    const schedule = new BinarySchedule({ confirmAfterMs: 60_000 });
     const now = Math.floor(schedule.clock.now() / 1_000);
     const run = schedule.submit(3, [], { expirations: { 1: now + 30 } });
     await Promise.resolve();
@@ -224,7 +224,7 @@ describe('what is never written', () => {
   });
 
   test('is what no gateway would take: it costs no connection', () => {
-    const schedule = new Schedule({ command: 1 });
+    const schedule = new BinarySchedule({ command: 1 });
     const long = schedule.submit(2, [], { payload: `{"aps":{"alert":"${'x'.repeat(250)}"}}` });
     expect(long.settlements[0]).toEqual({
       kind: 'rejected',
@@ -239,7 +239,7 @@ describe('what is never written', () => {
 
 describe('a transport', () => {
   test('says how much room there is, and when there is room again', async () => {
-    const schedule = new Schedule({ connections: 1, window: 100, confirm: 'presumed' });
+    const schedule = new BinarySchedule({ connections: 1, window: 100, confirm: 'presumed' });
     let told = 0;
     schedule.transport.onRoom(() => {
       told += 1;
@@ -255,7 +255,7 @@ describe('a transport', () => {
   });
 
   test('closes a connection that was idle for long, and opens a fresh one for what comes then', async () => {
-    const schedule = new Schedule({ confirm: 'presumed', idleTimeoutMs: 300_000 });
+    const schedule = new BinarySchedule({ confirm: 'presumed', idleTimeoutMs: 300_000 });
     schedule.submit(1);
     await start(schedule);
     await settle(schedule);
@@ -271,7 +271,7 @@ describe('a transport', () => {
   });
 
   test('never writes on a connection that was idle for too long, even before it has been closed', async () => {
-    const schedule = new Schedule({ confirm: 'presumed', idleTimeoutMs: 10_000 });
+    const schedule = new BinarySchedule({ confirm: 'presumed', idleTimeoutMs: 10_000 });
     schedule.submit(1);
     await start(schedule);
     await settle(schedule);
@@ -286,7 +286,7 @@ describe('a transport', () => {
   });
 
   test('pauses when the gateway does not know the topic, and tries again by itself', async () => {
-    const schedule = new Schedule({ confirmAfterMs: 60_000 });
+    const schedule = new BinarySchedule({ confirmAfterMs: 60_000 });
     const run = schedule.submit(10);
     await start(schedule);
     schedule.gateway.live[0]!.refuseNext(3);
@@ -298,7 +298,7 @@ describe('a transport', () => {
   });
 
   test('never attempts more connections in a minute than it may', async () => {
-    const schedule = new Schedule({ attemptsPerMinute: 30, backoff: { baseMs: 1, capMs: 1 } });
+    const schedule = new BinarySchedule({ attemptsPerMinute: 30, backoff: { baseMs: 1, capMs: 1 } });
     schedule.submit(1);
     await Promise.resolve();
     for (let second = 0; second < 60; second++) {
@@ -314,7 +314,7 @@ describe('a transport', () => {
     const fail = () => {
       throw new Error('an observer');
     };
-    const schedule = new Schedule({
+    const schedule = new BinarySchedule({
       observer: {
         stateChanged: fail,
         connectionOpened: fail,

@@ -1,5 +1,6 @@
 import { afterAll, describe, expect } from 'vitest';
-import { stopGateway, TestCredential, test } from './gateway-test.ts';
+import { stopGateway, test } from './gateway-test.ts';
+import { TestCredential } from './test-credential.ts';
 
 afterAll(stopGateway);
 

@@ -5,7 +5,7 @@ import { type WatchedCredential, watchCredential } from '@pushfleet/apns-credent
 import { type Simulator, startSimulator } from '@pushfleet/testkit';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { createBinaryTransport, createHttp2Transport, type Transport } from '../src/index.ts';
-import { Observed } from './gateway-test.ts';
+import { Observed } from './observed.ts';
 import { RecordedRun } from './recorded-run.ts';
 
 // A renewed certificate is a file that is replaced while notifications are in flight. The renewed one is for another

@@ -5,8 +5,11 @@ import { type FaultProxy, openFaultProxy, type Simulator, startSimulator } from 
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createBinaryTransport, createHttp2Transport, type Transport } from '../src/index.ts';
 import { deliver, expectIdentity } from './delivery.ts';
-import { type Gateway, Observed, TestCredential, type TestTransport } from './gateway-test.ts';
+import type { Gateway } from './gateway-test.ts';
+import { Observed } from './observed.ts';
 import { RecordedRun } from './recorded-run.ts';
+import { TestCredential } from './test-credential.ts';
+import type { TestTransport } from './test-transports.ts';
 
 // One suite for whatever stands behind the Transport interface: what a worker relies on, held against the gateway's own
 // ledger. What only one protocol has is in binary-faults.test.ts and http2-identity.test.ts.

@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
 import type { Transport } from '../src/index.ts';
-import type { Gateway, TestTransport } from './gateway-test.ts';
+import type { Gateway } from './gateway-test.ts';
 import type { RecordedRun, RunContent } from './recorded-run.ts';
+import type { TestTransport } from './test-transports.ts';
 
 /** What became of notifications that a caller sends again until each is accepted or rejected. */
 export interface Delivery {

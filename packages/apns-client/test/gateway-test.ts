@@ -2,81 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Simulator, startSimulator } from '@pushfleet/testkit';
 import { test as base, expect, vi } from 'vitest';
-import {
-  type BinaryTransportOptions,
-  type ConnectionEnd,
-  type CredentialSource,
-  createBinaryTransport,
-  type TlsCredential,
-  type Transport,
-  type TransportObserver,
-  type TransportState,
-} from '../src/index.ts';
-import { RecordedRun, type RunContent } from './recorded-run.ts';
-
-/** A credential that a test renews, or takes away. */
-export class TestCredential implements CredentialSource {
-  #current: TlsCredential | Error;
-  readonly #listeners = new Set<() => void>();
-
-  constructor(current: TlsCredential | Error) {
-    this.#current = current;
-  }
-
-  current(): TlsCredential {
-    if (this.#current instanceof Error) throw this.#current;
-    return this.#current;
-  }
-
-  onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  renew(current: TlsCredential | Error): void {
-    this.#current = current;
-    for (const listener of this.#listeners) listener();
-  }
-}
-
-/** What an observer saw. */
-export class Observed {
-  readonly states: TransportState[] = [];
-  readonly ends: ConnectionEnd[] = [];
-  readonly statuses: number[] = [];
-  opened = 0;
-  replayed = 0;
-  uncertain = 0;
-  wronglyPresumed = 0;
-  onClosed: () => void = () => {};
-
-  readonly observer: TransportObserver = {
-    stateChanged: (state) => void this.states.push(state),
-    connectionOpened: () => {
-      this.opened += 1;
-    },
-    connectionClosed: (_, end) => {
-      this.ends.push(end);
-      this.onClosed();
-    },
-    errorResponse: (_, status) => void this.statuses.push(status),
-    lateErrorResponse: (_, __, wronglyPresumed) => {
-      this.wronglyPresumed += wronglyPresumed;
-    },
-    replayed: (notifications) => {
-      this.replayed += notifications;
-    },
-    uncertain: (notifications) => {
-      this.uncertain += notifications;
-    },
-  };
-}
-
-export interface TestTransport {
-  readonly transport: Transport;
-  readonly observed: Observed;
-  submit(content: RunContent): RecordedRun;
-}
+import { type BinaryTransportOptions, createBinaryTransport, type TlsCredential } from '../src/index.ts';
+import { TestCredential } from './test-credential.ts';
+import { type TestTransport, TestTransports } from './test-transports.ts';
 
 export interface Gateway extends Simulator {
   readonly ca: string;
@@ -120,31 +48,22 @@ export const test = base.extend<Fixtures>({
     const read = async (name: string) => readFile(join(started.tlsDir, name), 'utf8');
     const [ca, cert, key] = await Promise.all([read('ca.pem'), read('client.pem'), read('client-key.pem')]);
     await emptyGateway(started);
-    const transports: Transport[] = [];
-    const runs: RecordedRun[] = [];
-    const open = (options: Partial<BinaryTransportOptions> = {}): TestTransport => {
-      const observed = new Observed();
-      const transport = createBinaryTransport({
-        host: 'localhost',
-        port: started.binaryPort,
-        ca,
-        credential: new TestCredential({ cert, key }),
-        connections: 1,
-        handshakeSilenceMs: 20,
-        backoff: { baseMs: 5, capMs: 50 },
-        attemptsPerMinute: 100_000,
-        observer: observed.observer,
-        ...options,
-      });
-      transports.push(transport);
-      const submit = (content: RunContent): RecordedRun => {
-        const run = new RecordedRun(content);
-        runs.push(run);
-        transport.submit(run);
-        return run;
-      };
-      return { transport, observed, submit };
-    };
+    const transports = new TestTransports();
+    const open = (options: Partial<BinaryTransportOptions> = {}): TestTransport =>
+      transports.open((observer) =>
+        createBinaryTransport({
+          host: 'localhost',
+          port: started.binaryPort,
+          ca,
+          credential: new TestCredential({ cert, key }),
+          connections: 1,
+          handshakeSilenceMs: 20,
+          backoff: { baseMs: 5, capMs: 50 },
+          attemptsPerMinute: 100_000,
+          observer,
+          ...options,
+        }),
+      );
     await use({
       ...started,
       ca,
@@ -152,8 +71,6 @@ export const test = base.extend<Fixtures>({
       open,
       setFaults: async (...rules) => void (await started.control.faults({ rules })),
     });
-    for (const transport of transports) transport.destroy();
-    expect(runs.flatMap(({ twice }) => twice)).toEqual([]);
-    expect(runs.map((run) => run.open).filter((left) => left > 0)).toEqual([]);
+    transports.end();
   },
 });

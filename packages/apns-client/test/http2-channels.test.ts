@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { startSimulator } from '@pushfleet/testkit';
 import { describe, expect } from 'vitest';
 import { type ChannelClientOptions, createChannelClient } from '../src/index.ts';
-import { TestCredential } from './gateway-test.ts';
 import { type Http2Kit, TestTokens, test } from './http2-test.ts';
 import { type GatewayRequest, type NodeGateway, refuse } from './node-gateway.ts';
+import { TestCredential } from './test-credential.ts';
 
 /** Apple's channel management and its broadcast path, in small. */
 async function openChannelGateway(

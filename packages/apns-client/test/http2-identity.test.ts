@@ -5,8 +5,11 @@ import { type Simulator, startSimulator } from '@pushfleet/testkit';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createHttp2Transport, type Http2Authentication, type Http2TransportOptions } from '../src/index.ts';
 import { deliver, expectIdentity } from './delivery.ts';
-import { type Gateway, Observed, TestCredential, type TestTransport } from './gateway-test.ts';
+import type { Gateway } from './gateway-test.ts';
+import { Observed } from './observed.ts';
 import { RecordedRun } from './recorded-run.ts';
+import { TestCredential } from './test-credential.ts';
+import type { TestTransport } from './test-transports.ts';
 
 // What binary-faults.test.ts does for the binary gateway: every fault of the simulator's HTTP/2 gateway against the one
 // identity, by the simulator's own ledger, with a certificate and with a provider token.

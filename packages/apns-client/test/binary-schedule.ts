@@ -1,0 +1,94 @@
+import { expect } from 'vitest';
+import { BinaryTransport } from '../src/binary/binary-transport.ts';
+import { resolveOptions } from '../src/binary/binary-transport-options.ts';
+import type { BinaryTransportOptions } from '../src/index.ts';
+import { FakeGateway, type FakeSocket } from './fake-gateway.ts';
+import type { RecordedRun, RunContent } from './recorded-run.ts';
+import { Schedule } from './schedule.ts';
+import { TestCredential } from './test-credential.ts';
+
+export type BinaryStep =
+  | { readonly do: 'submit'; readonly count: number; readonly invalid: readonly number[] }
+  | { readonly do: 'advance'; readonly ms: number }
+  | { readonly do: 'renew' }
+  | { readonly do: 'flow' }
+  | { readonly do: 'deliver'; readonly socket: number; readonly bytes: number }
+  | { readonly do: 'refuseNext'; readonly socket: number; readonly status: number }
+  | {
+      readonly do: 'accept' | 'take' | 'read' | 'close' | 'break' | 'failWrites' | 'shutDown' | 'sayUnknown';
+      readonly socket: number;
+    };
+
+export class BinarySchedule extends Schedule<BinaryStep, FakeSocket> {
+  readonly gateway = new FakeGateway();
+  readonly credential = new TestCredential({ cert: '', key: '' });
+  readonly transport: BinaryTransport;
+
+  constructor(options: Partial<BinaryTransportOptions> & { readonly firstIdentifier?: number } = {}) {
+    super();
+    this.transport = new BinaryTransport({
+      ...resolveOptions({
+        host: 'gateway.test',
+        port: 2195,
+        credential: this.credential,
+        confirm: 'proved',
+        confirmAfterMs: 1_000,
+        rotationFloorMs: 500,
+        clock: this.clock,
+        observer: this.observed.observer,
+        ...options,
+      }),
+      ...(options.firstIdentifier === undefined ? {} : { firstIdentifier: options.firstIdentifier }),
+      openSocket: this.gateway.openSocket,
+    });
+  }
+
+  override submit(count: number, invalid?: readonly number[], content?: Partial<RunContent>): RecordedRun {
+    const index = this.runs.length;
+    const run = super.submit(count, invalid, content);
+    for (let position = 0; position < count; position++) {
+      this.gateway.places.set(run.token(position), { run: index, position });
+    }
+    return run;
+  }
+
+  protected override act(next: BinaryStep): void {
+    switch (next.do) {
+      case 'submit':
+        this.submit(next.count, next.invalid);
+        break;
+      case 'advance':
+        this.clock.advance(next.ms);
+        break;
+      case 'renew':
+        this.credential.renew({ cert: '', key: '' });
+        break;
+      case 'flow':
+        this.gateway.flow();
+        break;
+      case 'sayUnknown':
+        this.socket(next.socket)?.say(8, 0);
+        break;
+      case 'refuseNext':
+        this.socket(next.socket)?.refuseNext(next.status);
+        break;
+      case 'deliver':
+        this.socket(next.socket)?.deliver(next.bytes);
+        break;
+      default:
+        this.socket(next.socket)?.[next.do]();
+    }
+  }
+
+  override async turn(): Promise<void> {
+    await Promise.resolve();
+  }
+
+  expectAllTaken(): void {
+    for (const run of this.runs) {
+      for (let position = 0; position < run.columns.count; position++) {
+        expect(this.gateway.taken.get(run.token(position))).toBe(1);
+      }
+    }
+  }
+}

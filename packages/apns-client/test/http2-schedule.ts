@@ -1,0 +1,141 @@
+import { expect } from 'vitest';
+import { Http2Transport } from '../src/http2/http2-transport.ts';
+import { type Http2TransportOptions, resolveHttp2Options } from '../src/http2/http2-transport-options.ts';
+import type { ProviderTokens } from '../src/index.ts';
+import { FakeHttp2Gateway, type FakeHttp2Socket } from './fake-http2-gateway.ts';
+import { Schedule } from './schedule.ts';
+
+/** What one socket or the gateway behind it does. */
+export const acts = [
+  'accept',
+  'take',
+  'read',
+  'answer',
+  'fail',
+  'hang',
+  'refuse',
+  'resetStream',
+  'goAway',
+  'ping',
+  'deafen',
+  'close',
+  'break',
+  'failWrites',
+] as const;
+
+export type Http2Step =
+  | { readonly do: 'submit'; readonly count: number; readonly invalid: readonly number[] }
+  | { readonly do: 'advance'; readonly ms: number }
+  | { readonly do: 'flow' | 'renewToken' | 'expireToken' | 'refuseCredential' }
+  | { readonly do: 'deliver'; readonly socket: number; readonly bytes: number }
+  | { readonly do: 'limit'; readonly socket: number; readonly streams: number }
+  | { readonly do: 'narrow'; readonly socket: number; readonly window: number }
+  | { readonly do: (typeof acts)[number]; readonly socket: number };
+
+/** Signs a token whenever it is asked to. */
+class FleetTokens implements ProviderTokens {
+  number = 1;
+  #listener = (): void => undefined;
+
+  current(): string {
+    return `token-${this.number}`;
+  }
+
+  async refresh(): Promise<void> {}
+
+  async expired(jwt: string): Promise<boolean> {
+    if (jwt === this.current()) this.renew();
+    return true;
+  }
+
+  tooManyUpdates(): void {}
+
+  onChange(listener: () => void): () => void {
+    this.#listener = listener;
+    return () => undefined;
+  }
+
+  renew(): void {
+    this.number += 1;
+    this.#listener();
+  }
+}
+
+export class Http2Schedule extends Schedule<Http2Step, FakeHttp2Socket> {
+  readonly gateway = new FakeHttp2Gateway();
+  readonly tokens = new FleetTokens();
+  readonly transport: Http2Transport;
+
+  constructor({ firstLimit, ...options }: Partial<Http2TransportOptions> & { readonly firstLimit: number }) {
+    super();
+    this.gateway.firstLimit = firstLimit;
+    this.transport = new Http2Transport({
+      ...resolveHttp2Options({
+        host: 'gateway.test',
+        port: 443,
+        topic: 'com.example.shop',
+        authentication: { kind: 'token', tokens: this.tokens },
+        clock: this.clock,
+        observer: this.observed.observer,
+        ...options,
+      }),
+      openSocket: this.gateway.openSocket,
+    });
+  }
+
+  protected override act(next: Http2Step): void {
+    switch (next.do) {
+      case 'submit':
+        this.submit(next.count, next.invalid);
+        break;
+      case 'advance':
+        this.clock.advance(next.ms);
+        break;
+      case 'flow':
+        this.gateway.flow();
+        break;
+      case 'renewToken':
+        this.tokens.renew();
+        break;
+      case 'expireToken':
+        this.gateway.expired.add(`bearer ${this.tokens.current()}`);
+        break;
+      case 'refuseCredential':
+        this.gateway.refusesCredential = !this.gateway.refusesCredential;
+        break;
+      case 'deliver':
+        this.socket(next.socket)?.deliver(next.bytes);
+        break;
+      case 'limit':
+        this.socket(next.socket)?.limit(next.streams);
+        break;
+      case 'narrow':
+        this.socket(next.socket)?.narrow(next.window);
+        break;
+      default:
+        this.socket(next.socket)?.[next.do]();
+    }
+  }
+
+  /** A token is signed in between. */
+  override async turn(): Promise<void> {
+    for (let times = 0; times < 4; times++) await Promise.resolve();
+  }
+
+  override async calm(until: () => boolean): Promise<void> {
+    this.gateway.refusesCredential = false;
+    this.gateway.firstLimit = 100;
+    for (const each of this.gateway.live) {
+      each.limit(100);
+      each.narrow(65_535);
+    }
+    await super.calm(until);
+  }
+
+  override expectIdentity(): void {
+    expect(this.gateway.breaches).toEqual([]);
+    super.expectIdentity();
+    // A 200 is a proof.
+    expect(this.runs.flatMap(({ sums }) => sums.presumed ?? [])).toEqual([]);
+  }
+}

@@ -1,0 +1,34 @@
+import type { ConnectionEnd, TransportObserver, TransportState } from '../src/index.ts';
+
+/** What an observer saw. */
+export class Observed {
+  readonly states: TransportState[] = [];
+  readonly ends: ConnectionEnd[] = [];
+  readonly statuses: number[] = [];
+  opened = 0;
+  replayed = 0;
+  uncertain = 0;
+  wronglyPresumed = 0;
+  onClosed: () => void = () => {};
+
+  readonly observer: TransportObserver = {
+    stateChanged: (state) => void this.states.push(state),
+    connectionOpened: () => {
+      this.opened += 1;
+    },
+    connectionClosed: (_, end) => {
+      this.ends.push(end);
+      this.onClosed();
+    },
+    errorResponse: (_, status) => void this.statuses.push(status),
+    lateErrorResponse: (_, __, wronglyPresumed) => {
+      this.wronglyPresumed += wronglyPresumed;
+    },
+    replayed: (notifications) => {
+      this.replayed += notifications;
+    },
+    uncertain: (notifications) => {
+      this.uncertain += notifications;
+    },
+  };
+}
