@@ -139,7 +139,7 @@ test('one trace joins the caller, the request, its way into Redis, the push job 
   const batch = job!.attributes['pushfleet.batch'];
   expect(enqueue).toMatchObject({
     kind: 'producer',
-    attributes: { 'messaging.destination.name': 'shop/transactional', 'pushfleet.batch': batch },
+    attributes: { 'messaging.message.id': `${batch}-1`, 'pushfleet.batch': batch },
   });
   expect(job).toMatchObject({
     service: 'pushfleet-worker',

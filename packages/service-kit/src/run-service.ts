@@ -5,6 +5,7 @@ import { loadConfig } from './load-config.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { createResourceStack, type ResourceStack } from './resource-stack.ts';
 import { ServiceError } from './service-error.ts';
+import { withDeadline } from './with-deadline.ts';
 
 export interface ServiceContext {
   readonly config: ServiceConfig;
@@ -82,20 +83,6 @@ export async function runService(options: RunServiceOptions): Promise<void> {
     printProblem(error);
     await withDeadline(resources.release(), releaseTimeoutMs).catch(printProblem);
     process.exit(1);
-  }
-}
-
-async function withDeadline(promise: Promise<void>, timeoutMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new ServiceError('release-timeout', `The stop took longer than ${timeoutMs / 1000} seconds`));
-    }, timeoutMs);
-  });
-  try {
-    await Promise.race([promise, deadline]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -7,6 +7,7 @@ import {
   PushQueueError,
   type PushQueueOptions,
   parseNotificationId,
+  pushJobId,
   type RecallOptions,
   type SendInput,
   type SendResult,
@@ -82,10 +83,13 @@ const producerAttributes = {
   'messaging.operation.type': 'send',
 };
 
+/** Single sends share a push job, the only one of its batch. */
 function describeSend({ notificationId }: SendResult): Attributes {
+  const { batch } = parseNotificationId(notificationId)!;
   return {
-    'messaging.message.id': notificationId,
-    'pushfleet.batch': parseNotificationId(notificationId)!.batch,
+    'messaging.message.id': pushJobId(batch, 1),
+    'pushfleet.batch': batch,
+    'pushfleet.notification': notificationId,
   };
 }
 

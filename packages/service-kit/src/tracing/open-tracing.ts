@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { context, DiagLogLevel, diag, propagation, type Tracer, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
@@ -18,6 +17,7 @@ import {
 } from '@opentelemetry/sdk-trace';
 import type { ServiceName } from '../environment.ts';
 import type { Logger } from '../logger.ts';
+import { withDeadline } from '../with-deadline.ts';
 import { sampledLinksFirst } from './sampled-links.ts';
 import { ToldExporter } from './told-exporter.ts';
 import type { TracingConfig } from './tracing-environment.ts';
@@ -53,19 +53,11 @@ export function openTracing(service: ServiceName, config: TracingConfig, logger:
   return {
     tracer: provider.getTracer('pushfleet'),
     async close() {
-      const late = new AbortController();
-      const deadline = delay(closeTimeoutMs, 'late', { signal: late.signal }).catch(() => 'in time');
-      const closed = provider.shutdown().then(
-        () => 'in time',
-        (err: unknown) => {
-          logger.debug({ err }, 'the last traces were not handed over');
-          return 'in time';
-        },
-      );
-      if ((await Promise.race([closed, deadline])) === 'late') {
-        logger.warn({ timeoutMs: closeTimeoutMs }, 'the last traces were not handed over in time');
+      try {
+        await withDeadline(provider.shutdown(), closeTimeoutMs);
+      } catch (err) {
+        logger.warn({ err }, 'the last traces were not handed over');
       }
-      late.abort();
     },
   };
 }
