@@ -101,6 +101,17 @@ const mistakes: readonly Mistake[] = [
     message: /apps\.shop\.conections is not a known setting/,
   },
   {
+    name: 'a collector of traces by a protocol that is not spoken',
+    make: async () => ({
+      env: await environment(
+        { shop: appText() },
+        { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4317', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' },
+      ),
+    }),
+    about: 'configuration',
+    message: /OTEL_EXPORTER_OTLP_PROTOCOL must be http\/protobuf/,
+  },
+  {
     name: 'a wrong passphrase',
     make: async () => ({
       env: await environment(
