@@ -11,6 +11,7 @@ import {
   provideRedis,
   type ReceivedSpan,
   type RedisService,
+  type ServiceEnvironment,
   type Simulator,
   type StartedService,
   simulatorApp,
@@ -24,12 +25,15 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 // Traces from the request to the outcome, through the services as processes (docs/decisions/0062-traces.md).
 
 const deadline = { timeout: 30_000, interval: 50 };
+// Longer than what is waited for within a test.
+vi.setConfig({ testTimeout: 90_000 });
 const tokens = generateTokens({ count: 60, seed: 62 });
 let redis: RedisService;
 let postgres: PostgresService;
 let simulator: Simulator;
 let collector: TraceCollector;
 let folder: PrivateFolder;
+let environment: ServiceEnvironment;
 let fleet: {
   readonly producer: StartedService;
   readonly worker: StartedService;
@@ -47,7 +51,7 @@ beforeAll(async () => {
   const configPath = await writeFleetFile(folder.path, {
     shop: simulatorApp(simulator, { transport: 'http2', attempts: 3 }),
   });
-  const environment = {
+  environment = {
     redisUrl: redis.url,
     redisPrefix: redis.prefix,
     databaseUrl: postgres.url,
@@ -296,6 +300,19 @@ test('a header that is no trace context begins a trace, and a caller that goes a
     isError: false,
     attributes: { 'pushfleet.aborted': true },
   });
+});
+
+test('what is logged of a request names its trace', async () => {
+  const databaseUrl = 'postgres://127.0.0.1:1/none';
+  const producer = await startService('producer', { ...environment, databaseUrl });
+  const caller = newCaller();
+  const url = `http://127.0.0.1:${producer.port}/v1/devices/${tokens[0]}?app=shop`;
+  expect((await fetch(url, { headers: { traceparent: caller.traceparent } })).status).toBe(503);
+  const [request] = await spansNamed(caller, 'GET /v1/devices/:token');
+  expect(request).toMatchObject({ isError: true, attributes: { 'error.type': '503' } });
+  const refused = producer.process.lines.find(({ text }) => text.includes('request refused'));
+  expect(JSON.parse(refused!.text)).toMatchObject({ trace_id: caller.traceId, span_id: request!.spanId });
+  expect(await producer.stop()).toMatchObject({ code: 0 });
 });
 
 test('no span holds a token or anything of a payload', () => {
