@@ -67,6 +67,19 @@ test('each report goes to one reader, in the order of its stream, and is gone on
   ]);
 });
 
+test('a report is read whatever stands beside it, and a trace context where it is one', async () => {
+  const [keys, redis] = [prefix(), useRedis()];
+  const caller = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  const beside = [[], ['traceparent', caller], ['traceparent', 'x'], ['of-a-later-version', 'y']];
+  for (const fields of beside) {
+    const report = JSON.stringify(reportOf('shop'));
+    await redis.xadd(outcomesKey(keys, 'shop'), '*', 'report', report, ...fields);
+  }
+  const { reports, unreadable } = await useReader(keys).read(['shop'], 10);
+  expect(unreadable).toEqual([]);
+  expect(reports.map(({ traceparent }) => traceparent)).toEqual([undefined, caller, undefined, undefined]);
+});
+
 test('what was read and not acknowledged can be read again, all of it', async () => {
   const [keys, redis] = [prefix(), useRedis()];
   const sent = Array.from({ length: 250 }, () => reportOf('shop'));

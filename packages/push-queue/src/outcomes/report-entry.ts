@@ -1,4 +1,5 @@
 import { type OutcomeReport, outcomeReportSchema } from '../push-job.ts';
+import { isSampled } from '../traceparent.ts';
 
 /** An outcome report, and where it lies until it is acknowledged. */
 export interface ReportEntry {
@@ -55,7 +56,8 @@ export function parseEntries(app: string, entries: readonly RawEntry[]): Omit<Re
     }
     try {
       const report = parseReport(app, raw);
-      reports.push(traceparent === undefined ? { app, entry, report } : { app, entry, report, traceparent });
+      const isFollowed = traceparent !== undefined && isSampled(traceparent);
+      reports.push(isFollowed ? { app, entry, report, traceparent } : { app, entry, report });
     } catch (error) {
       unreadable.push({ app, entry, raw, error: error instanceof Error ? error.message : String(error) });
     }
