@@ -1,5 +1,19 @@
 // Made from docs/openapi.json by test/api-types.test.ts; not to be edited.
 
+export type AlertParts = {
+  readonly title?: string;
+  readonly subtitle?: string;
+  readonly body?: string;
+  readonly launchImage?: string;
+  readonly titleLocKey?: string;
+  readonly titleLocArgs?: readonly string[];
+  readonly subtitleLocKey?: string;
+  readonly subtitleLocArgs?: readonly string[];
+  readonly locKey?: string;
+  readonly locArgs?: readonly string[];
+  readonly actionLocKey?: string | null;
+};
+
 export type App = {
   /** Id of the app, as in pushfleet.yaml. */
   readonly app: string;
@@ -9,7 +23,7 @@ export type App = {
   readonly state: 'running' | 'paused';
   /** Why it rests; it runs when there is none. */
   readonly pauses: readonly {
-    readonly cause: 'operator' | 'credential' | 'topic' | 'invalid-tokens';
+    readonly cause: PauseCause;
     readonly reason: string;
     readonly since: string;
   }[];
@@ -17,21 +31,7 @@ export type App = {
   readonly credentialExpiresAt: string | null;
 };
 
-export type AppDetail = {
-  /** Id of the app, as in pushfleet.yaml. */
-  readonly app: string;
-  readonly topic: string;
-  readonly environment: 'production' | 'sandbox';
-  readonly transport: 'binary' | 'http2';
-  readonly state: 'running' | 'paused';
-  /** Why it rests; it runs when there is none. */
-  readonly pauses: readonly {
-    readonly cause: 'operator' | 'credential' | 'topic' | 'invalid-tokens';
-    readonly reason: string;
-    readonly since: string;
-  }[];
-  /** As the sweepers have it loaded; null: none has said so, or it does not expire. */
-  readonly credentialExpiresAt: string | null;
+export type AppDetail = App & {
   /** Push jobs by lane and by where they stand. */
   readonly queue: {
     readonly transactional: {
@@ -50,10 +50,6 @@ export type AppDetail = {
   readonly totals: { readonly [name: string]: number };
 };
 
-export type AudienceCount = {
-  readonly devices: number;
-};
-
 /** Whom to send to; all conditions must hold. */
 export type Audience = {
   /** Every active device of the app. */
@@ -65,11 +61,15 @@ export type Audience = {
   readonly upload?: string;
 };
 
+export type AudienceCount = {
+  readonly devices: number;
+};
+
 export type Batch = {
   readonly batchId: string;
   /** Id of the app, as in pushfleet.yaml. */
   readonly app: string;
-  readonly lane: 'transactional' | 'bulk';
+  readonly lane: Lane;
   /** Notifications in it: the sum of all counts below. */
   readonly size: number;
   readonly state: 'queued' | 'finished';
@@ -92,7 +92,7 @@ export type Broadcast = {
   readonly broadcastId: string;
   /** Id of the app, as in pushfleet.yaml. */
   readonly app: string;
-  readonly lane: 'transactional' | 'bulk';
+  readonly lane: Lane;
   readonly state: 'running' | 'paused' | 'cancelled' | 'finished' | 'failed';
   /** Of `failed`. */
   readonly error?: string;
@@ -113,10 +113,10 @@ export type Broadcast = {
   readonly replayed?: true;
 };
 
-export type BroadcastRequest = {
+export type BroadcastRequest = NotificationContent & {
   /** Id of the app, as in pushfleet.yaml. */
   readonly app: string;
-  readonly lane?: 'transactional' | 'bulk';
+  readonly lane?: Lane;
   readonly audience: Audience;
   /** When the fan-out begins; at most 30 days ahead. */
   readonly sendAt?: number | string;
@@ -124,76 +124,6 @@ export type BroadcastRequest = {
   readonly spreadOver?: number;
   /** Count the devices, and send nothing. */
   readonly dryRun?: boolean;
-  readonly alert?:
-    | string
-    | {
-        readonly title?: string;
-        readonly subtitle?: string;
-        readonly body?: string;
-        readonly launchImage?: string;
-        readonly titleLocKey?: string;
-        readonly titleLocArgs?: readonly string[];
-        readonly subtitleLocKey?: string;
-        readonly subtitleLocArgs?: readonly string[];
-        readonly locKey?: string;
-        readonly locArgs?: readonly string[];
-        readonly actionLocKey?: string | null;
-      };
-  /** 0 removes the badge. */
-  readonly badge?: number;
-  readonly sound?:
-    | string
-    | {
-        readonly name: string;
-        readonly critical?: boolean;
-        readonly volume?: number;
-      };
-  readonly threadId?: string;
-  readonly category?: string;
-  readonly contentAvailable?: boolean;
-  readonly mutableContent?: boolean;
-  readonly targetContentId?: string;
-  readonly interruptionLevel?: 'passive' | 'active' | 'time-sensitive' | 'critical';
-  readonly relevanceScore?: number;
-  readonly filterCriteria?: string;
-  readonly urlArgs?: readonly string[];
-  readonly contentChanged?: boolean;
-  /** Of a Live Activity. */
-  readonly event?: 'start' | 'update' | 'end';
-  readonly timestamp?: number;
-  readonly contentState?: { readonly [name: string]: unknown };
-  readonly staleDate?: number;
-  readonly dismissalDate?: number;
-  readonly attributesType?: string;
-  readonly attributes?: { readonly [name: string]: unknown };
-  readonly inputPushToken?: boolean;
-  readonly inputPushChannel?: string;
-  /** The app’s own keys, which lie beside `aps`. */
-  readonly custom?: { readonly [name: string]: unknown };
-  /** The whole payload in Apple’s names, instead of the content fields. */
-  readonly payload?: { readonly [name: string]: unknown };
-  /** Shorten the alert’s body when the payload is over the limit. Otherwise it is refused. */
-  readonly truncate?: boolean;
-  /** Seconds that APNs may store it for; 0: try once. A day by default. */
-  readonly ttl?: number;
-  /** Instead of `ttl`. */
-  readonly expiresAt?: number | string;
-  /** 10 at once, 5 as the battery allows, 1 least (HTTP/2 only). */
-  readonly priority?: 10 | 5 | 1;
-  readonly pushType?:
-    | 'alert'
-    | 'background'
-    | 'voip'
-    | 'complication'
-    | 'fileprovider'
-    | 'location'
-    | 'liveactivity'
-    | 'widgets'
-    | 'controls'
-    | 'pushtotalk'
-    | 'mdm';
-  /** Later notifications of the same id replace it on the device. HTTP/2 only. */
-  readonly collapseId?: string;
 };
 
 /** `queued`: notifications that had no outcome when it was asked for. */
@@ -209,7 +139,7 @@ export type DeadLetter =
       readonly app: string;
       readonly at: string;
       readonly kind: 'dead';
-      readonly lane: 'transactional' | 'bulk';
+      readonly lane: Lane;
       readonly batchId: string;
       /** Notifications that ended as dead. */
       readonly count: number;
@@ -298,6 +228,14 @@ export type DeviceRegistration = {
   readonly previousToken?: string;
 };
 
+export type EventKind =
+  | 'batch.finished'
+  | 'notifications.rejected'
+  | 'devices.deactivated'
+  | 'app.paused'
+  | 'app.resumed'
+  | 'credential.expiring';
+
 export type Exception = {
   /** In the batch. */
   readonly index: number;
@@ -315,11 +253,13 @@ export type ExceptionPage = {
   readonly next: number | null;
 };
 
+export type Lane = 'transactional' | 'bulk';
+
 export type Notification = {
   readonly notificationId: string;
   /** Id of the app, as in pushfleet.yaml. */
   readonly app: string;
-  readonly lane: 'transactional' | 'bulk';
+  readonly lane: Lane;
   /** An outcome, or `queued`, or `settling`: a worker has finished with it, and the outcome is on its way. */
   readonly state: 'queued' | 'settling' | 'accepted' | 'rejected' | 'expired' | 'cancelled' | 'dead';
   /** Of `accepted`. */
@@ -331,6 +271,51 @@ export type Notification = {
   readonly sendAt?: string;
   readonly settledAt?: string;
 };
+
+/** What a notification says, and how it is sent. */
+export type NotificationContent = {
+  readonly alert?: string | AlertParts;
+  /** 0 removes the badge. */
+  readonly badge?: number;
+  readonly sound?: string | SoundParts;
+  readonly threadId?: string;
+  readonly category?: string;
+  readonly contentAvailable?: boolean;
+  readonly mutableContent?: boolean;
+  readonly targetContentId?: string;
+  readonly interruptionLevel?: 'passive' | 'active' | 'time-sensitive' | 'critical';
+  readonly relevanceScore?: number;
+  readonly filterCriteria?: string;
+  readonly urlArgs?: readonly string[];
+  readonly contentChanged?: boolean;
+  /** Of a Live Activity. */
+  readonly event?: 'start' | 'update' | 'end';
+  readonly timestamp?: number;
+  readonly contentState?: { readonly [name: string]: unknown };
+  readonly staleDate?: number;
+  readonly dismissalDate?: number;
+  readonly attributesType?: string;
+  readonly attributes?: { readonly [name: string]: unknown };
+  readonly inputPushToken?: boolean;
+  readonly inputPushChannel?: string;
+  /** The app’s own keys, which lie beside `aps`. */
+  readonly custom?: { readonly [name: string]: unknown };
+  /** The whole payload in Apple’s names, instead of the content fields. */
+  readonly payload?: { readonly [name: string]: unknown };
+  /** Shorten the alert’s body when the payload is over the limit. Otherwise it is refused. */
+  readonly truncate?: boolean;
+  /** Seconds that APNs may store it for; 0: try once. A day by default. */
+  readonly ttl?: number;
+  /** Instead of `ttl`. */
+  readonly expiresAt?: number | string;
+  /** 10 at once, 5 as the battery allows, 1 least (HTTP/2 only). */
+  readonly priority?: 10 | 5 | 1;
+  readonly pushType?: PushType;
+  /** Later notifications of the same id replace it on the device. HTTP/2 only. */
+  readonly collapseId?: string;
+};
+
+export type PauseCause = 'operator' | 'credential' | 'topic' | 'invalid-tokens';
 
 /** RFC 9457; `code` is stable. */
 export type Problem = {
@@ -376,6 +361,19 @@ export type Problem = {
   readonly maybeStored?: boolean;
 };
 
+export type PushType =
+  | 'alert'
+  | 'background'
+  | 'voip'
+  | 'complication'
+  | 'fileprovider'
+  | 'location'
+  | 'liveactivity'
+  | 'widgets'
+  | 'controls'
+  | 'pushtotalk'
+  | 'mdm';
+
 export type SendAnswer = {
   /** For one device it is the notification’s own id. */
   readonly batchId: string;
@@ -392,168 +390,27 @@ export type SendMany = {
   /** Id of the app, as in pushfleet.yaml. */
   readonly app: string;
   /** `transactional` by default. */
-  readonly lane?: 'transactional' | 'bulk';
+  readonly lane?: Lane;
   /** Not before this time; at most 30 days ahead. */
   readonly sendAt?: number | string;
   /** Instead of the header `Idempotency-Key`. */
   readonly idempotencyKey?: string;
   /** What a notification leaves open. */
-  readonly defaults?: {
-    readonly alert?:
-      | string
-      | {
-          readonly title?: string;
-          readonly subtitle?: string;
-          readonly body?: string;
-          readonly launchImage?: string;
-          readonly titleLocKey?: string;
-          readonly titleLocArgs?: readonly string[];
-          readonly subtitleLocKey?: string;
-          readonly subtitleLocArgs?: readonly string[];
-          readonly locKey?: string;
-          readonly locArgs?: readonly string[];
-          readonly actionLocKey?: string | null;
-        };
-    /** 0 removes the badge. */
-    readonly badge?: number;
-    readonly sound?:
-      | string
-      | {
-          readonly name: string;
-          readonly critical?: boolean;
-          readonly volume?: number;
-        };
-    readonly threadId?: string;
-    readonly category?: string;
-    readonly contentAvailable?: boolean;
-    readonly mutableContent?: boolean;
-    readonly targetContentId?: string;
-    readonly interruptionLevel?: 'passive' | 'active' | 'time-sensitive' | 'critical';
-    readonly relevanceScore?: number;
-    readonly filterCriteria?: string;
-    readonly urlArgs?: readonly string[];
-    readonly contentChanged?: boolean;
-    /** Of a Live Activity. */
-    readonly event?: 'start' | 'update' | 'end';
-    readonly timestamp?: number;
-    readonly contentState?: { readonly [name: string]: unknown };
-    readonly staleDate?: number;
-    readonly dismissalDate?: number;
-    readonly attributesType?: string;
-    readonly attributes?: { readonly [name: string]: unknown };
-    readonly inputPushToken?: boolean;
-    readonly inputPushChannel?: string;
-    /** The app’s own keys, which lie beside `aps`. */
-    readonly custom?: { readonly [name: string]: unknown };
-    /** The whole payload in Apple’s names, instead of the content fields. */
-    readonly payload?: { readonly [name: string]: unknown };
-    /** Shorten the alert’s body when the payload is over the limit. Otherwise it is refused. */
-    readonly truncate?: boolean;
-    /** Seconds that APNs may store it for; 0: try once. A day by default. */
-    readonly ttl?: number;
-    /** Instead of `ttl`. */
-    readonly expiresAt?: number | string;
-    /** 10 at once, 5 as the battery allows, 1 least (HTTP/2 only). */
-    readonly priority?: 10 | 5 | 1;
-    readonly pushType?:
-      | 'alert'
-      | 'background'
-      | 'voip'
-      | 'complication'
-      | 'fileprovider'
-      | 'location'
-      | 'liveactivity'
-      | 'widgets'
-      | 'controls'
-      | 'pushtotalk'
-      | 'mdm';
-    /** Later notifications of the same id replace it on the device. HTTP/2 only. */
-    readonly collapseId?: string;
-  };
-  readonly notifications: readonly {
+  readonly defaults?: NotificationContent;
+  readonly notifications: readonly (NotificationContent & {
     /** Device token: hex or base64 of 32 to 100 bytes. */
     readonly token?: string;
     /** Instead of `token`: all devices of this user. */
     readonly userId?: string;
-    readonly alert?:
-      | string
-      | {
-          readonly title?: string;
-          readonly subtitle?: string;
-          readonly body?: string;
-          readonly launchImage?: string;
-          readonly titleLocKey?: string;
-          readonly titleLocArgs?: readonly string[];
-          readonly subtitleLocKey?: string;
-          readonly subtitleLocArgs?: readonly string[];
-          readonly locKey?: string;
-          readonly locArgs?: readonly string[];
-          readonly actionLocKey?: string | null;
-        };
-    /** 0 removes the badge. */
-    readonly badge?: number;
-    readonly sound?:
-      | string
-      | {
-          readonly name: string;
-          readonly critical?: boolean;
-          readonly volume?: number;
-        };
-    readonly threadId?: string;
-    readonly category?: string;
-    readonly contentAvailable?: boolean;
-    readonly mutableContent?: boolean;
-    readonly targetContentId?: string;
-    readonly interruptionLevel?: 'passive' | 'active' | 'time-sensitive' | 'critical';
-    readonly relevanceScore?: number;
-    readonly filterCriteria?: string;
-    readonly urlArgs?: readonly string[];
-    readonly contentChanged?: boolean;
-    /** Of a Live Activity. */
-    readonly event?: 'start' | 'update' | 'end';
-    readonly timestamp?: number;
-    readonly contentState?: { readonly [name: string]: unknown };
-    readonly staleDate?: number;
-    readonly dismissalDate?: number;
-    readonly attributesType?: string;
-    readonly attributes?: { readonly [name: string]: unknown };
-    readonly inputPushToken?: boolean;
-    readonly inputPushChannel?: string;
-    /** The app’s own keys, which lie beside `aps`. */
-    readonly custom?: { readonly [name: string]: unknown };
-    /** The whole payload in Apple’s names, instead of the content fields. */
-    readonly payload?: { readonly [name: string]: unknown };
-    /** Shorten the alert’s body when the payload is over the limit. Otherwise it is refused. */
-    readonly truncate?: boolean;
-    /** Seconds that APNs may store it for; 0: try once. A day by default. */
-    readonly ttl?: number;
-    /** Instead of `ttl`. */
-    readonly expiresAt?: number | string;
-    /** 10 at once, 5 as the battery allows, 1 least (HTTP/2 only). */
-    readonly priority?: 10 | 5 | 1;
-    readonly pushType?:
-      | 'alert'
-      | 'background'
-      | 'voip'
-      | 'complication'
-      | 'fileprovider'
-      | 'location'
-      | 'liveactivity'
-      | 'widgets'
-      | 'controls'
-      | 'pushtotalk'
-      | 'mdm';
-    /** Later notifications of the same id replace it on the device. HTTP/2 only. */
-    readonly collapseId?: string;
-  }[];
+  })[];
 };
 
 /** One notification, to one device or to all devices of one user. */
-export type SendOne = {
+export type SendOne = NotificationContent & {
   /** Id of the app, as in pushfleet.yaml. */
   readonly app: string;
   /** `transactional` by default. */
-  readonly lane?: 'transactional' | 'bulk';
+  readonly lane?: Lane;
   /** Not before this time; at most 30 days ahead. */
   readonly sendAt?: number | string;
   /** Instead of the header `Idempotency-Key`. */
@@ -562,76 +419,12 @@ export type SendOne = {
   readonly token?: string;
   /** Instead of `token`: all devices of this user. */
   readonly userId?: string;
-  readonly alert?:
-    | string
-    | {
-        readonly title?: string;
-        readonly subtitle?: string;
-        readonly body?: string;
-        readonly launchImage?: string;
-        readonly titleLocKey?: string;
-        readonly titleLocArgs?: readonly string[];
-        readonly subtitleLocKey?: string;
-        readonly subtitleLocArgs?: readonly string[];
-        readonly locKey?: string;
-        readonly locArgs?: readonly string[];
-        readonly actionLocKey?: string | null;
-      };
-  /** 0 removes the badge. */
-  readonly badge?: number;
-  readonly sound?:
-    | string
-    | {
-        readonly name: string;
-        readonly critical?: boolean;
-        readonly volume?: number;
-      };
-  readonly threadId?: string;
-  readonly category?: string;
-  readonly contentAvailable?: boolean;
-  readonly mutableContent?: boolean;
-  readonly targetContentId?: string;
-  readonly interruptionLevel?: 'passive' | 'active' | 'time-sensitive' | 'critical';
-  readonly relevanceScore?: number;
-  readonly filterCriteria?: string;
-  readonly urlArgs?: readonly string[];
-  readonly contentChanged?: boolean;
-  /** Of a Live Activity. */
-  readonly event?: 'start' | 'update' | 'end';
-  readonly timestamp?: number;
-  readonly contentState?: { readonly [name: string]: unknown };
-  readonly staleDate?: number;
-  readonly dismissalDate?: number;
-  readonly attributesType?: string;
-  readonly attributes?: { readonly [name: string]: unknown };
-  readonly inputPushToken?: boolean;
-  readonly inputPushChannel?: string;
-  /** The app’s own keys, which lie beside `aps`. */
-  readonly custom?: { readonly [name: string]: unknown };
-  /** The whole payload in Apple’s names, instead of the content fields. */
-  readonly payload?: { readonly [name: string]: unknown };
-  /** Shorten the alert’s body when the payload is over the limit. Otherwise it is refused. */
-  readonly truncate?: boolean;
-  /** Seconds that APNs may store it for; 0: try once. A day by default. */
-  readonly ttl?: number;
-  /** Instead of `ttl`. */
-  readonly expiresAt?: number | string;
-  /** 10 at once, 5 as the battery allows, 1 least (HTTP/2 only). */
-  readonly priority?: 10 | 5 | 1;
-  readonly pushType?:
-    | 'alert'
-    | 'background'
-    | 'voip'
-    | 'complication'
-    | 'fileprovider'
-    | 'location'
-    | 'liveactivity'
-    | 'widgets'
-    | 'controls'
-    | 'pushtotalk'
-    | 'mdm';
-  /** Later notifications of the same id replace it on the device. HTTP/2 only. */
-  readonly collapseId?: string;
+};
+
+export type SoundParts = {
+  readonly name: string;
+  readonly critical?: boolean;
+  readonly volume?: number;
 };
 
 /** A tag, or `and`, `or`, `not` of expressions. */
@@ -657,14 +450,7 @@ export type Webhook = {
   /** Id of the app, as in pushfleet.yaml. */
   readonly app: string;
   readonly url: string;
-  readonly kinds: readonly (
-    | 'batch.finished'
-    | 'notifications.rejected'
-    | 'devices.deactivated'
-    | 'app.paused'
-    | 'app.resumed'
-    | 'credential.expiring'
-  )[];
+  readonly kinds: readonly EventKind[];
   /** False: the far end has answered 410. */
   readonly active: boolean;
   readonly createdAt: string;
@@ -696,14 +482,7 @@ export type WebhookRequest = {
   readonly app: string;
   readonly url: string;
   /** All by default. */
-  readonly kinds?: readonly (
-    | 'batch.finished'
-    | 'notifications.rejected'
-    | 'devices.deactivated'
-    | 'app.paused'
-    | 'app.resumed'
-    | 'credential.expiring'
-  )[];
+  readonly kinds?: readonly EventKind[];
 };
 
 /** Each operation: what it takes, and what it answers. */
@@ -849,7 +628,7 @@ export interface Operations {
     readonly query: undefined;
     readonly body: {
       /** Which pauses to lift. By default `operator` and `invalid-tokens`, which nothing else lifts. */
-      readonly causes?: readonly ('operator' | 'credential' | 'topic' | 'invalid-tokens')[];
+      readonly causes?: readonly PauseCause[];
     };
     readonly answer: App;
   };

@@ -50,8 +50,8 @@ type Document = Extract<ReturnType<typeof jsonSchemaTransformObject>, { openapi?
 const componentPath = '#/components/schemas/';
 
 /**
- * Every schema comes twice, as what is sent to us (`…Input`) and as what we send. Leaves the one that is used, under the
- * plain name where there is only one.
+ * Every schema comes twice, as what is sent to us (`…Input`) and as what we send. Leaves those that are used, and under
+ * the plain name alone what is the same both ways.
  */
 function tidyComponents(document: Document): Document {
   const { components = {} } = document;
@@ -67,9 +67,11 @@ function tidyComponents(document: Document): Document {
   visit((document as { paths?: unknown }).paths);
   const nameOf = (name: string): string => {
     const plain = name.replace(/Input$/, '');
-    return used.has(plain) ? name : plain;
+    const isOther = used.has(plain) && JSON.stringify(schemas[plain]) !== JSON.stringify(schemas[name]);
+    return isOther ? name : plain;
   };
-  const kept = Object.fromEntries([...used].toSorted().map((name) => [nameOf(name), schemas[name]]));
+  const named = [...used].map((name): [string, unknown] => [nameOf(name), schemas[name]]);
+  const kept = Object.fromEntries(named.toSorted(([a], [b]) => (a < b ? -1 : 1)));
   const tidy = { ...document, components: { ...components, schemas: kept } };
   return JSON.parse(JSON.stringify(tidy), (key, value: unknown) =>
     key === '$ref' && typeof value === 'string' && value.startsWith(componentPath)

@@ -4,8 +4,10 @@ import { appId } from './notification-schemas.ts';
 
 const count = z.int().min(0);
 
+const pauseCause = z.enum(pauseCauses).meta({ id: 'PauseCause' });
+
 const pauseSchema = z.strictObject({
-  cause: z.enum(pauseCauses),
+  cause: pauseCause,
   reason: z.string(),
   since: z.iso.datetime(),
 });
@@ -46,7 +48,7 @@ export const pauseRequestSchema = z
 
 export const resumeRequestSchema = z
   .strictObject({
-    causes: z.array(z.enum(pauseCauses)).min(1).optional().meta({
+    causes: z.array(pauseCause).min(1).optional().meta({
       description:
         'Which pauses to lift. By default `operator` and `invalid-tokens`, which nothing else lifts.',
     }),

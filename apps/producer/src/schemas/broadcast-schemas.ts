@@ -1,8 +1,7 @@
-import { lanes } from '@pushfleet/push-queue';
 import { broadcastStates, type TagExpression } from '@pushfleet/token-store';
 import { z } from 'zod';
 import { tag } from './device-schemas.ts';
-import { appId, notificationFields, time } from './notification-schemas.ts';
+import { appId, lane, notificationFields, time } from './notification-schemas.ts';
 
 const count = z.int().min(0);
 const instant = z.iso.datetime();
@@ -47,7 +46,7 @@ const audienceSchema = z
 
 const callFields = {
   app: appId,
-  lane: z.enum(lanes).default('bulk'),
+  lane: lane.default('bulk'),
   audience: audienceSchema,
   sendAt: time.optional().meta({ description: 'When the fan-out begins; at most 30 days ahead.' }),
   spreadOver: z
@@ -69,7 +68,7 @@ export const broadcastSchema = z
   .strictObject({
     broadcastId: z.uuid(),
     app: appId,
-    lane: z.enum(lanes),
+    lane,
     state: z.enum(broadcastStates),
     error: z.string().optional().meta({ description: 'Of `failed`.' }),
     createdAt: instant,

@@ -1,6 +1,5 @@
-import { lanes } from '@pushfleet/push-queue';
 import { z } from 'zod';
-import { appId } from './notification-schemas.ts';
+import { appId, lane } from './notification-schemas.ts';
 
 const head = {
   id: z.string(),
@@ -13,7 +12,7 @@ const letterSummarySchema = z
     z.strictObject({
       ...head,
       kind: z.literal('dead'),
-      lane: z.enum(lanes),
+      lane,
       batchId: z.uuid(),
       count: z.int().min(1).meta({ description: 'Notifications that ended as dead.' }),
       reasons: z.record(z.string(), z.int()).meta({ description: 'How many of each reason.' }),

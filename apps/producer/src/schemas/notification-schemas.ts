@@ -37,6 +37,8 @@ export const userId = z
   .max(255)
   .meta({ description: 'The business’ own id of a user.', examples: ['user-1'] });
 
+export const lane = z.enum(lanes).meta({ id: 'Lane' });
+
 const text = z.string();
 const texts = z.array(text);
 const jsonObject = z.record(z.string(), z.unknown());
@@ -55,13 +57,16 @@ const alertParts = z
     locArgs: texts,
     actionLocKey: text.nullable(),
   })
-  .partial();
+  .partial()
+  .meta({ id: 'AlertParts' });
 
-const soundParts = z.strictObject({
-  name: text,
-  critical: z.boolean().optional(),
-  volume: z.number().min(0).max(1).optional(),
-});
+const soundParts = z
+  .strictObject({
+    name: text,
+    critical: z.boolean().optional(),
+    volume: z.number().min(0).max(1).optional(),
+  })
+  .meta({ id: 'SoundParts' });
 
 /** What a push says. */
 const contentFields = {
@@ -106,7 +111,7 @@ const deliveryFields = {
     .literal([10, 5, 1])
     .optional()
     .meta({ description: '10 at once, 5 as the battery allows, 1 least (HTTP/2 only).' }),
-  pushType: z.enum(pushTypes).optional(),
+  pushType: z.enum(pushTypes).meta({ id: 'PushType' }).optional(),
   collapseId: z
     .string()
     .regex(/^[\x20-\x7e]{1,64}$/, 'must be 1 to 64 characters of ASCII')
@@ -129,7 +134,7 @@ const oneTarget: [check: (fields: { token?: unknown; userId?: unknown }) => bool
 
 const callFields = {
   app: appId,
-  lane: z.enum(lanes).optional().meta({ description: '`transactional` by default.' }),
+  lane: lane.optional().meta({ description: '`transactional` by default.' }),
   sendAt: time.optional().meta({ description: 'Not before this time; at most 30 days ahead.' }),
   idempotencyKey: z
     .string()
@@ -139,9 +144,9 @@ const callFields = {
     .meta({ description: 'Instead of the header `Idempotency-Key`.' }),
 };
 
-const defaultsSchema = z
+const contentSchema = z
   .strictObject(notificationFields)
-  .meta({ description: 'What a notification leaves open.' });
+  .meta({ id: 'NotificationContent', description: 'What a notification says, and how it is sent.' });
 
 export const sendOneSchema = z
   .strictObject({ ...callFields, ...target, ...notificationFields })
@@ -151,7 +156,7 @@ export const sendOneSchema = z
 export const sendManySchema = z
   .strictObject({
     ...callFields,
-    defaults: defaultsSchema.optional(),
+    defaults: contentSchema.optional().meta({ description: 'What a notification leaves open.' }),
     notifications: z
       .array(z.strictObject({ ...target, ...notificationFields }).refine(...oneTarget))
       .min(1)

@@ -1,6 +1,5 @@
-import { lanes } from '@pushfleet/push-queue';
 import { z } from 'zod';
-import { appId } from './notification-schemas.ts';
+import { appId, lane } from './notification-schemas.ts';
 
 const count = z.int().min(0);
 const instant = z.iso.datetime();
@@ -10,7 +9,7 @@ export const batchSchema = z
   .strictObject({
     batchId: z.uuid(),
     app: appId,
-    lane: z.enum(lanes),
+    lane,
     size: z.int().min(1).meta({ description: 'Notifications in it: the sum of all counts below.' }),
     state: z.enum(['queued', 'finished']),
     enqueuedAt: instant.optional(),
@@ -41,7 +40,7 @@ export const notificationSchema = z
   .strictObject({
     notificationId: z.uuid(),
     app: appId,
-    lane: z.enum(lanes),
+    lane,
     state: z.enum(notificationStates).meta({
       description:
         'An outcome, or `queued`, or `settling`: a worker has finished with it, and the outcome is on its way.',

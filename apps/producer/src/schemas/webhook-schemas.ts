@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { appId } from './notification-schemas.ts';
 
 const instant = z.iso.datetime();
+const kind = z.enum(eventKinds).meta({ id: 'EventKind' });
 
 export const webhookRequestSchema = z
   .strictObject({
@@ -11,7 +12,7 @@ export const webhookRequestSchema = z
       .string()
       .max(2_000)
       .meta({ examples: ['https://example.com/pushfleet'] }),
-    kinds: z.array(z.enum(eventKinds)).min(1).optional().meta({ description: 'All by default.' }),
+    kinds: z.array(kind).min(1).optional().meta({ description: 'All by default.' }),
   })
   .meta({ id: 'WebhookRequest' });
 
@@ -20,7 +21,7 @@ export const webhookSchema = z
     webhookId: z.uuid(),
     app: appId,
     url: z.string(),
-    kinds: z.array(z.enum(eventKinds)),
+    kinds: z.array(kind),
     active: z.boolean().meta({ description: 'False: the far end has answered 410.' }),
     createdAt: instant,
     secret: z.string().optional().meta({
