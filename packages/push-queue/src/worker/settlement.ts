@@ -1,20 +1,12 @@
 import type { OutcomeException, OutcomeReport, PushJobProgress } from '../push-job.ts';
-import { type DecodedPushJob, tokenHex } from './decoded-push-job.ts';
+import type { DecodedPushJob } from './decoded-push-job.ts';
+import { JobExceptions, type Refusal } from './job-exceptions.ts';
 import { describeRemaining, readRemaining } from './remaining.ts';
 
 // What is known of every notification of one push job, in one byte each. Pure bookkeeping: no I/O, no clock.
 //
 // Terminology: a place is a position in the job, from 0. A try hands some places over as a run; the transport speaks
 // of them by position in the run. Every place handed over gets one verdict; the try ends with the last.
-
-/** What the gateway said of a notification that it did not take. Has the shape of apns-client's `GatewayAnswer`. */
-export interface Refusal {
-  readonly reason: string;
-  readonly status?: number;
-  readonly tokenInvalid: boolean;
-  readonly unregisteredAtMs?: number;
-  readonly retryAfterMs?: number;
-}
 
 export interface RetryPolicy {
   /** Tries of a notification before it is dead. */
@@ -53,8 +45,7 @@ export class Settlement {
   readonly job: DecodedPushJob;
   readonly #state: Uint8Array;
   readonly #tries: Uint8Array;
-  #exceptions: OutcomeException[];
-  #withholdsEvidence = false;
+  readonly #exceptions: JobExceptions;
   /** Answers to retryable places of this try. */
   readonly #answers = new Map<number, Refusal>();
   /** Places of the run by position; undefined: the run is the whole job. */
@@ -74,7 +65,7 @@ export class Settlement {
     this.job = job;
     this.#state = new Uint8Array(job.count);
     this.#tries = new Uint8Array(job.count);
-    this.#exceptions = progress === undefined ? [] : [...progress.exceptions];
+    this.#exceptions = new JobExceptions(job, progress?.exceptions ?? []);
     this.#left = job.count;
     if (progress !== undefined) this.#resume(progress);
   }
@@ -95,7 +86,7 @@ export class Settlement {
   }
 
   get exceptions(): readonly OutcomeException[] {
-    return this.#exceptions;
+    return this.#exceptions.all;
   }
 
   get accepted(): { readonly proved: number; readonly presumed: number } {
@@ -229,13 +220,7 @@ export class Settlement {
 
   /** Places that ended as dead, ascending. */
   deadPlaces(): Uint16Array {
-    const dead = new Set<number>();
-    for (const { outcome, index } of this.#exceptions) if (outcome === 'dead') dead.add(index);
-    const places: number[] = [];
-    for (let place = 0; place < this.job.count; place++) {
-      if (dead.has(this.job.indexes[place]!)) places.push(place);
-    }
-    return Uint16Array.from(places);
+    return this.#exceptions.deadPlaces();
   }
 
   progress(): PushJobProgress {
@@ -244,7 +229,7 @@ export class Settlement {
       attempt: this.#attempt,
       ...describeRemaining(this.job.indexes, (place) => this.#state[place]! < State.accepted, this.#tries),
       accepted: this.accepted,
-      exceptions: this.#exceptions,
+      exceptions: this.#exceptions.all,
       resentUncertain: this.#resentUncertain,
       ...(this.#firstWrittenAtMs === undefined ? {} : { firstWrittenAtMs: this.#firstWrittenAtMs }),
       ...(this.#isHandedOver && this.#left > 0 ? { handedOver: true } : {}),
@@ -256,8 +241,7 @@ export class Settlement {
    * too many are called invalid for all of them to be.
    */
   withholdEvidence(): void {
-    this.#withholdsEvidence = true;
-    this.#exceptions = this.#exceptions.map(withoutEvidence);
+    this.#exceptions.withholdEvidence();
     this.#changes++;
   }
 
@@ -276,7 +260,7 @@ export class Settlement {
       enqueuedAtMs,
       settledAtMs: atMs,
       accepted: this.accepted,
-      exceptions: this.#exceptions,
+      exceptions: this.#exceptions.all,
       resentUncertain: this.#resentUncertain,
     };
   }
@@ -314,24 +298,8 @@ export class Settlement {
   #except(place: number, outcome: OutcomeException['outcome'], answer: Refusal, atMs: number): void {
     this.#left--;
     this.#changes++;
-    const exception: OutcomeException = {
-      index: this.job.indexes[place]!,
-      token: tokenHex(this.job, place),
-      outcome,
-      reason: answer.reason,
-      ...(answer.status === undefined ? {} : { status: answer.status }),
-      ...(answer.tokenInvalid ? { tokenInvalid: true } : {}),
-      ...(answer.unregisteredAtMs === undefined ? {} : { unregisteredAtMs: answer.unregisteredAtMs }),
-      atMs,
-    };
-    this.#exceptions.push(this.#withholdsEvidence ? withoutEvidence(exception) : exception);
+    this.#exceptions.add(place, outcome, answer, atMs);
   }
 }
 
 const lost: Refusal = { reason: uncertainReason, tokenInvalid: false };
-
-/** A 410 says when the app went, which stands on its own; what a wrong environment makes is a token "invalid". */
-function withoutEvidence(exception: OutcomeException): OutcomeException {
-  if (exception.tokenInvalid !== true || exception.unregisteredAtMs !== undefined) return exception;
-  return { ...exception, tokenInvalid: false };
-}

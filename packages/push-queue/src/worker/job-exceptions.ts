@@ -1,0 +1,64 @@
+import type { OutcomeException } from '../push-job.ts';
+import { type DecodedPushJob, tokenHex } from './decoded-push-job.ts';
+
+/** What the gateway said of a notification that it did not take. Has the shape of apns-client's `GatewayAnswer`. */
+export interface Refusal {
+  readonly reason: string;
+  readonly status?: number;
+  readonly tokenInvalid: boolean;
+  readonly unregisteredAtMs?: number;
+  readonly retryAfterMs?: number;
+}
+
+/** The notifications of one push job that were not simply accepted, as its report names them. */
+export class JobExceptions {
+  readonly #job: DecodedPushJob;
+  #all: OutcomeException[];
+  #withholdsEvidence = false;
+
+  /** @param known By a worker that crashed or stopped, or from an earlier try. */
+  constructor(job: DecodedPushJob, known: readonly OutcomeException[]) {
+    this.#job = job;
+    this.#all = [...known];
+  }
+
+  get all(): OutcomeException[] {
+    return this.#all;
+  }
+
+  add(place: number, outcome: OutcomeException['outcome'], answer: Refusal, atMs: number): void {
+    const exception: OutcomeException = {
+      index: this.#job.indexes[place]!,
+      token: tokenHex(this.#job, place),
+      outcome,
+      reason: answer.reason,
+      ...(answer.status === undefined ? {} : { status: answer.status }),
+      ...(answer.tokenInvalid ? { tokenInvalid: true } : {}),
+      ...(answer.unregisteredAtMs === undefined ? {} : { unregisteredAtMs: answer.unregisteredAtMs }),
+      atMs,
+    };
+    this.#all.push(this.#withholdsEvidence ? withoutEvidence(exception) : exception);
+  }
+
+  /** From now on, and for what is here already, the gateway's word about tokens is not held against devices. */
+  withholdEvidence(): void {
+    this.#withholdsEvidence = true;
+    this.#all = this.#all.map(withoutEvidence);
+  }
+
+  /** Places that ended as dead, ascending. */
+  deadPlaces(): Uint16Array {
+    const { indexes, count } = this.#job;
+    const dead = new Set<number>();
+    for (const { outcome, index } of this.#all) if (outcome === 'dead') dead.add(index);
+    const places: number[] = [];
+    for (let place = 0; place < count; place++) if (dead.has(indexes[place]!)) places.push(place);
+    return Uint16Array.from(places);
+  }
+}
+
+/** A 410 says when the app went, which stands on its own; what a wrong environment makes is a token "invalid". */
+function withoutEvidence(exception: OutcomeException): OutcomeException {
+  if (exception.tokenInvalid !== true || exception.unregisteredAtMs !== undefined) return exception;
+  return { ...exception, tokenInvalid: false };
+}
