@@ -80,6 +80,7 @@ export class Transport {
     const [method = 'GET', path = ''] = name.split(' ');
     const { retries = 3 } = this.#options;
     const isRepeatable = input.isRepeatable ?? method !== 'POST';
+    const isGone = input.raw !== undefined && comesBitByBit(input.raw.body);
     const traceparent = this.#options.traceparent?.();
     for (let attempt = 0; ; attempt++) {
       const result = await this.#try(method, path, input, traceparent, signal);
@@ -87,7 +88,7 @@ export class Transport {
       const { status } = result;
       const isBusy = status === undefined || status === 429 || status === 503;
       // 429 was refused before anything happened.
-      const mayRepeat = isBusy && (isRepeatable || status === 429);
+      const mayRepeat = isBusy && !isGone && (isRepeatable || status === 429);
       if (!mayRepeat || attempt >= retries || signal?.aborted === true) throw result;
       await pause(retryDelayMs(attempt, result), signal);
     }
@@ -130,6 +131,11 @@ export class Transport {
       });
     }
   }
+}
+
+/** What has been read of it cannot be sent again. */
+function comesBitByBit(body: object | string): boolean {
+  return typeof body === 'object' && (Symbol.asyncIterator in body || body instanceof ReadableStream);
 }
 
 function urlOf<Name extends OperationName>(baseUrl: string, path: string, input: CallInput<Name>): URL {

@@ -113,6 +113,19 @@ test('an import is not repeated: its body has gone', async () => {
   });
 });
 
+test('an import that was refused before it was read is repeated, unless its body has gone', async () => {
+  const limited = problem(429, 'rate-limited', {}, { 'retry-after': '0' });
+  const whole = await openApi([limited, json(200, { imported: 1 })]);
+  expect(await whole.client.importDevices('shop', 'csv', 'token\n')).toEqual({ imported: 1 });
+  expect(whole.seen.map(({ body }) => body)).toEqual(['token\n', 'token\n']);
+  const { client, seen } = await openApi([limited, json(200, { imported: 0 })]);
+  async function* lines(): AsyncGenerator<Uint8Array> {
+    yield Buffer.from('token\n');
+  }
+  await expect(client.importDevices('shop', 'csv', lines())).rejects.toMatchObject({ code: 'rate-limited' });
+  expect(seen).toHaveLength(1);
+});
+
 test('an API that does not answer is given up in time, and a signal gives up at once', async () => {
   const { client } = await openApi([() => undefined], { timeoutMs: 100, retries: 1 });
   await expect(client.batch('b')).rejects.toMatchObject({ code: 'unreachable' });
