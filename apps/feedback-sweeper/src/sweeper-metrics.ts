@@ -1,10 +1,5 @@
-import { lanes, pauseCauses } from '@pushfleet/push-queue';
-import {
-  type AppFacts,
-  type NodeMemory,
-  type OutcomeBacklog,
-  settledOutcomes,
-} from '@pushfleet/push-queue/outcomes';
+import { lanes, pauseCauses, settledOutcomes } from '@pushfleet/push-queue';
+import type { AppFacts, NodeMemory, OutcomeBacklog } from '@pushfleet/push-queue/outcomes';
 import {
   type AppliedChunk,
   type AppliedReports,

@@ -4,20 +4,16 @@ import {
   type Transport,
   type TransportState,
 } from '@pushfleet/apns-client';
-import { type Lane, lanes, type PauseCause, pauseCauses } from '@pushfleet/push-queue';
+import {
+  type Lane,
+  lanes,
+  type PauseCause,
+  pauseCauses,
+  type SettledOutcome,
+  settledOutcomes,
+} from '@pushfleet/push-queue';
 import type { FleetApp } from '@pushfleet/service-kit';
 import type { WorkerMetrics } from './worker-metrics.ts';
-
-/** How a notification settled, as metrics tell it. */
-const settledOutcomes = [
-  'accepted-proved',
-  'accepted-presumed',
-  'rejected',
-  'expired',
-  'cancelled',
-  'dead',
-] as const;
-type SettledOutcome = (typeof settledOutcomes)[number];
 
 const transportStates = [
   'idle',

@@ -52,22 +52,6 @@ export function parseDeviceToken(text: string): DeviceToken {
   throw new DeviceTokenError('device-token-malformed', 'is neither hex nor base64');
 }
 
-/** The token of these bytes, such as a feedback tuple's. Throws `DeviceTokenError` for a length that none has. */
-export function deviceTokenFromBytes(bytes: Uint8Array): DeviceToken {
-  checkLength(bytes.length);
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex') as DeviceToken;
-}
-
-/** The bytes that go on the wire. */
-export function deviceTokenBytes(token: DeviceToken): Buffer {
-  return Buffer.from(token, 'hex');
-}
-
-/** What logs may show of a token, or of a text that was meant as one: `740f…78ad`. */
-export function redactDeviceToken(text: string): string {
-  return text.length < 32 ? '…' : `${text.slice(0, 4)}…${text.slice(-4)}`;
-}
-
 const usualToken = /^[0-9a-f]{64}$/;
 const hexDigits = /^[0-9a-fA-F]*$/;
 const base64 = /^[A-Za-z0-9+/]+={0,2}$/;
@@ -92,7 +76,8 @@ function fromBase64(text: string): DeviceToken {
   if (again !== unpadded || !padded) {
     throw new DeviceTokenError('device-token-malformed', 'is base64 cut short or with stray bits at its end');
   }
-  return deviceTokenFromBytes(bytes);
+  checkLength(bytes.length);
+  return bytes.toString('hex') as DeviceToken;
 }
 
 function checkLength(bytes: number): void {

@@ -21,7 +21,6 @@ export {
 export { ErrorStatus, errorStatusName } from './binary/error-status.ts';
 export {
   encodeFeedbackTuple,
-  encodeFeedbackTuples,
   FeedbackDecoder,
   type FeedbackTuple,
 } from './binary/feedback.ts';
@@ -30,7 +29,6 @@ export {
   advanceIdentifier,
   firstIdentifier,
   identifierDistance,
-  isBefore,
   nextIdentifier,
   unknownIdentifier,
 } from './binary/identifier.ts';

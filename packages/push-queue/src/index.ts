@@ -15,3 +15,4 @@ export * from './push-job-id.ts';
 export * from './push-queue-error.ts';
 export { createRedisClient, parseRedisUrl, RedisUrlError, redisProtocols } from './redis-client.ts';
 export * from './redis-keys.ts';
+export * from './settled-outcome.ts';

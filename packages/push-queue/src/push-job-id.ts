@@ -1,14 +1,8 @@
 import type { BatchId } from './notification-id.ts';
-import { maxJobNotifications } from './push-job.ts';
 
 /** BullMQ's id of a push job: its batch and the index of its first notification as it was enqueued. */
 export function pushJobId(batch: BatchId, firstIndex: number): string {
   return `${batch}-${firstIndex}`;
-}
-
-/** The id of the push job that a notification of a batch was enqueued in. */
-export function pushJobIdOf(batch: BatchId, index: number): string {
-  return pushJobId(batch, Math.floor((index - 1) / maxJobNotifications) * maxJobNotifications + 1);
 }
 
 /** Takes the id of a push job apart; undefined when the text is not one. */

@@ -1,3 +1,4 @@
+import { maxStreamId } from '@pushfleet/apns-wire/http2';
 import type { BackoffPolicy } from '../backoff.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { CredentialSource } from '../credential-source.ts';
@@ -96,7 +97,7 @@ export function resolveHttp2Options(options: Http2TransportOptions): ResolvedHtt
     tokenUpdatePauseMs: 20 * 60_000,
     backoff: { baseMs: 250, capMs: 30_000 },
     attemptsPerMinute: 60,
-    lastStreamId: 0x7fff_ffff,
+    lastStreamId: maxStreamId,
     clock: systemClock,
     ...options,
     ca: options.ca,

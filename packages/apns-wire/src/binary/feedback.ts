@@ -11,11 +11,7 @@ export interface FeedbackTuple {
 /** time u32 · token length u16 · token */
 const feedbackHeaderLength = 4 + 2;
 
-/** Encodes tuples back to back. Throws `field-out-of-range` for a token longer than 65,535 bytes. */
-export function encodeFeedbackTuples(tuples: readonly FeedbackTuple[]): Buffer {
-  return Buffer.concat(tuples.map(encodeFeedbackTuple));
-}
-
+/** Throws `field-out-of-range` for a token longer than 65,535 bytes. */
 export function encodeFeedbackTuple({ timestamp, token }: FeedbackTuple): Buffer {
   if (token.length > 0xffff) {
     throw new ApnsWireError(

@@ -30,8 +30,3 @@ export function identifierDistance(from: number, to: number): number {
   const forward = to >= from ? to - from : to - from + ringSize;
   return forward > longestWay ? forward - ringSize : forward;
 }
-
-/** Whether frame `a` was written before frame `b`. */
-export function isBefore(a: number, b: number): boolean {
-  return identifierDistance(a, b) > 0;
-}

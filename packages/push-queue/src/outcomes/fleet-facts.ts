@@ -4,19 +4,9 @@ import { RedisLink } from '../enqueue/redis-link.ts';
 import { type Lane, lanes } from '../lane.ts';
 import { appPrefix, deadLetterQueue, defaultRedisPrefix, totalsKey } from '../redis-keys.ts';
 import { scheduledDelayMs } from '../scheduled-delay.ts';
+import { type SettledOutcome, settledOutcomes } from '../settled-outcome.ts';
 
 // What Redis knows of the whole fleet, whichever process did it.
-
-/** How notifications end, as totals tell them apart. */
-export const settledOutcomes = [
-  'accepted-proved',
-  'accepted-presumed',
-  'rejected',
-  'expired',
-  'cancelled',
-  'dead',
-] as const;
-export type SettledOutcome = (typeof settledOutcomes)[number];
 
 export interface LaneFacts {
   /** Notifications since the app first sent. */

@@ -11,6 +11,7 @@ import type { NotificationInput, PushType } from '../enqueue/notification-input.
 import type { PushQueue } from '../enqueue/push-queue.ts';
 import type { PushJobData } from '../push-job.ts';
 import { appPrefix, deadLetterQueue } from '../redis-keys.ts';
+import { valueAt } from '../value-at.ts';
 import type { StatusOptions } from './status-options.ts';
 
 // Dead letters as operators see them: the newest first, one push job's worth each. Replaying puts the notifications of
@@ -131,10 +132,6 @@ function slices(bytes: Buffer, lengths: readonly number[]): Buffer[] {
     at += length;
     return bytes.subarray(at - length, at);
   });
-}
-
-function valueAt<T>(column: T | readonly T[], place: number): T {
-  return Array.isArray(column) ? (column as readonly T[])[place]! : (column as T);
 }
 
 function queueKey({ prefix }: StatusOptions, app: string): string {

@@ -96,7 +96,7 @@ function firstIndexes(size: number): number[] {
 }
 
 /** Index of the first notification of the job that this one was enqueued in. */
-export function firstIndexOf(index: number): number {
+function firstIndexOf(index: number): number {
   return Math.floor((index - 1) / maxJobNotifications) * maxJobNotifications + 1;
 }
 

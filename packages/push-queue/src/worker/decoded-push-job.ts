@@ -65,11 +65,6 @@ export function selectColumns(job: DecodedPushJob, places: Uint16Array): PushJob
   return columns;
 }
 
-/** The value of a column at a position. */
-export function valueAt<T>(column: T | readonly T[], place: number): T {
-  return Array.isArray(column) ? (column as readonly T[])[place]! : (column as T);
-}
-
 /** The values of a column at some positions. */
 export function selectValues<T>(column: T | readonly T[], places: Uint16Array): T | T[] {
   if (!Array.isArray(column)) return column as T;

@@ -2,6 +2,7 @@
 // gateway; docs/decisions/0020-taking-push-jobs.md says why things are as they are.
 export { payloadLimit } from '../enqueue/app-directory.ts';
 export { parseTraceparents } from '../traceparent.ts';
+export { valueAt } from '../value-at.ts';
 export { DeadLetters } from './dead-letters.ts';
 export * from './decode-push-job.ts';
 export {
@@ -9,7 +10,6 @@ export {
   type PushJobColumns,
   selectColumns,
   selectValues,
-  valueAt,
 } from './decoded-push-job.ts';
 export { Doorbell, type DoorbellOptions } from './doorbell.ts';
 export { type Held, type HeldJob, LaneQueue, type TakenJob, type TakeResult } from './lane-queue.ts';

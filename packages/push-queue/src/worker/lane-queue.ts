@@ -10,6 +10,7 @@ import {
   outcomesKey,
   totalsKey,
 } from '../redis-keys.ts';
+import type { SettledOutcome } from '../settled-outcome.ts';
 import type { WorkerLink } from './worker-link.ts';
 
 /** A push job that this worker holds the lock of. */
@@ -252,7 +253,7 @@ function endedProgress({ accepted, exceptions, resentUncertain }: OutcomeReport)
 
 /** What the totals of an app rise by. First, unless that was done when it was enqueued, by how many there were. */
 function totalsOf(report: OutcomeReport): [string, number][] {
-  const counts = new Map<string, number>([
+  const counts = new Map<'enqueued' | SettledOutcome, number>([
     ['enqueued', report.count],
     ['accepted-proved', report.accepted.proved],
     ['accepted-presumed', report.accepted.presumed],
