@@ -266,3 +266,14 @@ test('a poisoned letter shows its data, cannot be replayed, and is thrown away',
   expect((await probe.call('DELETE', url)).status).toBe(404);
   expect((await probe.call('GET', `/v1/apps/shop/dead-letters/${randomUUID()}`)).status).toBe(404);
 });
+
+test('no other key of the queue is taken for a letter', async () => {
+  const id = await writeLetter('poisoned', { v: 1, error: 'no JSON', raw: '{"x', atMs: Date.now() });
+  const url = '/v1/apps/shop/dead-letters';
+  for (const other of ['wait', 'meta', 'id']) {
+    expect(await probe.call('GET', `${url}/${other}`)).toMatchObject({ status: 404 });
+    expect(await probe.call('DELETE', `${url}/${other}`)).toMatchObject({ status: 404 });
+  }
+  expect((await probe.call('GET', url)).body).toMatchObject({ total: 1, letters: [{ id }] });
+  expect((await probe.call('DELETE', `${url}/${id}`)).status).toBe(204);
+});

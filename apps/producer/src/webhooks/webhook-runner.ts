@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@pushfleet/service-kit';
 import { type AttemptResult, type TakenDelivery, TokenStoreError } from '@pushfleet/token-store';
 import type { DatabaseLink } from '../database-link.ts';
@@ -58,7 +59,7 @@ export class WebhookRunner {
         const isAway = err instanceof TokenStoreError && err.isTransient;
         logger[isAway ? 'debug' : 'error']({ err }, 'webhooks rest for a moment');
       }
-      if (!isBusy) await pause(pollMs, signal);
+      if (!isBusy) await delay(pollMs, undefined, { signal }).catch(() => undefined);
     }
   }
 
@@ -133,15 +134,4 @@ function describe(error: unknown): string {
   if (error.name === 'TimeoutError' || error.name === 'AbortError') return 'did not answer in time';
   const { code } = error as NodeJS.ErrnoException;
   return code ?? error.message;
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  const stop = () => resolve();
-  signal.addEventListener('abort', stop, { once: true });
-  await promise;
-  signal.removeEventListener('abort', stop);
-  clearTimeout(timer);
 }

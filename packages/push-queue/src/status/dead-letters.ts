@@ -39,12 +39,22 @@ export async function listDeadLetters(
     options.redis.lrange(wait, page.offset, page.offset + page.limit - 1),
     options.redis.llen(wait),
   ]);
-  const letters = await Promise.all(ids.map((id) => readDeadLetter(options, app, id)));
+  const letters = await Promise.all(ids.map((id) => readLetter(options, app, id)));
   return { letters: letters.filter((letter) => letter !== undefined), total };
 }
 
 /** Undefined: there is no such letter. */
 export async function readDeadLetter(
+  options: StatusOptions,
+  app: string,
+  id: string,
+): Promise<StoredLetter | undefined> {
+  // The queue's own keys lie beside those of its letters.
+  const place = await options.redis.lpos(`${queueKey(options, app)}:wait`, id);
+  return place === null ? undefined : readLetter(options, app, id);
+}
+
+async function readLetter(
   options: StatusOptions,
   app: string,
   id: string,
@@ -57,10 +67,14 @@ export async function readDeadLetter(
     : { id, name: 'poisoned', letter: poisonedLetterSchema.parse(value) };
 }
 
-/** KEYS: the list, the letter. A script and no transaction, which a Redis that is full refuses: this makes room. */
+/**
+ * KEYS: the list, the letter; what is not in the list is none. A script and no transaction, which a Redis that is full
+ * refuses: this makes room.
+ */
 const discardScript = `
-redis.call('DEL', KEYS[2])
-return redis.call('LREM', KEYS[1], 0, ARGV[1])`;
+local removed = redis.call('LREM', KEYS[1], 0, ARGV[1])
+if removed > 0 then redis.call('DEL', KEYS[2]) end
+return removed`;
 
 /** Takes a letter away; false: there was none. */
 export async function discardDeadLetter(options: StatusOptions, app: string, id: string): Promise<boolean> {
