@@ -85,6 +85,8 @@ test('a call that says nothing, or to nobody, is told so before anything is sent
   expect(nothing).toMatchObject({ exitCode: 2, stderr: expect.stringMatching(/--alert/) });
   const audience = await runCli(['broadcast', '--app', app, '--alert', 'x'], env);
   expect(audience).toMatchObject({ exitCode: 2, stderr: expect.stringMatching(/--all, --tag/) });
+  const both = await runCli(['broadcast', '--app', app, '--all', '--tag', 'vip', '--alert', 'x'], env);
+  expect(both).toMatchObject({ exitCode: 2, stderr: expect.stringMatching(/--all is everybody/) });
   const payload = await runCli(['send', '--app', app, '--token', tokens[0]!, '--payload', '[]'], env);
   expect(payload).toMatchObject({ exitCode: 2, stderr: expect.stringMatching(/must be a JSON object/) });
 });

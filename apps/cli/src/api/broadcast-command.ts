@@ -48,12 +48,13 @@ Examples:
   pushfleet broadcast --app shop-prod --all --title Shop --alert "We are back" --watch`,
     )
     .action(async (options: BroadcastOptions) => {
-      const client = await openClient(terminal);
       const { spreadOver, idempotencyKey } = options;
+      const content = contentFields(options);
+      const client = await openClient(terminal);
       const request = {
         app: options.app,
         audience: await audienceOf(client, options),
-        ...contentFields(options),
+        ...content,
         ...(spreadOver === undefined ? {} : { spreadOver }),
       };
       if (options.dryRun === true) {
@@ -75,10 +76,14 @@ Examples:
 async function audienceOf(client: PushfleetClient, options: BroadcastOptions): Promise<Audience> {
   const { all, tag: tags = [], notTag: notTags = [], locale: locales, users } = options;
   const terms = [...tags, ...notTags.map((tag) => ({ not: tag }))];
-  if (all !== true && terms.length === 0 && locales === undefined && users === undefined) {
+  const hasConditions = terms.length > 0 || locales !== undefined || users !== undefined;
+  if (all === true) {
+    if (hasConditions) throw new CliError('usage', '--all is everybody: leave it out, or the conditions');
+    return { all };
+  }
+  if (!hasConditions) {
     throw new CliError('usage', 'say to whom: --all, --tag, --not-tag, --locale or --users');
   }
-  if (all === true) return { all };
   const upload =
     users === undefined ? undefined : await client.uploadUsers(options.app, await openFile(users));
   return {
