@@ -1,4 +1,5 @@
 import type { ActiveRule, NotificationView } from '../faults/active-rule.ts';
+import { ConnectionFaults } from '../faults/connection-faults.ts';
 import type { FaultBook } from '../faults/fault-book.ts';
 import type { Http2Action, Http2Rule } from '../faults/fault-schema.ts';
 import type { ContentKey } from '../ledger/content-key.ts';
@@ -7,33 +8,10 @@ import type { ContentKey } from '../ledger/content-key.ts';
 export type AnswerAction = Extract<Http2Action, { kind: 'respond' | 'delay' | 'hang' | 'resetStream' }>;
 
 /** The rules that are for one connection of the HTTP/2 gateway, which serves any number of apps. */
-export class Http2Faults {
-  readonly #book: FaultBook;
-  readonly #connection: number;
-  #answering: readonly ActiveRule<Http2Rule>[] = [];
-  #disrupting: readonly ActiveRule<Http2Rule>[] = [];
-  /** Rules that look at no single notification do their work on a connection once. */
-  readonly #done = new WeakSet<ActiveRule>();
-
+export class Http2Faults extends ConnectionFaults<Http2Rule> {
   constructor(book: FaultBook, connection: number) {
-    this.#book = book;
-    this.#connection = connection;
+    super(book, connection);
     this.refresh();
-  }
-
-  /** No rule is for this connection: the usual case, which must cost nothing. */
-  isQuiet = true;
-
-  /** Reads the book again, after it has changed. */
-  refresh(): void {
-    const rules = this.#book
-      .forPort('http2')
-      .filter(
-        ({ rule: { match } }) => match.connection === undefined || match.connection === this.#connection,
-      );
-    this.#answering = rules.filter(({ rule }) => isAnswer(rule.action));
-    this.#disrupting = rules.filter(({ rule }) => !isAnswer(rule.action));
-    this.isQuiet = rules.length === 0;
   }
 
   /** The first rule that is for this notification, counted as fired. */
@@ -43,9 +21,9 @@ export class Http2Faults {
     notification: NotificationView,
     content: ContentKey,
   ): AnswerAction | undefined {
-    for (const active of this.#answering) {
+    for (const active of this.withNotifications) {
       const { action } = active.rule;
-      if (!isAnswer(action) || !active.appliesTo(this.#connection, app)) continue;
+      if (!isAnswer(action) || !active.appliesTo(this.connection, app)) continue;
       if (!active.chooses(handled, notification, content)) continue;
       active.fire();
       return action;
@@ -55,7 +33,6 @@ export class Http2Faults {
 
   /**
    * The rules whose turn it is to do something to the connection, counted as fired.
-   * @param handled Notifications that have come so far, with the one given.
    * @param app Of the notification that has just come; undefined when the connection opens or the rules have changed.
    */
   disruptions(
@@ -64,31 +41,32 @@ export class Http2Faults {
     notification: NotificationView | undefined,
     content: ContentKey,
   ): readonly ActiveRule<Http2Rule>[] {
-    if (this.#disrupting.length === 0) return this.#disrupting;
-    return this.#disrupting.filter((active) => {
-      if (active.rule.action.kind === 'dropPings' || !active.appliesTo(this.#connection, app)) return false;
-      if (active.choosesNotifications) {
-        if (notification === undefined || !active.chooses(handled, notification, content)) return false;
-      } else {
-        if (this.#done.has(active) || !active.isDue(handled)) return false;
-        this.#done.add(active);
-      }
-      active.fire();
-      return true;
-    });
-  }
-
-  has(rule: ActiveRule): boolean {
-    return this.#book.rules.includes(rule);
+    if (this.withConnection.length === 0) return this.withConnection;
+    const rules = this.withConnection.filter(
+      (active) => active.rule.action.kind !== 'dropPings' && active.appliesTo(this.connection, app),
+    );
+    return this.fireDue(rules, handled, notification, content);
   }
 
   /** Whether the PING that has just come is to be dropped; counted as fired. */
   dropsPing(handled: number): boolean {
-    const rule = this.#disrupting.find(
+    const rule = this.withConnection.find(
       (active) => active.rule.action.kind === 'dropPings' && active.isDue(handled),
     );
     rule?.fire();
     return rule !== undefined;
+  }
+
+  protected override rulesIn(book: FaultBook): readonly ActiveRule<Http2Rule>[] {
+    return book
+      .forPort('http2')
+      .filter(
+        ({ rule: { match } }) => match.connection === undefined || match.connection === this.connection,
+      );
+  }
+
+  protected override isWithNotifications({ action }: Http2Rule): boolean {
+    return isAnswer(action);
   }
 }
 

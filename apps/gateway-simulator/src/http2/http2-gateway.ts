@@ -1,10 +1,11 @@
 import { performServerHandshake } from 'node:http2';
-import { createServer, type TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import type { FaultBook } from '../faults/fault-book.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { NotificationLog } from '../ledger/notification-log.ts';
 import type { GatewayEnvironment } from '../tls/client-certificate.ts';
-import { GatewayPort } from '../tls/gateway-port.ts';
+import type { GatewayPort } from '../tls/gateway-port.ts';
+import { openSecurePort } from '../tls/secure-port.ts';
 import type { ServerIdentity } from '../tls/tls-directory.ts';
 import type { ChannelStore } from './channels/channel-store.ts';
 import { ClientAuthorization } from './client-authorization.ts';
@@ -33,40 +34,17 @@ export interface Http2GatewayOptions {
 
 /** Opens the HTTP/2 gateway (PROTOCOL section 4). A client certificate is taken where there is one. */
 export async function openHttp2Gateway(options: Http2GatewayOptions): Promise<GatewayPort> {
-  const { identity } = options;
-  const server = createServer({
-    key: identity.privateKeyPem,
-    cert: identity.certificatePem,
-    ca: identity.caPem,
-    requestCert: true,
-    // One that is not taken is told so in the answers.
-    rejectUnauthorized: false,
-    minVersion: 'TLSv1.2',
-    ALPNProtocols: ['h2'],
-    // A client that leaves during the handshake is not noticed otherwise for two minutes.
-    handshakeTimeout: 5_000,
+  const { host, port, identity, faults } = options;
+  return openSecurePort({
+    ...{ name: 'http2', host, port, identity, faults },
+    // A certificate that is not taken is told so in the answers.
+    tls: { rejectUnauthorized: false, ALPNProtocols: ['h2'] },
+    onSecure: (socket, opened) => {
+      if (socket.alpnProtocol !== 'h2') return 'handshakeFailed';
+      serve(socket, opened.connectionOf(socket), options);
+      return undefined;
+    },
   });
-  const port = await GatewayPort.open({
-    name: 'http2',
-    host: options.host,
-    port: options.port,
-    faults: options.faults,
-    onSocket: (socket) => server.emit('connection', socket),
-  });
-  server.on('tlsClientError', (_, socket) => {
-    port.counts.handshakeFailed += 1;
-    socket.destroy();
-  });
-  server.on('secureConnection', (socket: TLSSocket) => {
-    socket.on('error', () => undefined);
-    if (socket.alpnProtocol !== 'h2') {
-      port.counts.handshakeFailed += 1;
-      socket.destroy();
-      return;
-    }
-    serve(socket, port.connectionOf(socket), options);
-  });
-  return port;
 }
 
 function serve(
