@@ -11,12 +11,11 @@ import {
 import { ChunkPool } from '../chunk-pool.ts';
 import { describeError } from '../node-error.ts';
 import type { ConnectionEnd } from '../transport.ts';
-import { WritesUnderWay } from '../writes-under-way.ts';
 import { goAwayReason } from './answer-policy.ts';
 import { AnswerReader, encodeGreeting } from './answer-reader.ts';
 import type { Backlog } from './backlog.ts';
+import { FrameOutlet } from './frame-outlet.ts';
 import { type Http2ConnectionClosure, politeEnds, socketEndOf } from './http2-closure.ts';
-import type { Http2Socket } from './http2-socket.ts';
 import type { ResolvedHttp2Options } from './http2-transport-options.ts';
 import { Liveness } from './liveness.ts';
 import { Probe } from './probe.ts';
@@ -58,12 +57,8 @@ type State =
   | { readonly kind: 'leaving'; readonly end: ConnectionEnd; readonly detail: string }
   | { readonly kind: 'closed' };
 
-/** Chunks under way at a time: one in the kernel's hands, one behind it, so that the socket never runs dry. */
-const chunksUnderWay = 2;
 /** How long to go on reading answers after a write has failed. */
 const errorGraceMs = 1_000;
-/** What may wait in the socket: two chunks, and answers to PING and SETTINGS that the gateway does not read. */
-const mostWaitingBytes = 1024 * 1024 + 2 * 128 * 1024;
 const pingBytes = Buffer.from('pushflee', 'latin1');
 
 export class Http2Connection {
@@ -72,19 +67,16 @@ export class Http2Connection {
 
   readonly #options: ResolvedHttp2Options;
   readonly #events: Http2ConnectionEvents;
-  readonly #socket: Http2Socket;
+  readonly #outlet: FrameOutlet;
   readonly #writer: RequestWriter;
   readonly #reader: AnswerReader;
   readonly #outcomes: StreamOutcomes;
   readonly #liveness: Liveness;
-  readonly #writes: WritesUnderWay;
   #state: State;
   #openedAtMs: number | undefined;
   /** No stream above it is processed: the gateway's GOAWAY. */
   #lastProcessedId = Number.POSITIVE_INFINITY;
   #peerStreams = Number.POSITIVE_INFINITY;
-  /** Frames of ours that go out at the end of the turn. */
-  #controls: Buffer[] = [];
   #cancelGrace: (() => void) | undefined;
 
   constructor(options: ResolvedHttp2Options, setup: Http2ConnectionSetup, events: Http2ConnectionEvents) {
@@ -104,15 +96,14 @@ export class Http2Connection {
       settingsEnd: () => this.#becomeOpen(),
       goAway: (lastStreamId, code, debug) => this.#goAway(lastStreamId, code, debug),
       windowUpdate: (streamId, increment) => this.#writer.widen(streamId, increment),
-      reply: (frame) => this.#controls.push(frame),
+      reply: (frame) => this.#outlet.say(frame),
     });
     this.#liveness = new Liveness(options, clock.now());
-    this.#writes = new WritesUnderWay(clock, writeStallMs, (detail) => this.#close('write-stalled', detail));
     const cancelTimer = clock.after(connectTimeoutMs, () =>
       this.#close('connect-failed', `no connection within ${connectTimeoutMs} ms`),
     );
     this.#state = { kind: 'connecting', cancelTimer, isReady: false };
-    this.#socket = options.openSocket(
+    const socket = options.openSocket(
       { ...options, secureContext },
       {
         ready: () => this.#greet(),
@@ -122,6 +113,12 @@ export class Http2Connection {
         failed: (error) => this.#socketFailed(error),
       },
     );
+    this.#outlet = new FrameOutlet(socket, {
+      clock,
+      writeStallMs,
+      sent: () => this.#sent(),
+      stalled: (detail) => this.#close('write-stalled', detail),
+    });
   }
 
   get isOpen(): boolean {
@@ -139,7 +136,7 @@ export class Http2Connection {
 
   /** Whether `write` may take something now. */
   get isWritable(): boolean {
-    return this.isOpen && this.#writes.count < chunksUnderWay && !this.isSaturated;
+    return this.isOpen && this.#outlet.hasRoom && !this.isSaturated;
   }
 
   /** Whether only answers of the gateway can make room. */
@@ -161,7 +158,7 @@ export class Http2Connection {
   write(backlog: Backlog, authorization: string | undefined): void {
     const chunk = ChunkPool.take();
     const context = { chunk, authorization, nowMs: this.#options.clock.now() };
-    this.#flush(chunk, this.#writer.fill(context, backlog, this.#room));
+    this.#send(chunk, this.#writer.fill(context, backlog, this.#room));
     if (this.#writer.isExhausted) this.leave('rotated', 'out of stream identifiers');
   }
 
@@ -170,7 +167,7 @@ export class Http2Connection {
     if (!this.isOpen || this.#room <= 0) return;
     const chunk = ChunkPool.take();
     const context = { chunk, authorization, nowMs: this.#options.clock.now() };
-    this.#flush(chunk, this.#writer.fillWith(context, new Probe(this.#options.topic)));
+    this.#send(chunk, this.#writer.fillWith(context, new Probe(this.#options.topic)));
   }
 
   /** Takes no more requests, and closes once the answers that are due have come. */
@@ -198,7 +195,7 @@ export class Http2Connection {
       this.#close('ping-timeout', `a PING went unanswered for ${pingTimeoutMs} ms`);
       return;
     }
-    if (this.#liveness.takePing(now)) this.#controls.push(encodePing(pingBytes));
+    if (this.#liveness.takePing(now)) this.#outlet.say(encodePing(pingBytes));
     const isEmpty = this.streams.size === 0;
     if (isEmpty && this.#liveness.isIdle(now)) this.leave('idle', 'idle');
     // A gateway that takes nothing though nothing is under way will not take anything later either.
@@ -209,19 +206,14 @@ export class Http2Connection {
     this.#endTurn();
   }
 
-  #flush(chunk: Buffer, length: number): void {
-    if (length === 0) {
-      ChunkPool.give(chunk);
-      return;
-    }
+  #send(chunk: Buffer, length: number): void {
+    if (!this.#outlet.send(chunk, length)) return;
     this.#liveness.wrote(this.#options.clock.now());
-    this.#writes.started();
-    this.#socket.write(chunk, length, () => {
-      if (this.isClosed) return;
-      this.#writes.finished();
-      this.#events.turned();
-    });
     this.#endTurn();
+  }
+
+  #sent(): void {
+    if (!this.isClosed) this.#events.turned();
   }
 
   /** The way is open: says what we are, and waits to hear what the gateway is. */
@@ -229,7 +221,8 @@ export class Http2Connection {
     const state = this.#state;
     if (state.kind !== 'connecting') return;
     this.#state = { ...state, isReady: true };
-    this.#socket.control(encodeGreeting());
+    this.#outlet.say(encodeGreeting());
+    this.#outlet.flush();
   }
 
   /** The gateway's first SETTINGS have come. */
@@ -291,7 +284,7 @@ export class Http2Connection {
   #giveUpStreams(writtenBeforeMs: number): void {
     const overdue = this.streams.takeWrittenBefore(writtenBeforeMs);
     if (overdue.length === 0) return;
-    for (const { id } of overdue) this.#controls.push(encodeRstStream(id, Http2ErrorCode.cancel));
+    for (const { id } of overdue) this.#outlet.say(encodeRstStream(id, Http2ErrorCode.cancel));
     this.#writer.unstick();
     this.#heed(this.#outcomes.overdue(overdue), 'stream-stalled', 'the probe went unanswered');
   }
@@ -322,16 +315,9 @@ export class Http2Connection {
   #endTurn(): void {
     if (this.isClosed) return;
     const abandoned = this.#writer.takeAbandoned();
-    if (abandoned !== undefined) this.#controls.push(encodeRstStream(abandoned, Http2ErrorCode.cancel));
-    this.#controls.push(...this.#writer.continuePartial());
-    if (this.#controls.length > 0) {
-      this.#socket.control(Buffer.concat(this.#controls));
-      this.#controls = [];
-      if (this.#socket.waitingBytes > mostWaitingBytes) {
-        this.#close('write-stalled', 'the gateway does not read what it asks for');
-        return;
-      }
-    }
+    if (abandoned !== undefined) this.#outlet.say(encodeRstStream(abandoned, Http2ErrorCode.cancel));
+    for (const data of this.#writer.continuePartial()) this.#outlet.say(data);
+    this.#outlet.flush();
     this.#closeWhenEmpty();
   }
 
@@ -345,13 +331,12 @@ export class Http2Connection {
     const state = this.#state;
     if (state.kind === 'closed') return;
     if (state.kind === 'connecting') state.cancelTimer();
-    this.#writes.stop();
     this.#cancelGrace?.();
     this.#outcomes.tellAccepted();
     this.#state = { kind: 'closed' };
     // Unless nobody is there to hear it.
-    if (politeEnds.has(end) && state.kind !== 'connecting') this.#socket.end(encodeGoAway(0, goAwayCode));
-    else this.#socket.destroy();
+    if (politeEnds.has(end) && state.kind !== 'connecting') this.#outlet.end(encodeGoAway(0, goAwayCode));
+    else this.#outlet.destroy();
     // Said first, it stays the reason: a gateway that says GOAWAY hangs up next.
     const reason = state.kind === 'leaving' && end === 'gateway-closed' ? state : { end, detail };
     this.#events.ended(this, {
