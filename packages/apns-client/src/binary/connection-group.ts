@@ -1,11 +1,11 @@
 import type { SecureContext } from 'node:tls';
 import { SpanQueue } from '../span-queue.ts';
 import type { ConnectionEnd } from '../transport.ts';
+import { WaitingSpans } from '../waiting-spans.ts';
 import { BinaryConnection, type BinaryConnectionEvents } from './binary-connection.ts';
 import type { BinaryGate } from './binary-gate.ts';
 import type { ResolvedOptions } from './binary-transport-options.ts';
 import type { ConnectionClosure } from './connection-closure.ts';
-import { FrameSource } from './frame-source.ts';
 
 // A queue, and the few connections that write from its front. Why one queue and not one per connection: what a gateway
 // discarded must go out again before anything newer of its run, on whichever connection is free first.
@@ -62,7 +62,7 @@ export class ConnectionGroup {
   readonly queue = new SpanQueue();
   readonly #host: GroupHost;
   readonly #limits: GroupLimits;
-  readonly #source: FrameSource;
+  readonly #source: WaitingSpans;
   readonly #members = new Map<BinaryConnection, Member>();
   readonly #events: BinaryConnectionEvents;
   #cancelRetry: (() => void) | undefined;
@@ -71,7 +71,7 @@ export class ConnectionGroup {
   constructor(host: GroupHost, limits: GroupLimits) {
     this.#host = host;
     this.#limits = limits;
-    this.#source = new FrameSource(this.queue, host.options.clock);
+    this.#source = new WaitingSpans(this.queue, host.options.clock);
     this.#events = {
       opened: (connection) => this.#opened(connection),
       writable: () => this.pump(),

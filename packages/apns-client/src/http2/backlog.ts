@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import { SpanQueue } from '../span-queue.ts';
 import type { GatewayAnswer } from '../transport.ts';
+import { WaitingSpans } from '../waiting-spans.ts';
 import type { Http2Run, Http2Span } from './http2-run.ts';
 import { payloadLimitOf } from './push-topics.ts';
 import { type OpenStream, spansOf } from './stream-table.ts';
@@ -9,18 +10,16 @@ import { type OpenStream, spansOf } from './stream-table.ts';
 const payloadTooLarge: GatewayAnswer = { reason: 'PayloadTooLarge', status: 413, tokenInvalid: false };
 const unsendable: GatewayAnswer = { reason: 'UnsendableHeaders', status: 400, tokenInvalid: false };
 
-/**
- * Notifications that wait to be written, as connections read them: from the front, and what cannot or must not be
- * sent any more is settled on the way.
- */
-export class Backlog {
-  readonly #queue = new SpanQueue<Http2Run>();
-  readonly #clock: Clock;
+/** Notifications that wait to be written, or to be written again. */
+export class Backlog extends WaitingSpans<Http2Run> {
+  readonly #queue: SpanQueue<Http2Run>;
   /** To be sent again; waits for the end of the turn, so that what comes back together stays together. */
   #again: Pick<OpenStream, 'run' | 'position'>[] = [];
 
   constructor(clock: Clock) {
-    this.#clock = clock;
+    const queue = new SpanQueue<Http2Run>();
+    super(queue, clock);
+    this.#queue = queue;
   }
 
   get size(): number {
@@ -50,62 +49,19 @@ export class Backlog {
     return this.#queue.takeAll();
   }
 
-  /** Removes the `written` first positions, and gives the stretch that is to be written next. */
-  take(written: number): Http2Span | undefined {
-    if (written > 0) {
-      const { run, from } = this.#queue.front()!;
-      this.#queue.advance(written);
-      run.written(from, from + written);
-    }
-    for (;;) {
-      const span = this.#queue.front();
-      if (span === undefined) return undefined;
-      const live = this.#settleFront(span);
-      if (live !== undefined) return live;
-    }
-  }
-
   /** The first position has headers that cannot be sent. */
   refuseFirst(): void {
-    const { run, from } = this.#queue.front()!;
-    this.#reject(run, from, unsendable);
+    this.reject(this.#queue.front()!, unsendable);
   }
 
-  /** Settles what has expired, or is too large, at the front; gives the stretch that follows, if there is one. */
-  #settleFront(span: Http2Span): Http2Span | undefined {
-    const { run, from, to } = span;
-    const { headers } = run;
-    const { expirations } = run.columns;
-    const nowSeconds = Math.floor(this.#clock.now() / 1000);
-    // Mostly there is nothing to look for, however long the span is.
-    if (nowSeconds < run.earliestExpiration && !headers.mayBeTooLarge) return span;
-    const isExpired = (position: number): boolean =>
-      expirations[position]! !== 0 && expirations[position]! <= nowSeconds;
-    const isTooLarge = (position: number): boolean =>
-      headers.mayBeTooLarge && payloadLengthOf(run, position) > payloadLimitOf(headers.pushType(position));
-    let live = from;
-    while (live < to && isExpired(live)) live++;
-    if (live > from) {
-      this.#queue.advance(live - from);
-      run.expired(from, live);
-      return undefined;
-    }
-    if (isTooLarge(from)) {
-      this.#reject(run, from, payloadTooLarge);
-      return undefined;
-    }
-    let end = from + 1;
-    while (end < to && !isExpired(end) && !isTooLarge(end)) end++;
-    return { run, from, to: end };
+  protected override mayRefuse({ headers }: Http2Run): boolean {
+    return headers.mayBeTooLarge;
   }
 
-  #reject(run: Http2Run, position: number, answer: GatewayAnswer): void {
-    this.#queue.advance(1);
-    run.rejected(position, answer);
+  protected override refusalOf(run: Http2Run, position: number): GatewayAnswer | undefined {
+    const { payloadOf, payloadOffsets } = run.columns;
+    const payload = payloadOf[position]!;
+    const length = payloadOffsets[payload + 1]! - payloadOffsets[payload]!;
+    return length > payloadLimitOf(run.headers.pushType(position)) ? payloadTooLarge : undefined;
   }
-}
-
-function payloadLengthOf({ columns }: Http2Run, position: number): number {
-  const payload = columns.payloadOf[position]!;
-  return columns.payloadOffsets[payload + 1]! - columns.payloadOffsets[payload]!;
 }

@@ -1,0 +1,76 @@
+import type { Clock } from './clock.ts';
+import type { Span } from './span.ts';
+import type { SpanQueue } from './span-queue.ts';
+import type { TrackedRun } from './tracked-run.ts';
+import type { GatewayAnswer } from './transport.ts';
+
+/** A queue as a connection reads it: what must not be sent, or need not be, is settled on the way and never written. */
+export class WaitingSpans<Run extends TrackedRun = TrackedRun> {
+  readonly #queue: SpanQueue<Run>;
+  readonly #clock: Clock;
+
+  constructor(queue: SpanQueue<Run>, clock: Clock) {
+    this.#queue = queue;
+    this.#clock = clock;
+  }
+
+  /** Takes `written` positions off the front; gives the stretch that may be written next, or undefined. */
+  take(written: number): Span<Run> | undefined {
+    const queue = this.#queue;
+    if (written > 0) {
+      const { run, from } = queue.front()!;
+      queue.advance(written);
+      run.written(from, from + written);
+    }
+    for (;;) {
+      const span = queue.front();
+      if (span === undefined) return undefined;
+      const live = this.#settleFront(span);
+      if (live !== undefined) return live;
+    }
+  }
+
+  /** Whether the gateway may be known to refuse some of a run: then each has to be looked at. */
+  protected mayRefuse(_run: Run): boolean {
+    return false;
+  }
+
+  /** What the gateway would answer, where that is known; undefined: it has to be asked. */
+  protected refusalOf(_run: Run, _position: number): GatewayAnswer | undefined {
+    return undefined;
+  }
+
+  /** Settles the first position of what waits. */
+  protected reject({ run, from }: Span<Run>, answer: GatewayAnswer): void {
+    this.#queue.advance(1);
+    run.rejected(from, answer);
+  }
+
+  /** Settles what is at the front and is not to be written; gives the stretch that is, where it comes at once. */
+  #settleFront(span: Span<Run>): Span<Run> | undefined {
+    const { run, from, to } = span;
+    const nowSeconds = Math.floor(this.#clock.now() / 1_000);
+    const mayRefuse = this.mayRefuse(run);
+    // Mostly there is nothing to look for, however long the span is.
+    if (run.earliestExpiration > nowSeconds && !mayRefuse) return span;
+    const { expirations } = run.columns;
+    // 0 is no time: "do not store" (PROTOCOL section 1).
+    const isExpired = (position: number): boolean =>
+      expirations[position]! !== 0 && expirations[position]! <= nowSeconds;
+    let live = from;
+    while (live < to && isExpired(live)) live++;
+    if (live > from) {
+      this.#queue.advance(live - from);
+      run.expired(from, live);
+      return undefined;
+    }
+    const refusal = mayRefuse ? this.refusalOf(run, from) : undefined;
+    if (refusal !== undefined) {
+      this.reject(span, refusal);
+      return undefined;
+    }
+    let end = from + 1;
+    while (end < to && !isExpired(end) && !(mayRefuse && this.refusalOf(run, end) !== undefined)) end++;
+    return { run, from, to: end };
+  }
+}
