@@ -24,4 +24,5 @@ export type {
   ProviderTokens,
 } from './http2/http2-transport-options.ts';
 export type { ProxyOptions } from './http2/open-socket.ts';
+export { describeError } from './node-error.ts';
 export * from './transport.ts';

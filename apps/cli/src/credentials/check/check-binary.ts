@@ -1,13 +1,8 @@
 import type { TLSSocket } from 'node:tls';
+import { describeError } from '@pushfleet/apns-client';
 import type { CheckReport } from './check-report.ts';
 import type { CheckTarget } from './check-target.ts';
-import {
-  certificateRefused,
-  codeOf,
-  describeError,
-  explainTlsError,
-  isRefusalOfCertificate,
-} from './explain-tls-error.ts';
+import { certificateRefused, codeOf, explainTlsError, isRefusalOfCertificate } from './explain-tls-error.ts';
 import { openConnection } from './open-connection.ts';
 
 export interface BinaryCheckOptions {

@@ -1,9 +1,9 @@
 import { open, readFile } from 'node:fs/promises';
-import { type FeedbackResult, readFeedback } from '@pushfleet/apns-client';
+import { describeError, type FeedbackResult, readFeedback } from '@pushfleet/apns-client';
 import type { Endpoint } from '@pushfleet/service-kit';
 import { CliError } from '../../cli-error.ts';
 import type { CheckReport } from './check-report.ts';
-import { certificateRefused, describeError } from './explain-tls-error.ts';
+import { certificateRefused } from './explain-tls-error.ts';
 import { openConnection } from './open-connection.ts';
 
 const notShown =

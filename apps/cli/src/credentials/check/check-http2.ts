@@ -5,17 +5,12 @@ import {
   type IncomingHttpStatusHeader,
 } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
+import { describeError } from '@pushfleet/apns-client';
 import { type Credential, signProviderToken } from '@pushfleet/apns-credentials';
 import type { CheckReport } from './check-report.ts';
 import type { CheckTarget } from './check-target.ts';
 import { explainReason } from './explain-reason.ts';
-import {
-  certificateRefused,
-  codeOf,
-  describeError,
-  explainTlsError,
-  isRefusalOfCertificate,
-} from './explain-tls-error.ts';
+import { certificateRefused, codeOf, explainTlsError, isRefusalOfCertificate } from './explain-tls-error.ts';
 import { openConnection } from './open-connection.ts';
 
 /** For the settings, the PING and the answer, milliseconds each. */

@@ -41,12 +41,3 @@ export function codeOf(error: unknown): string | undefined {
   const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
   return typeof code === 'string' ? code : undefined;
 }
-
-export function describeError(error: unknown): string {
-  const code = codeOf(error);
-  // OpenSSL's own messages tell where in its sources they come from.
-  const { reason } = error as { readonly reason?: unknown };
-  const message =
-    typeof reason === 'string' ? reason : error instanceof Error ? error.message : String(error);
-  return code === undefined || message.includes(code) ? message : `${code}: ${message}`;
-}

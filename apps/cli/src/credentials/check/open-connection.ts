@@ -2,9 +2,10 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { describeError } from '@pushfleet/apns-client';
 import type { Endpoint } from '@pushfleet/service-kit';
 import type { CheckReport } from './check-report.ts';
-import { codeOf, describeError, explainTlsError, isRefusalOfCertificate } from './explain-tls-error.ts';
+import { codeOf, explainTlsError, isRefusalOfCertificate } from './explain-tls-error.ts';
 
 /** For each step of a connection, milliseconds. */
 const stepTimeoutMs = 10_000;
