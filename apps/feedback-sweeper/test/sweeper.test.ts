@@ -23,14 +23,14 @@ test('outcome reports and feedback come to the device table', async ({ fleet }) 
 
   await vi.waitFor(async () => {
     expect(await store.devices.get('shop', gone)).toMatchObject({ active: false });
-    expect(await store.batches.get('shop', report.batch)).toMatchObject({ acceptedPresumed: 9, rejected: 1 });
+    expect(await store.batches.find(report.batch)).toMatchObject({ acceptedPresumed: 9, rejected: 1 });
   }, patience);
   expect(await store.devices.get('shop', invalid)).toMatchObject({
     active: false,
     deactivation: { source: 'invalid-token', status: 8 },
   });
   expect(await store.devices.get('shop', back)).toMatchObject({ active: true });
-  expect((await store.batches.get('shop', report.batch))!.finishedAt).not.toBeNull();
+  expect((await store.batches.find(report.batch))!.finishedAt).not.toBeNull();
   await vi.waitFor(async () => {
     expect(await metric(sweeper, 'pushfleet_outcome_backlog_reports{app="shop"}')).toBe(0);
   }, patience);
@@ -103,7 +103,7 @@ test('one run for cron reads, applies and exits', async ({ fleet }) => {
     });
   expect(await run()).toMatchObject({ code: 0 });
   expect(await store.devices.get('shop', token)).toMatchObject({ active: false });
-  expect(await store.batches.get('shop', report.batch)).toMatchObject({ acceptedPresumed: 10 });
+  expect(await store.batches.find(report.batch)).toMatchObject({ acceptedPresumed: 10 });
   await simulator.control.faults({ rules: [{ on: 'feedback', action: { kind: 'refuse' } }] });
   const failed = await run();
   expect(failed).toMatchObject({ code: 1 });
@@ -123,7 +123,7 @@ test('what is no report is set aside and holds nothing up; a report that Postgre
   await fleet.report(good[1]!);
   const sweeper = await fleet.sweeper();
   await vi.waitFor(async () => {
-    for (const { batch } of good) expect(await store.batches.get('shop', batch)).toBeDefined();
+    for (const { batch } of good) expect(await store.batches.find(batch)).toBeDefined();
     expect(await fleet.sql('select error from unreadable_reports order by id')).toMatchObject([
       { error: expect.stringContaining('count') },
       { error: expect.stringContaining('out of range') },
@@ -137,7 +137,7 @@ test('what is no report is set aside and holds nothing up; a report that Postgre
     { app: 'shop', entry: '1-1', report: JSON.stringify(late), error: 'of an older version' },
   ]);
   await fleet.sweeper();
-  expect(await store.batches.get('shop', late.batch)).toMatchObject({ acceptedPresumed: 10 });
+  expect(await store.batches.find(late.batch)).toMatchObject({ acceptedPresumed: 10 });
   expect(await fleet.sql('select count(*)::integer as n from unreadable_reports')).toEqual([{ n: 2 }]);
 });
 
@@ -151,7 +151,7 @@ test('while the circuit breaker holds an app, its invalid tokens stay', async ({
   await fleet.report(report);
   const sweeper = await fleet.sweeper();
   await vi.waitFor(async () => {
-    expect(await store.batches.get('shop', report.batch)).toMatchObject({ rejected: 1 });
+    expect(await store.batches.find(report.batch)).toMatchObject({ rejected: 1 });
     expect(await metric(sweeper, 'pushfleet_app_paused{app="shop",cause="invalid-tokens"}')).toBe(1);
     expect(await fleet.sql(`select kind, payload from events where kind = 'app.paused'`)).toEqual([
       { kind: 'app.paused', payload: { cause: 'invalid-tokens', reason: 'every second one', sinceMs: 5 } },

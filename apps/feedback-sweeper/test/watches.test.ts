@@ -130,7 +130,7 @@ test('what a reader that died had taken is taken over and applied', async ({ fle
     signal: stop.signal,
   }).run();
   await vi.waitFor(async () => {
-    for (const { batch } of reports) expect(await fleet.store.batches.get('shop', batch)).toBeDefined();
+    for (const { batch } of reports) expect(await fleet.store.batches.find(batch)).toBeDefined();
     expect(await dead.backlog(['shop'])).toMatchObject([{ reports: 0 }]);
   }, patience);
   stop.abort();

@@ -43,8 +43,6 @@ export interface NotificationState {
 /** What became of batches. Every method throws TokenStoreError. */
 export interface Batches {
   /** Undefined: no outcome report of it has been applied, or it is too old. */
-  get(app: string, batch: string): Promise<Batch | undefined>;
-  /** The same where the app is not known. */
   find(batch: string): Promise<Batch | undefined>;
   /** Indexes of the first notifications of the push jobs that have been reported, in order. */
   reportedJobs(batch: string): Promise<number[]>;
@@ -64,10 +62,6 @@ const batchSql = `
 
 export function createBatches(database: Database): Batches {
   return {
-    async get(app, batch) {
-      const { rows } = await database.query<Batch>(`${batchSql} and app = $2`, [batch, app]);
-      return rows[0];
-    },
     async find(batch) {
       const { rows } = await database.query<Batch>(batchSql, [batch]);
       return rows[0];

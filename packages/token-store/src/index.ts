@@ -8,12 +8,6 @@ export * from './broadcasts/broadcast.ts';
 export type { Broadcasts, Lease } from './broadcasts/broadcasts.ts';
 export type { Uploads } from './broadcasts/uploads.ts';
 export { Database, type DatabaseOptions, type Queryable } from './database.ts';
-export type {
-  AudienceDevice,
-  AudienceFilter,
-  AudiencePage,
-  AudiencePageOptions,
-} from './devices/audience.ts';
 export * from './devices/device.ts';
 export type { Devices } from './devices/devices.ts';
 export * from './events.ts';

@@ -99,6 +99,8 @@ test('a right that is missing is named', async () => {
 
 test('a schema that is missing is told as such', async () => {
   const store = openTokenStore({ connectionString: database.url });
-  await expect(store.devices.findByUser('shop', 'ann')).rejects.toMatchObject({ code: 'schema-outdated' });
+  await expect(store.devices.findTokensOfUsers('shop', ['ann'])).rejects.toMatchObject({
+    code: 'schema-outdated',
+  });
   await store.close();
 });

@@ -99,7 +99,6 @@ test.for([
     ['devices_pkey'],
   ],
   ['a look-up by token', () => context.store.devices.get(app, known[0]!), ['devices_pkey']],
-  ['the devices of a user', () => context.store.devices.findByUser(app, 'user-7'), ['devices_by_user']],
   [
     'the devices of some users',
     () => context.store.devices.findTokensOfUsers(app, ['user-7', 'user-8']),
@@ -107,12 +106,17 @@ test.for([
   ],
   ['the history of a device', () => context.store.devices.history(app, known[0]!), ['device_changes_pkey']],
   [
-    'a page of an audience',
+    'a run of an audience',
     () =>
-      context.store.devices.audiencePage(app, { after: known[9]!, scan: 500, filter: { anyTags: ['x'] } }),
-    ['devices_pkey'],
+      context.store.broadcasts.readAudience({
+        app,
+        audience: { tags: 'x', upload: batchOf(1) },
+        after: Buffer.from(known[9]!, 'hex'),
+        scan: 500,
+      }),
+    ['devices_pkey', 'upload_users_pkey'],
   ],
-  ['a batch', () => context.store.batches.get(app, batchOf(1)), ['batches_pkey']],
+  ['a batch', () => context.store.batches.find(batchOf(1)), ['batches_pkey']],
   [
     'one notification',
     () => context.store.batches.notification(app, batchOf(1), 5),

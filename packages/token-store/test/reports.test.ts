@@ -54,7 +54,7 @@ test('reports of a batch add up, and the last one finishes it', async () => {
     resentUncertain: 2,
   });
   expect(await reports.apply([first])).toMatchObject({ applied: 1, repeated: 0, finishedBatches: 0 });
-  expect(await batches.get(app, batch)).toMatchObject({
+  expect(await batches.find(batch)).toMatchObject({
     app,
     lane: 'bulk',
     size: 25,
@@ -72,7 +72,7 @@ test('reports of a batch add up, and the last one finishes it', async () => {
     settled({ app, batch, batchSize: 25, firstIndex: 11 }),
   ];
   expect(await reports.apply(rest)).toMatchObject({ applied: 2, finishedBatches: 1 });
-  expect(await batches.get(app, batch)).toMatchObject({ acceptedPresumed: 19, finishedAt: expect.any(Date) });
+  expect(await batches.find(batch)).toMatchObject({ acceptedPresumed: 19, finishedAt: expect.any(Date) });
   expect(
     (await batches.exceptions(batch)).map(({ index, outcome, reason }) => [index, outcome, reason]),
   ).toEqual([
@@ -96,10 +96,10 @@ test('a report that is delivered again changes nothing, alone or among others', 
   const one = settled({ app, exceptions: [exception(1)] });
   const two = settled({ app, exceptions: [exception(1)] });
   await reports.apply([one]);
-  const before = await batches.get(app, one.batch);
+  const before = await batches.find(one.batch);
   expect(await reports.apply([one, two, two, one])).toMatchObject({ applied: 1, repeated: 3 });
-  expect(await batches.get(app, one.batch)).toEqual(before);
-  expect(await batches.get(app, two.batch)).toMatchObject({ acceptedPresumed: 9, rejected: 1 });
+  expect(await batches.find(one.batch)).toEqual(before);
+  expect(await batches.find(two.batch)).toMatchObject({ acceptedPresumed: 9, rejected: 1 });
   expect(await batches.exceptions(two.batch)).toHaveLength(1);
   expect(await eventsOf(app)).toHaveLength(4);
 });
@@ -123,7 +123,7 @@ test('sweepers that apply the same reports at once apply each once', async () =>
   ]);
   expect(results.reduce((sum, { applied }) => sum + applied, 0)).toBe(40);
   expect(results.reduce((sum, { finishedBatches }) => sum + finishedBatches, 0)).toBe(1);
-  expect(await batches.get(app, batch)).toMatchObject({ acceptedPresumed: 360, rejected: 40 });
+  expect(await batches.find(batch)).toMatchObject({ acceptedPresumed: 360, rejected: 40 });
 });
 
 test('the state of one notification is computed from the exceptions', async () => {
@@ -269,7 +269,7 @@ test('a report that Postgres does not take undoes its whole chunk, and is no tra
     code: 'query-failed',
     isTransient: false,
   });
-  expect(await batches.get(app, good.batch)).toBeUndefined();
+  expect(await batches.find(good.batch)).toBeUndefined();
 });
 
 test('a deadlock with somebody else is resolved by doing it again', async () => {

@@ -50,7 +50,7 @@ test('old batches go with their push jobs and exceptions, in chunks; newer ones 
     })),
   );
   expect(await run({ chunkRows: 10 })).toEqual({ batches: 25, batch_jobs: 25, exceptions: 25 });
-  expect(await batches.get(app, old[0]!)).toBeUndefined();
+  expect(await batches.find(old[0]!)).toBeUndefined();
   for (const batch of kept) expect(await batches.exceptions(batch)).toHaveLength(1);
   // The sums of the app outlive its batches.
   expect(
@@ -78,7 +78,7 @@ test('a policy that would forget batches which are still to be sent is not follo
     },
   ]);
   await run({ policy: { ...defaultRetention, batchesMs: dayMs } });
-  expect(await batches.get(app, batch)).toBeDefined();
+  expect(await batches.find(batch)).toBeDefined();
 });
 
 test('old readings go with their tuples, but for what is not applied and the last one of each app', async () => {

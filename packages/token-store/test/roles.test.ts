@@ -46,7 +46,7 @@ test('the producer can do its work, and cannot touch what became of batches', as
   await devices.register(app, { token, previousToken, userId: 'ann' });
   expect((await devices.history(app, token)).map(({ kind }) => kind)).toEqual(['registered']);
   expect(await devices.unregister(app, token)).toBe(true);
-  expect(await batches.get(app, randomUUID())).toBeUndefined();
+  expect(await batches.find(randomUUID())).toBeUndefined();
   await database.query('update events set dispatched_at = now() where dispatched_at is null');
   for (const statement of [
     'delete from batches',

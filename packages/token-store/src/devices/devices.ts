@@ -1,6 +1,5 @@
 import type { DeviceToken } from '@pushfleet/apns-wire/device-token';
 import type { Database } from '../database.ts';
-import { type AudiencePage, type AudiencePageOptions, readAudiencePage, streamAudience } from './audience.ts';
 import type { Device, DeviceChange, DeviceRegistration, RegistrationResult } from './device.ts';
 import { type DeviceRow, deviceColumns, toDevice } from './device-row.ts';
 import { registerDevices } from './register-devices.ts';
@@ -13,11 +12,7 @@ export interface Devices {
   registerMany(app: string, registrations: readonly DeviceRegistration[]): Promise<RegistrationResult[]>;
   /** Removes a device at its app's wish; false: there was none. */
   unregister(app: string, token: DeviceToken): Promise<boolean>;
-  /** Removes all devices of a user; gives how many. */
-  unregisterUser(app: string, userId: string): Promise<number>;
   get(app: string, token: DeviceToken): Promise<Device | undefined>;
-  /** Active or not, the last registered first, 1,000 at most. */
-  findByUser(app: string, userId: string): Promise<Device[]>;
   /** Active devices of several users. */
   findTokensOfUsers(
     app: string,
@@ -25,12 +20,10 @@ export interface Devices {
   ): Promise<{ userId: string; token: DeviceToken }[]>;
   /** What happened to a token, the newest first, 1,000 at most. */
   history(app: string, token: DeviceToken): Promise<DeviceChange[]>;
-  audiencePage(app: string, options?: AudiencePageOptions): Promise<AudiencePage>;
-  streamAudience(app: string, options?: AudiencePageOptions): AsyncGenerator<AudiencePage>;
 }
 
-const unregisterSql = (condition: string) => `
-with removed as (delete from devices where app = $1 and ${condition} returning token)
+const unregisterSql = `
+with removed as (delete from devices where app = $1 and token = $2 returning token)
 insert into device_changes (app, token, kind) select $1, token, 'unregistered' from removed`;
 
 const bytes = (token: DeviceToken) => Buffer.from(token, 'hex');
@@ -43,12 +36,8 @@ export function createDevices(database: Database): Devices {
     },
     registerMany: (app, registrations) => registerDevices(database, app, registrations),
     async unregister(app, token) {
-      const { rowCount } = await database.query(unregisterSql('token = $2'), [app, bytes(token)]);
+      const { rowCount } = await database.query(unregisterSql, [app, bytes(token)]);
       return rowCount === 1;
-    },
-    async unregisterUser(app, userId) {
-      const { rowCount } = await database.query(unregisterSql('user_id = $2'), [app, userId]);
-      return rowCount ?? 0;
     },
     async get(app, token) {
       const { rows } = await database.query<DeviceRow>(
@@ -56,13 +45,6 @@ export function createDevices(database: Database): Devices {
         [app, bytes(token)],
       );
       return rows.map(toDevice)[0];
-    },
-    async findByUser(app, userId) {
-      const { rows } = await database.query<DeviceRow>(
-        `select ${deviceColumns} from devices where app = $1 and user_id = $2 order by registered_at desc limit 1000`,
-        [app, userId],
-      );
-      return rows.map(toDevice);
     },
     async findTokensOfUsers(app, userIds) {
       const { rows } = await database.query<{ userId: string; token: DeviceToken }>(
@@ -80,7 +62,5 @@ export function createDevices(database: Database): Devices {
       );
       return rows;
     },
-    audiencePage: (app, options) => readAudiencePage(database, app, options),
-    streamAudience: (app, options) => streamAudience(database, app, options),
   };
 }
