@@ -17,6 +17,7 @@ import {
   type CallOptions,
   type ClientOptions,
   type OperationName,
+  pause,
   Transport,
 } from './transport.ts';
 
@@ -27,6 +28,9 @@ export interface SendOptions extends CallOptions {
    */
   readonly idempotencyKey?: string;
 }
+
+/** Before events that broke off are asked for again, milliseconds. */
+const reconnectMs = 1_000;
 
 /** A file, as text or bytes, or bit by bit. */
 export type UploadBody = NonNullable<RequestInit['body']> | AsyncIterable<Uint8Array>;
@@ -116,12 +120,26 @@ export class PushfleetClient {
     return (answer as { readonly devices: number }).devices;
   }
 
-  /** How far a broadcast has come, whenever something changes, until nothing of it is queued any more. */
+  /**
+   * How far a broadcast has come, whenever something changes, until nothing of it is queued any more. Events that break
+   * off, as when a producer is stopped, are asked for again.
+   */
   async *followBroadcast(broadcastId: string, options: CallOptions = {}): AsyncGenerator<Broadcast> {
     const input = { path: { id: broadcastId }, accept: 'text/event-stream', timeoutMs: 0 };
-    const answer = await this.#transport.open('GET /v1/broadcasts/{id}/events', input, options);
-    if (answer.body === null) return;
-    for await (const data of readEvents(answer.body)) yield JSON.parse(data) as Broadcast;
+    for (;;) {
+      const answer = await this.#transport.open('GET /v1/broadcasts/{id}/events', input, options);
+      let last: Broadcast | undefined;
+      try {
+        for await (const data of readEvents(answer.body!)) {
+          last = JSON.parse(data) as Broadcast;
+          yield last;
+        }
+      } catch {
+        // Where the API is away for longer, asking again says so.
+      }
+      if (last !== undefined && isOver(last)) return;
+      await pause(reconnectMs, options.signal);
+    }
   }
 
   /** Any other operation of the API, by its method and path as the OpenAPI document has them. */
@@ -133,6 +151,10 @@ export class PushfleetClient {
 /** Opens nothing before the first call. */
 export function createClient(options: ClientOptions): PushfleetClient {
   return new PushfleetClient(options);
+}
+
+function isOver({ state, queued }: Broadcast): boolean {
+  return state !== 'running' && state !== 'paused' && queued === 0;
 }
 
 function keyed<Body>(body: Body, { idempotencyKey = crypto.randomUUID() }: SendOptions) {

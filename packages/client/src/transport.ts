@@ -59,48 +59,53 @@ export class Transport {
     input: CallInput<Name> = {},
     options: CallOptions = {},
   ): Promise<Operations[Name]['answer']> {
-    const answer = await this.open(name, input, options);
-    if (answer.status === 204) return undefined as Operations[Name]['answer'];
-    try {
-      return (await answer.json()) as Operations[Name]['answer'];
-    } catch (cause) {
-      throw new PushfleetError('unreadable-answer', 'the answer cannot be read', {
-        cause,
-        status: answer.status,
-      });
-    }
+    return this.#request(name, input, options, readJson<Operations[Name]['answer']>);
   }
 
   /** Gives the answer, its body unread. @throws PushfleetError */
   async open<Name extends OperationName>(
     name: Name,
     input: CallInput<Name>,
-    { signal }: CallOptions,
+    options: CallOptions,
   ): Promise<Response> {
+    return this.#request(name, input, options, (answer) => Promise.resolve(answer));
+  }
+
+  /** Asks, and asks again where that is safe. @throws PushfleetError */
+  async #request<Name extends OperationName, Answer>(
+    name: Name,
+    input: CallInput<Name>,
+    { signal }: CallOptions,
+    read: (answer: Response) => Promise<Answer>,
+  ): Promise<Answer> {
     const [method = 'GET', path = ''] = name.split(' ');
     const { retries = 3 } = this.#options;
     const isRepeatable = input.isRepeatable ?? method !== 'POST';
     const isGone = input.raw !== undefined && comesBitByBit(input.raw.body);
     const traceparent = this.#options.traceparent?.();
     for (let attempt = 0; ; attempt++) {
-      const result = await this.#try(method, path, input, traceparent, signal);
-      if (!(result instanceof PushfleetError)) return result;
-      const { status } = result;
-      const isBusy = status === undefined || status === 429 || status === 503;
-      // 429 was refused before anything happened.
-      const mayRepeat = isBusy && !isGone && (isRepeatable || status === 429);
-      if (!mayRepeat || attempt >= retries || signal?.aborted === true) throw result;
-      await pause(retryDelayMs(attempt, result), signal);
+      try {
+        return await this.#try(method, path, input, traceparent, signal, read);
+      } catch (error) {
+        if (!(error instanceof PushfleetError)) throw error;
+        const { code, status } = error;
+        const isBusy = code === 'unreachable' || status === 429 || status === 503;
+        // 429 was refused before anything happened.
+        const mayRepeat = isBusy && !isGone && (isRepeatable || status === 429);
+        if (!mayRepeat || attempt >= retries || signal?.aborted === true) throw error;
+        await pause(retryDelayMs(attempt, error), signal);
+      }
     }
   }
 
-  async #try<Name extends OperationName>(
+  async #try<Name extends OperationName, Answer>(
     method: string,
     path: string,
     input: CallInput<Name>,
     traceparent: string | undefined,
     signal: AbortSignal | undefined,
-  ): Promise<Response | PushfleetError> {
+    read: (answer: Response) => Promise<Answer>,
+  ): Promise<Answer> {
     const { baseUrl, key, timeoutMs = 10_000 } = this.#options;
     const { body, raw, accept = 'application/json' } = input;
     const limitMs = input.timeoutMs ?? timeoutMs;
@@ -121,15 +126,29 @@ export class Transport {
         // A body that comes bit by bit goes out that way.
         ...(payload === undefined ? {} : { body: payload, duplex: 'half' }),
       });
-      return answer.ok ? answer : await errorOf(answer);
+      if (!answer.ok) throw await errorOf(answer);
+      return await read(answer);
     } catch (cause) {
+      if (cause instanceof PushfleetError) throw cause;
       const reason =
         cause instanceof Error ? ((cause.cause as Error | undefined)?.message ?? cause.message) : '';
-      return new PushfleetError('unreachable', `the API cannot be reached: ${reason}`, {
+      throw new PushfleetError('unreachable', `the API cannot be reached: ${reason}`, {
         cause,
         maybeStored: true,
       });
     }
+  }
+}
+
+/** @throws PushfleetError `unreadable-answer`; what the network does */
+async function readJson<Answer>(answer: Response): Promise<Answer> {
+  if (answer.status === 204) return undefined as Answer;
+  const text = await answer.text();
+  try {
+    return JSON.parse(text) as Answer;
+  } catch (cause) {
+    const { status } = answer;
+    throw new PushfleetError('unreadable-answer', 'the answer cannot be read', { cause, status });
   }
 }
 
@@ -154,7 +173,9 @@ function retryDelayMs(attempt: number, { retryAfterSeconds }: PushfleetError): n
   return retryAfterSeconds === undefined ? ms : Math.min(mostRetryMs, retryAfterSeconds * 1_000) + ms;
 }
 
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+/** Ends early when the signal comes. */
+export function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  if (signal?.aborted === true) return Promise.resolve();
   return new Promise((resolve) => {
     const end = () => {
       clearTimeout(timer);

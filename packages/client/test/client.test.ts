@@ -73,6 +73,18 @@ test('a send is repeated under the same key when the network fails, the API is b
   expect(new Set(seen.map(({ headers }) => headers['idempotency-key'])).size).toBe(1);
 });
 
+test('an answer that is cut off is asked for again, under the same key', async () => {
+  const half: Reply = (response) => {
+    response.writeHead(202, { 'content-type': 'application/json', 'content-length': '1000' });
+    response.write('{"batchId":', () => response.socket!.destroy());
+  };
+  const { client, seen } = await openApi([half, json(202, answer)]);
+  expect(await client.send(request)).toEqual(answer);
+  expect(new Set(seen.map(({ headers }) => headers['idempotency-key'])).size).toBe(1);
+  const { client: giving } = await openApi([half], { retries: 0 });
+  await expect(giving.send(request)).rejects.toMatchObject({ code: 'unreachable', maybeStored: true });
+});
+
 test('what is at fault is not repeated, and told with its fields', async () => {
   const errors = [{ field: 'token', message: 'is missing' }];
   const { client, seen } = await openApi([problem(400, 'invalid-notification', { errors })]);
@@ -153,9 +165,24 @@ test('exceptions are read page by page, and tokens stay whole in paths', async (
   expect(seen[2]!.url).toBe('/base/v1/devices/a%2Fb%3D?app=shop');
 });
 
+test('what is cancelled and removed goes out as the API wants it', async () => {
+  const gone: Reply = (response) => void response.writeHead(204).end();
+  const cancelled = json(202, { id: 'b', queued: 7 });
+  const { client, seen } = await openApi([cancelled, cancelled, gone]);
+  expect(await client.cancelBatch('b')).toBe(7);
+  await client.cancelNotification('n');
+  await client.removeDevice('shop', 'ab');
+  expect(seen.map(({ method, url }) => `${method} ${url}`)).toEqual([
+    'DELETE /base/v1/batches/b',
+    'DELETE /base/v1/notifications/n',
+    'DELETE /base/v1/devices/ab?app=shop',
+  ]);
+});
+
 test('a broadcast is followed however its events are cut', async () => {
   const text =
-    'retry: 2000\n\nid: 1\nevent: progress\ndata: {"enqueued":1}\n\n: still here\n\nid: 2\nevent: progress\ndata: {"enqueued":2}\n\n';
+    'retry: 2000\n\nid: 1\nevent: progress\ndata: {"enqueued":1,"state":"running"}\n\n: still here\n\n' +
+    'id: 2\nevent: progress\ndata: {"enqueued":2,"state":"finished","queued":0}\n\n';
   const events: Reply = (response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     const write = (at: number): void => {
@@ -169,6 +196,30 @@ test('a broadcast is followed however its events are cut', async () => {
   for await (const { enqueued } of client.followBroadcast('b')) told.push(enqueued);
   expect(told).toEqual([1, 2]);
   expect(seen[0]!.headers.accept).toBe('text/event-stream');
+});
+
+test('a broadcast is followed on when its events break off, and until the API is away', async () => {
+  const event = (fields: object): string => `data: ${JSON.stringify(fields)}\n\n`;
+  const stream =
+    (text: string, isCut: boolean): Reply =>
+    (response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write(text, () => (isCut ? response.socket!.destroy() : response.end()));
+    };
+  const { client, seen } = await openApi([
+    stream(event({ enqueued: 1, state: 'running' }), true),
+    stream(event({ enqueued: 2, state: 'cancelled', queued: 3 }), false),
+    stream(event({ enqueued: 2, state: 'cancelled', queued: 0 }), false),
+  ]);
+  const told: number[] = [];
+  for await (const { enqueued } of client.followBroadcast('b')) told.push(enqueued);
+  expect(told).toEqual([1, 2, 2]);
+  expect(seen).toHaveLength(3);
+  const away = await openApi([stream(event({ enqueued: 1, state: 'running' }), true), cut], { retries: 0 });
+  const follow = async (): Promise<void> => {
+    for await (const _ of away.client.followBroadcast('b'));
+  };
+  await expect(follow()).rejects.toMatchObject({ code: 'unreachable' });
 });
 
 test('any operation can be called by its name', async () => {
