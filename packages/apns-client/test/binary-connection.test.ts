@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { BinaryConnection } from '../src/binary/binary-connection.ts';
 import type { ConnectionClosure } from '../src/binary/connection-closure.ts';
 import type { BinaryConnectionOptions } from '../src/binary/connection-options.ts';
+import { WriteAhead } from '../src/binary/write-ahead.ts';
 import { countOf, type Span } from '../src/span.ts';
 import { SpanQueue } from '../src/span-queue.ts';
 import { TrackedRun } from '../src/tracked-run.ts';
@@ -25,6 +26,7 @@ function open(options: Partial<BinaryConnectionOptions> = {}) {
       keepAliveMs: 60_000,
       command: 2,
       window: 1_000,
+      stretch: new WriteAhead(200, false).begin(),
       connectTimeoutMs: 10_000,
       writeStallMs: 20_000,
       errorGraceMs: 1_000,

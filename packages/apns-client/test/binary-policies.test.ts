@@ -49,15 +49,20 @@ describe('a run with many invalid tokens', () => {
     schedule.expectIdentity();
   });
 
-  test('has no more than its own window in flight there', async () => {
-    const schedule = new BinarySchedule({ connections: 1, suspectWindow: 10, confirmAfterMs: 60_000 });
-    schedule.submit(300, [0, 1, 2, 50]);
+  test('is written in stretches that grow while no error comes, and begins anew after one', async () => {
+    const schedule = new BinarySchedule({ connections: 1, shortestStretch: 10, confirmAfterMs: 60_000 });
+    schedule.submit(1_000, [0, 1, 2, 103]);
     await start(schedule);
-    for (let round = 0; round < 20; round++) {
-      schedule.gateway.flow();
+    await settle(schedule, 10);
+    const taken = [schedule.gateway.taken.size];
+    for (let round = 0; round < 4; round++) {
+      // The handshake took no time on this clock: an answer is waited for a millisecond.
       schedule.clock.advance(1);
+      await settle(schedule, 10);
+      taken.push(schedule.gateway.taken.size);
     }
-    expect(schedule.gateway.taken.size).toBe(10);
+    // The third stretch is cut short after a hundred good ones: twice as many are what the next connection begins with.
+    expect(taken).toEqual([10, 10 + 20, 30 + 40, 70 + 30 + 200, 300 + 400]);
     schedule.transport.destroy();
     schedule.expectIdentity();
   });

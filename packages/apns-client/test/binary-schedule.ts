@@ -24,7 +24,12 @@ export class BinarySchedule extends Schedule<BinaryStep, FakeSocket> {
   readonly credential = new TestCredential({ cert: '', key: '' });
   readonly transport: BinaryTransport;
 
-  constructor(options: Partial<BinaryTransportOptions> & { readonly firstIdentifier?: number } = {}) {
+  constructor(
+    options: Partial<BinaryTransportOptions> & {
+      readonly firstIdentifier?: number;
+      readonly shortestStretch?: number;
+    } = {},
+  ) {
     super();
     this.transport = new BinaryTransport({
       ...resolveOptions({
@@ -39,6 +44,7 @@ export class BinarySchedule extends Schedule<BinaryStep, FakeSocket> {
         ...options,
       }),
       ...(options.firstIdentifier === undefined ? {} : { firstIdentifier: options.firstIdentifier }),
+      ...(options.shortestStretch === undefined ? {} : { shortestStretch: options.shortestStretch }),
       openSocket: this.gateway.openSocket,
     });
   }

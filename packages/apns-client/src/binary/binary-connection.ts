@@ -70,17 +70,21 @@ export class BinaryConnection {
   readonly #socket: GatewaySocket;
   readonly #encoder: FrameEncoder;
   readonly #writes: WritesUnderWay;
+  readonly #startedMs: number;
   readonly #responses = new ErrorResponseDecoder();
   /** What the kernel has taken: the identifier after the last frame of a chunk, and when. Oldest first. */
   readonly #flushed: { readonly identifier: number; readonly atMs: number }[] = [];
   #state: State;
   /** Set once the known-bad frame has been written. */
   #proof: { readonly knownBad: number; readonly provedEnd: ConnectionEnd } | undefined;
+  /** Set while it waits for an answer before it writes more. */
+  #cancelWait: (() => void) | undefined;
 
   constructor(options: BinaryConnectionOptions, events: BinaryConnectionEvents) {
     this.id = options.id;
     this.window = new InFlightWindow(options.firstIdentifier);
-    this.lastWriteMs = options.clock.now();
+    this.#startedMs = options.clock.now();
+    this.lastWriteMs = this.#startedMs;
     this.#options = options;
     this.#events = events;
     this.#encoder = new FrameEncoder(options.command);
@@ -105,11 +109,12 @@ export class BinaryConnection {
 
   /** Whether `write` would take anything now. */
   get isWritable(): boolean {
-    return (
-      this.#state.kind === 'open' &&
-      this.#writes.count < chunksUnderWay &&
-      this.window.size < this.#options.window
-    );
+    return this.#state.kind === 'open' && this.#writes.count < chunksUnderWay && this.#room > 0;
+  }
+
+  get #room(): number {
+    const { window, stretch, clock } = this.#options;
+    return Math.min(window - this.window.size, stretch.room(clock.now()));
   }
 
   /** When the oldest unsettled chunk was taken by the kernel, epoch ms; undefined when there is none. */
@@ -120,21 +125,26 @@ export class BinaryConnection {
   /** Writes frames until a chunk is full, the window is full or `spans` are used up. */
   write(spans: { take(written: number): Span | undefined }): void {
     const chunk = ChunkPool.take();
-    let room = this.#options.window - this.window.size;
+    const room = this.#room;
+    let left = room;
     let length = 0;
     let span = spans.take(0);
-    while (span !== undefined && room > 0) {
+    while (span !== undefined && left > 0) {
       const { run, from } = span;
-      const to = Math.min(span.to, from + room);
+      const to = Math.min(span.to, from + left);
       length = this.#encoder.encode(chunk, length, run.columns, from, to, this.window.nextIdentifier);
       const { position } = this.#encoder;
       if (position > from) this.window.add(run, from, position);
-      room -= position - from;
+      left -= position - from;
       span = spans.take(position - from);
       if (position < to) break;
     }
-    if (length === 0) ChunkPool.give(chunk);
-    else this.#flush(chunk, length);
+    if (length === 0) {
+      ChunkPool.give(chunk);
+      return;
+    }
+    this.#options.stretch.written(room - left);
+    this.#flush(chunk, length);
   }
 
   /**
@@ -192,20 +202,36 @@ export class BinaryConnection {
     if (this.#state.kind !== 'connecting') return;
     this.#state.cancelTimer();
     this.#state = { kind: 'open' };
+    this.#options.stretch.opened(this.#options.clock.now() - this.#startedMs);
     this.#events.opened(this);
   }
 
   #flush(chunk: Buffer, length: number): void {
-    const { clock } = this.#options;
+    const { clock, stretch } = this.#options;
     const identifier = this.window.nextIdentifier;
     this.lastWriteMs = clock.now();
     this.#writes.started();
     this.#socket.write(chunk, length, () => {
       if (this.#state.kind === 'closed') return;
       this.#writes.finished();
-      this.#flushed.push({ identifier, atMs: clock.now() });
-      if (this.isWritable) this.#events.writable(this);
+      const now = clock.now();
+      this.#flushed.push({ identifier, atMs: now });
+      stretch.taken(now);
+      this.#goOn();
     });
+  }
+
+  /** Asks for more; or, so that an answer that is on its way finds little behind it, writes nothing for a while. */
+  #goOn(): void {
+    const { clock, stretch } = this.#options;
+    if (this.isWritable) {
+      this.#events.writable(this);
+      return;
+    }
+    const waitMs = this.#writes.count > 0 ? 0 : stretch.waitMs(clock.now());
+    if (waitMs === 0) return;
+    this.#cancelWait?.();
+    this.#cancelWait = clock.after(waitMs, () => this.#goOn());
   }
 
   #receive(bytes: Uint8Array): void {
@@ -253,6 +279,7 @@ export class BinaryConnection {
     if (this.#state.kind === 'closed') return;
     this.#state.cancelTimer?.();
     this.#writes.stop();
+    this.#cancelWait?.();
     this.#state = { kind: 'closed' };
     // Nothing more is read or written; a late packet could only speak of what has been handed back.
     this.#socket.destroy();

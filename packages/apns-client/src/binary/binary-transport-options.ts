@@ -5,6 +5,7 @@ import type { CredentialSource } from '../credential-source.ts';
 import type { TransportObserver } from '../transport.ts';
 import { type OpenGatewaySocket, openGatewaySocket } from './gateway-socket.ts';
 import type { ShutdownIdentifier } from './status-policy.ts';
+import { shortestStretch } from './write-ahead.ts';
 
 /** How a binary transport is built. Times in milliseconds; every default has its reason beside it. */
 export interface BinaryTransportOptions {
@@ -54,13 +55,11 @@ export interface BinaryTransportOptions {
   readonly attemptsPerMinute?: number;
   readonly shutdownIdentifier?: ShutdownIdentifier;
   /**
-   * Invalid tokens after which a run is a suspect: what is left of it goes over a connection of its own, so that the
+   * Invalid tokens after which a run is a suspect: what is left of it goes over connections of their own, so that the
    * reconnects that it costs hold up nobody else (decision 0015). Default 3.
    */
   readonly suspectAfter?: number;
-  /** Frames in flight on the suspects' connection: what one invalid token there makes worthless. Default 500. */
-  readonly suspectWindow?: number;
-  /** The suspects' connection is closed after so long without work. Default 10,000. */
+  /** The suspects' connections are closed after so long without work. Default 10,000. */
   readonly suspectIdleTimeoutMs?: number;
   readonly observer?: TransportObserver;
   readonly clock?: Clock;
@@ -70,6 +69,7 @@ export type ResolvedOptions = Required<Omit<BinaryTransportOptions, 'ca' | 'obse
   readonly ca: string | undefined;
   readonly observer: TransportObserver;
   readonly openSocket: OpenGatewaySocket;
+  readonly shortestStretch: number;
   readonly firstIdentifier?: number;
 };
 
@@ -100,12 +100,12 @@ export function resolveOptions(options: BinaryTransportOptions): ResolvedOptions
     attemptsPerMinute: 600,
     shutdownIdentifier: 'last-sent',
     suspectAfter: 3,
-    suspectWindow: 500,
     suspectIdleTimeoutMs: 10_000,
     clock: systemClock,
     ...options,
     ca: options.ca,
     observer: options.observer ?? {},
     openSocket: openGatewaySocket,
+    shortestStretch,
   };
 }

@@ -64,12 +64,13 @@ export class BinaryTransport implements Transport, GroupHost {
     this.gate = new BinaryGate(options);
     this.#announcer = new Announcer(this, options.observer);
     this.#capacity = options.window * options.connections;
-    const { connections, window, idleTimeoutMs, suspectWindow, suspectIdleTimeoutMs } = options;
-    this.#main = new ConnectionGroup(this, { connections, window, idleTimeoutMs, spares: 0 });
+    const { connections, window, idleTimeoutMs, suspectIdleTimeoutMs } = options;
+    const limits = { connections, window };
+    this.#main = new ConnectionGroup(this, { ...limits, idleTimeoutMs, expectsErrors: false, spares: 0 });
     this.#suspects = new ConnectionGroup(this, {
-      connections: 1,
-      window: Math.min(window, suspectWindow),
+      ...limits,
       idleTimeoutMs: suspectIdleTimeoutMs,
+      expectsErrors: true,
       spares: reservedShare,
     });
     this.#groups = [this.#main, this.#suspects];

@@ -1,4 +1,5 @@
 import type { SecureContext } from 'node:tls';
+import { countOf } from '../span.ts';
 import { SpanQueue } from '../span-queue.ts';
 import type { ConnectionEnd } from '../transport.ts';
 import { WaitingSpans } from '../waiting-spans.ts';
@@ -6,6 +7,7 @@ import { BinaryConnection, type BinaryConnectionEvents } from './binary-connecti
 import type { BinaryGate } from './binary-gate.ts';
 import type { ResolvedOptions } from './binary-transport-options.ts';
 import type { ConnectionClosure } from './connection-closure.ts';
+import { WriteAhead } from './write-ahead.ts';
 
 // A queue, and the few connections that write from its front. Why one queue and not one per connection: what a gateway
 // discarded must go out again before anything newer of its run, on whichever connection is free first.
@@ -16,6 +18,8 @@ export interface GroupLimits {
   readonly window: number;
   /** A connection that wrote nothing for so long is closed, milliseconds. */
   readonly idleTimeoutMs: number;
+  /** What goes over it has had errors, and more are to be expected. */
+  readonly expectsErrors: boolean;
   /** Share of the attempts to connect that may come at once, left to others. */
   readonly spares: number;
 }
@@ -63,6 +67,7 @@ export class ConnectionGroup {
   readonly #host: GroupHost;
   readonly #limits: GroupLimits;
   readonly #source: WaitingSpans;
+  readonly #ahead: WriteAhead;
   readonly #members = new Map<BinaryConnection, Member>();
   readonly #events: BinaryConnectionEvents;
   #cancelRetry: (() => void) | undefined;
@@ -72,6 +77,7 @@ export class ConnectionGroup {
     this.#host = host;
     this.#limits = limits;
     this.#source = new WaitingSpans(this.queue, host.options.clock);
+    this.#ahead = new WriteAhead(host.options.shortestStretch, limits.expectsErrors);
     this.#events = {
       opened: (connection) => this.#opened(connection),
       writable: () => this.pump(),
@@ -134,7 +140,7 @@ export class ConnectionGroup {
     gate.started(clock.now());
     const id = `${options.host}#${++connectionsMade}`;
     const connection = new BinaryConnection(
-      { ...options, window: this.#limits.window, id, secureContext },
+      { ...options, window: this.#limits.window, stretch: this.#ahead.begin(), id, secureContext },
       this.#events,
     );
     this.#members.set(connection, {
@@ -252,6 +258,10 @@ export class ConnectionGroup {
     if (member.openedMs === undefined) {
       // No successor after all.
       for (const other of this.#members.values()) if (other.role === 'retiring') other.role = 'serving';
+    }
+    const { named, unprocessed, answer } = closure;
+    if (named !== undefined && answer?.meaning !== 'accepted') {
+      this.#ahead.cutAfter(connection.window.issued - countOf(unprocessed) - 1);
     }
     const { clock } = this.#host.options;
     this.#host.ended(this, {

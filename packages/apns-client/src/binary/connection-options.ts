@@ -2,6 +2,7 @@ import type { NotificationCommand } from '@pushfleet/apns-wire';
 import type { Clock } from '../clock.ts';
 import type { GatewaySocketOptions, OpenGatewaySocket } from './gateway-socket.ts';
 import type { ShutdownIdentifier } from './status-policy.ts';
+import type { Stretch } from './write-ahead.ts';
 
 /** What one binary connection needs to know. Times in milliseconds. */
 export interface BinaryConnectionOptions extends GatewaySocketOptions {
@@ -9,6 +10,8 @@ export interface BinaryConnectionOptions extends GatewaySocketOptions {
   readonly command: NotificationCommand;
   /** Frames written and not yet settled, at most. */
   readonly window: number;
+  /** How much may be written before an answer is waited for. */
+  readonly stretch: Stretch;
   readonly connectTimeoutMs: number;
   /** A write that makes no progress for so long means that the gateway has stopped reading. */
   readonly writeStallMs: number;

@@ -36,6 +36,11 @@ export class InFlightWindow {
     return this.#size;
   }
 
+  /** Frames written so far. */
+  get issued(): number {
+    return this.#issued;
+  }
+
   /** The identifier that the next frame gets. */
   get nextIdentifier(): number {
     return this.#next;

@@ -4,7 +4,7 @@ import type { TrackedRun } from '../tracked-run.ts';
 
 /**
  * A run in which the gateway keeps finding invalid tokens costs a connection for each. What is left of it goes over a
- * connection of its own, so that only suspects wait for suspects (decision 0015).
+ * connections of their own, so that only suspects wait for suspects (decision 0015).
  */
 export class Quarantine {
   readonly #main: SpanQueue;

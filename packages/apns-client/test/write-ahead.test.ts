@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest';
+import { WriteAhead } from '../src/binary/write-ahead.ts';
+
+const create = (expectsErrors = false) => new WriteAhead(200, expectsErrors);
+
+/** The lengths of the stretches of a connection on which no error comes, until there are none any more. */
+function stretches(ahead: WriteAhead): number[] {
+  const stretch = ahead.begin();
+  stretch.opened(5);
+  const lengths: number[] = [];
+  for (let now = 0; Number.isFinite(stretch.room(now)); now += 5) {
+    lengths.push(stretch.room(now));
+    stretch.written(stretch.room(now));
+    stretch.taken(now);
+    expect(stretch.waitMs(now + 4)).toBe(1);
+  }
+  return lengths;
+}
+
+test('before anything has gone wrong, a connection writes as fast as it can', () => {
+  expect(stretches(create())).toEqual([]);
+});
+
+test('after an error the next connection begins with what was good of the one before, and doubles', () => {
+  const ahead = create();
+  ahead.cutAfter(1_500);
+  expect(stretches(ahead)).toEqual([3_000, 6_000, 12_000, 24_000]);
+  // It has shown that errors come seldom.
+  expect(stretches(ahead)).toEqual([]);
+});
+
+test('errors that come at once do not make it shorter than the shortest, and those that come late not at all', () => {
+  const ahead = create();
+  ahead.cutAfter(0);
+  expect(ahead.begin().room(0)).toBe(200);
+  ahead.cutAfter(20_000);
+  expect(stretches(ahead)).toEqual([]);
+});
+
+test('what has had errors begins with the shortest, each time', () => {
+  const ahead = create(true);
+  const growing = [200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600];
+  expect(stretches(ahead)).toEqual(growing);
+  expect(stretches(ahead)).toEqual(growing);
+});
+
+test('while the kernel has not taken what was written, no silence counts', () => {
+  const ahead = create(true);
+  const stretch = ahead.begin();
+  stretch.opened(5);
+  stretch.written(200);
+  expect(stretch.room(1_000)).toBe(0);
+  stretch.taken(1_000);
+  expect(stretch.room(1_004)).toBe(0);
+  expect(stretch.room(1_005)).toBe(400);
+});
+
+test('what is written little by little is waited for like the rest, and waits never long', () => {
+  const stretch = create(true).begin();
+  stretch.opened(60_000);
+  stretch.written(150);
+  stretch.taken(0);
+  expect(stretch.room(249)).toBe(50);
+  expect(stretch.room(250)).toBe(400);
+});
