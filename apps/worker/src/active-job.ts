@@ -36,19 +36,18 @@ export class ActiveJob implements OutcomeSink {
   readonly firstIndex: number;
   readonly settlement: Settlement;
   readonly metrics: LaneMetrics;
-  readonly takenAtMs: number;
   /** Undefined: nobody follows this job. */
   readonly span: JobSpan | undefined;
   /** Another worker has it now: nothing may be said of it any more. */
   isLost = false;
   /** Redis knows that it is handed over; only kept where an uncertain notification is dropped. */
   isAnnounced = false;
-  /** When its batch was last asked for cancellations, and at which ring of the app's control doorbell. */
+  /** When its batch was last asked for cancellations, by performance.now, and at which ring of the app's control doorbell. */
   cancellationReadAtMs = 0;
   controlRings = -1;
   /** What the last checkpoint held, and when it was made. */
   checkpointedChanges = 0;
-  checkpointedAtMs: number;
+  checkpointedAtMs = performance.now();
   readonly #events: ActiveJobEvents;
   /** Positions of the run below it have left the transport's queue. */
   #high = 0;
@@ -61,15 +60,12 @@ export class ActiveJob implements OutcomeSink {
     readonly metrics: LaneMetrics;
     readonly events: ActiveJobEvents;
     readonly span: JobSpan | undefined;
-    readonly nowMs: number;
   }) {
     this.taken = options.taken;
     this.firstIndex = options.firstIndex;
     this.settlement = options.settlement;
     this.metrics = options.metrics;
-    this.takenAtMs = options.nowMs;
     this.span = options.span;
-    this.checkpointedAtMs = options.nowMs;
     this.checkpointedChanges = options.settlement.changes;
     this.#events = options.events;
   }

@@ -199,7 +199,7 @@ export class AppSender implements WatchedApp {
   /** One job tries whether a trouble that another worker has found is over. */
   #mayProbe(lane: Lane): boolean {
     if (this.#isProbing || this.#lanes.some(({ isIdle }) => !isIdle)) return false;
-    if (this.#transport.roomFor(lane) <= 0 || !this.#pauses.takeProbe(Date.now())) return false;
+    if (this.#transport.roomFor(lane) <= 0 || !this.#pauses.takeProbe(performance.now())) return false;
     this.#isProbing = true;
     return true;
   }

@@ -70,7 +70,7 @@ export class AppTransport {
 
   /** What the gateway decided; the breaker looks on. */
   decided(accepted: number, answer?: GatewayAnswer): void {
-    const nowMs = Date.now();
+    const nowMs = performance.now();
     if (accepted > 0) this.#breaker.accepted(accepted, nowMs);
     if (answer === undefined) return;
     this.#options.metrics.rejected(answer.reason);

@@ -65,11 +65,10 @@ export class JobIntake {
       metrics: laneMetrics,
       events,
       span,
-      nowMs,
     });
     if (!taken.mayBeCancelled) {
       job.controlRings = controlRings;
-      job.cancellationReadAtMs = nowMs;
+      job.cancellationReadAtMs = performance.now();
     }
     this.#dropUncertain(job, nowMs);
     this.#refuseTooLarge(job, nowMs);
@@ -79,7 +78,8 @@ export class JobIntake {
   /** Whether what is cancelled of the job is known well enough to hand it over now. */
   isFresh(job: ActiveJob): boolean {
     return (
-      job.controlRings === this.#controlRings && Date.now() - job.cancellationReadAtMs <= cancellationLifeMs
+      job.controlRings === this.#controlRings &&
+      performance.now() - job.cancellationReadAtMs <= cancellationLifeMs
     );
   }
 
@@ -99,7 +99,7 @@ export class JobIntake {
     );
     const nowMs = Date.now();
     job.controlRings = rings;
-    job.cancellationReadAtMs = nowMs;
+    job.cancellationReadAtMs = performance.now();
     if (cancellation === undefined) return;
     const { whole, indexes } = cancellation;
     const cancelled = job.settlement.endPlaces(

@@ -136,7 +136,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     else logger.warn('Redis cannot be reached: nothing is taken until it can');
   };
   const checkpoints = setInterval(() => {
-    const nowMs = Date.now();
+    const nowMs = performance.now();
     for (const sender of senders) sender.checkpoint(nowMs);
     tellOfRedis();
   }, checkpointTickMs);

@@ -49,7 +49,7 @@ export class WaitingSpans<Run extends TrackedRun = TrackedRun> {
   /** Settles what is at the front and is not to be written; gives the stretch that is, where it comes at once. */
   #settleFront(span: Span<Run>): Span<Run> | undefined {
     const { run, from, to } = span;
-    const nowSeconds = Math.floor(this.#clock.now() / 1_000);
+    const nowSeconds = Math.floor(this.#clock.epochMs() / 1_000);
     const mayRefuse = this.mayRefuse(run);
     // Mostly there is nothing to look for, however long the span is.
     if (run.earliestExpiration > nowSeconds && !mayRefuse) return span;

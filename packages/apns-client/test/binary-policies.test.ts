@@ -204,6 +204,35 @@ describe('a drain', () => {
   });
 });
 
+describe("a system's clock that is set", () => {
+  test.each([
+    ['back', -3_600_000],
+    ['forward', 3_600_000],
+  ])('%s neither settles anything nor keeps anything from settling', async (_, byMs) => {
+    const schedule = new BinarySchedule({ confirm: 'presumed', confirmAfterMs: 1_000 });
+    const run = schedule.submit(10);
+    await start(schedule);
+    await settle(schedule);
+    schedule.clock.set(byMs);
+    schedule.clock.advance(900);
+    expect(run.open).toBe(10);
+    schedule.clock.advance(300);
+    expect(run.sums).toEqual({ presumed: 10 });
+    schedule.transport.destroy();
+  });
+
+  test('decides what has expired', async () => {
+    const schedule = new BinarySchedule();
+    const expiration = schedule.clock.epochMs() / 1_000 + 60;
+    schedule.clock.set(61_000);
+    const run = schedule.submit(3, [], { expirations: { 0: expiration, 2: expiration } });
+    await start(schedule);
+    await settle(schedule);
+    expect(run.positions('expired')).toEqual([0, 2]);
+    schedule.transport.destroy();
+  });
+});
+
 describe('what is never written', () => {
   test('is what has expired', async () => {
     const schedule = new BinarySchedule({ confirmAfterMs: 60_000 });

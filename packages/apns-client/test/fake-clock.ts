@@ -8,10 +8,20 @@ interface Timer {
 /** Time that passes when a test says so. */
 export class FakeClock implements Clock {
   #nowMs = 1_800_000_000_000;
+  #setByMs = 0;
   readonly #timers = new Set<Timer>();
 
   now(): number {
     return this.#nowMs;
+  }
+
+  epochMs(): number {
+    return this.#nowMs + this.#setByMs;
+  }
+
+  /** Sets the system's clock: nothing passes by that. */
+  set(byMs: number): void {
+    this.#setByMs += byMs;
   }
 
   after(ms: number, fire: () => void): () => void {

@@ -122,7 +122,7 @@ export class StreamOutcomes {
   }
 
   #judge(stream: OpenStream): void {
-    const verdict = judgeAnswer(stream, this.#clock.now());
+    const verdict = judgeAnswer(stream, this.#clock.epochMs());
     this.#answered = true;
     this.#refusedInARow = 0;
     if (!isAboutCredential(verdict.action)) this.#isTrusted = true;
