@@ -209,6 +209,40 @@ test.each<[when: string, dies: boolean]>([
   },
 );
 
+test.each([
+  ['lives', false],
+  ['dies', true],
+])(
+  'a broadcast cancelled right before a chunk is enqueued by one that then %s sends nothing',
+  async (_, dies) => {
+    const { broadcasts } = probe.database.store;
+    const queue = createPushQueue({ redis: inject('redisUrl'), prefix: probe.prefix });
+    onTestFinished(() => queue.close());
+    const { id } = await createBroadcast();
+    const jobs = async () => (await probe.jobs('shop', 'bulk')).length;
+    const before = await jobs();
+    const slow = new Proxy(queue, {
+      get(target, name: keyof PushQueue) {
+        if (name !== 'enqueueTokens') {
+          const value = Reflect.get(target, name) as unknown;
+          return typeof value === 'function' ? value.bind(target) : value;
+        }
+        return async (...args: Parameters<PushQueue['enqueueTokens']>) => {
+          expect(await probe.call('DELETE', `/v1/broadcasts/${id}`)).toMatchObject({ status: 202 });
+          const result = await target.enqueueTokens(...args);
+          if (dies) throw new Crash('after enqueueing');
+          return result;
+        };
+      },
+    });
+    const run = fanOutOf(await take(id, 'runner'), slow, broadcasts, 'runner').run();
+    if (dies) await expect(run).rejects.toThrow(Crash);
+    else await run;
+    expect(await jobs()).toBe(before);
+    expect(await broadcasts.get(id)).toMatchObject({ state: 'cancelled', enqueued: 0 });
+  },
+);
+
 test('a connection to Redis that breaks under the look at the queue does not end a broadcast', async () => {
   const { broadcasts } = probe.database.store;
   const queue = createPushQueue({ redis: inject('redisUrl'), prefix: probe.prefix });

@@ -4,14 +4,18 @@ import type { Broadcast } from '@pushfleet/token-store';
 /** Marks of cancelled batches outlive any backlog. Milliseconds. */
 export const cancellationMs = 14 * 86_400_000;
 
+/** How long it is remembered that a chunk was enqueued. A broadcast that is interrupted goes on within this. Milliseconds. */
+export const chunkMemoryMs = 7 * 86_400_000;
+
 /** The idempotency key of a chunk, and its fingerprint. */
 export function chunkKey(broadcast: string, chunk: number): string {
   return `broadcast/${broadcast}/${chunk}`;
 }
 
 /**
- * Cancels a chunk of a cancelled broadcast, if the queue has it. The table of chunks may not know of it: it is written
- * down only after it has been enqueued. Throws `PushQueueError`.
+ * Cancels a chunk of a cancelled broadcast, if the queue has it, and else keeps it from coming there: whoever is about
+ * to enqueue it may be so slow that we do not see it, and die before seeing us. The table of chunks may not know of it:
+ * it is written down only after it has been enqueued. Throws `PushQueueError`.
  */
 export async function cancelChunk(
   { id, app }: Pick<Broadcast, 'id' | 'app'>,
@@ -19,6 +23,6 @@ export async function cancelChunk(
   { queue, redis }: { readonly queue: PushQueue; readonly redis: AppControlOptions },
 ): Promise<void> {
   const key = chunkKey(id, chunk);
-  const sent = await queue.recall(app, key, key);
+  const sent = await queue.renounce(app, key, { fingerprint: key, idempotencyWindowMs: chunkMemoryMs });
   if (sent !== undefined) await cancel(redis, app, sent.batchId, cancellationMs);
 }

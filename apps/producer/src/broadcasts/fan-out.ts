@@ -6,7 +6,7 @@ import type { Logger } from '@pushfleet/service-kit';
 import type { AudienceColumns, Broadcast, Broadcasts, Lease } from '@pushfleet/token-store';
 import { isRedisUnavailable } from '../redis-unavailable.ts';
 import { withinChunkSpan } from '../tracing/within-chunk-span.ts';
-import { cancelChunk, chunkKey } from './cancel-chunk.ts';
+import { cancelChunk, chunkKey, chunkMemoryMs } from './cancel-chunk.ts';
 
 // One broadcast from where it stands to its end. Each step: the run of keys of the next chunk is written down, the
 // chunk is enqueued under a key of its own, and its end is written down together with the run of the one after it.
@@ -28,9 +28,6 @@ export interface FanOutOptions {
   /** Told of devices that have been enqueued. */
   readonly onDevices: (app: string, devices: number) => void;
 }
-
-/** A broadcast is enqueued within this, also when it is interrupted. Milliseconds. */
-const idempotencyWindowMs = 7 * 86_400_000;
 
 const retryMs = { first: 200, most: 5_000 };
 
@@ -121,6 +118,8 @@ export class FanOut {
         if (earlier === undefined && page.count === 0) return undefined;
         if (!(await this.#roomInQueue())) return 'stopped';
         const sent = earlier ?? (await this.#send(page, key));
+        // It was cancelled before it could be enqueued.
+        if (sent.count === 0) return undefined;
         if (!sent.replayed) onDevices(app, sent.count);
         return { batch: sent.batchId, count: sent.count };
       } catch (error) {
@@ -147,7 +146,7 @@ export class FanOut {
       idempotencyKey: key,
     };
     const { queue, tracer } = this.#options;
-    const send = () => queue.enqueueTokens(input, { fingerprint: key, idempotencyWindowMs });
+    const send = () => queue.enqueueTokens(input, { fingerprint: key, idempotencyWindowMs: chunkMemoryMs });
     return tracer === undefined ? send() : withinChunkSpan(tracer, this.#broadcast, this.#chunk, send);
   }
 

@@ -11,8 +11,8 @@ const recordSchema = z.strictObject({
   b: z.string().refine((id) => parseNotificationId(id) !== undefined),
   /** Index in the batch of the first notification, from 1. */
   i: z.int().min(1),
-  /** Number of notifications. */
-  n: z.int().min(1),
+  /** Number of notifications; 0: nothing is to be enqueued under the key any more. */
+  n: z.int().min(0),
   /** Fingerprint of the call. */
   f: z.string(),
 });

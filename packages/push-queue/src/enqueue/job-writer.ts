@@ -80,6 +80,16 @@ export class JobWriter {
     return this.#shared.answer(deadlineMs - performance.now(), () => this.#shared.client.get(key));
   }
 
+  /** Stores a record, unless there is one: then gives that. Throws `PushQueueError`. */
+  async remember(key: string, value: string, windowMs: number): Promise<string | null> {
+    const deadlineMs = performance.now() + this.#options.writeTimeoutMs;
+    await this.#shared.ready(deadlineMs - performance.now());
+    const [stored, found] = await this.#shared.answer(deadlineMs - performance.now(), () =>
+      Promise.all([this.#shared.client.set(key, value, 'PX', windowMs, 'NX'), this.#shared.client.get(key)]),
+    );
+    return stored === 'OK' ? null : found;
+  }
+
   /** Resolves when Redis has all of it. Throws `PushQueueError`. */
   async write(write: JobWrite): Promise<void> {
     const deadlineMs = performance.now() + this.#options.writeTimeoutMs;

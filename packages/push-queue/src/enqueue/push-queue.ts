@@ -1,5 +1,5 @@
 import type { Lane } from '../lane.ts';
-import { notificationId } from '../notification-id.ts';
+import { createBatchId, notificationId } from '../notification-id.ts';
 import { PushQueueError } from '../push-queue-error.ts';
 import { defaultRedisPrefix, idempotencyRecordKey } from '../redis-keys.ts';
 import { isSampled } from '../traceparent.ts';
@@ -24,7 +24,7 @@ import {
   encodedBytes,
   encodeNotification,
 } from './encode-notification.ts';
-import { checkIdempotencyKey } from './idempotency-record.ts';
+import { checkIdempotencyKey, formatRecord } from './idempotency-record.ts';
 import { JobWriter } from './job-writer.ts';
 import { invalidField, locateDefect } from './notification-defect.ts';
 import type {
@@ -167,6 +167,26 @@ export class PushQueue {
     checkIdempotencyKey(idempotencyKey);
     const stored = await this.#writer.read(idempotencyRecordKey(this.#prefix, app, idempotencyKey));
     return stored === null ? undefined : replayOf(stored, { key: idempotencyKey, fingerprint });
+  }
+
+  /**
+   * Has calls with this key enqueue nothing, if none has yet: they are answered with a count of 0, `replayed`. Gives
+   * what an earlier call was answered; undefined: there was none, and there will be none. Rejects with `PushQueueError`.
+   */
+  async renounce(
+    app: string,
+    key: string,
+    recall: Required<RecallOptions>,
+  ): Promise<TokensResult | undefined> {
+    this.#checkOpen();
+    this.#directory.traitsOf(app);
+    checkIdempotencyKey(key);
+    const { fingerprint, idempotencyWindowMs } = recall;
+    const nothing = formatRecord({ batch: createBatchId(), firstIndex: 1, count: 0, fingerprint });
+    const recordKey = idempotencyRecordKey(this.#prefix, app, key);
+    const stored = await this.#writer.remember(recordKey, nothing, idempotencyWindowMs);
+    const earlier = stored === null ? undefined : replayOf(stored, { key, fingerprint });
+    return earlier?.count === 0 ? undefined : earlier;
   }
 
   /** Bytes that wait to be written. */

@@ -40,7 +40,7 @@ export interface Broadcasts {
   release(id: string, owner: string): Promise<void>;
   setDevices(id: string, owner: string, devices: number): Promise<void>;
   fail(id: string, owner: string, error: string): Promise<void>;
-  /** Says where the next chunk will end, before it is enqueued. False: the lease is lost. */
+  /** Says where the next chunk will end, before it is enqueued. False: the lease is lost, or it is not to go on. */
   intend(id: string, owner: string, chunk: number, pending: Buffer): Promise<boolean>;
   /** Says that a chunk has been enqueued. Undefined: the lease is lost. */
   commit(id: string, lease: Lease, done: DoneChunk): Promise<BroadcastState | undefined>;
@@ -155,7 +155,7 @@ export function createBroadcasts(database: Database): Broadcasts {
     async intend(id, owner, chunk, pending) {
       const { rowCount } = await database.query(
         `update broadcasts set pending_token = $4
-         where id = $1 and lease_owner = $2 and chunk = $3 and pending_token is null`,
+         where id = $1 and lease_owner = $2 and chunk = $3 and pending_token is null and state = 'running'`,
         [id, owner, chunk, pending],
       );
       return rowCount === 1;
