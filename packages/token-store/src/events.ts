@@ -5,7 +5,8 @@ import { storableJson } from './storable-text.ts';
 //
 //   batch.finished           { batch, lane, size, acceptedProved, acceptedPresumed, rejected, expired, cancelled, dead,
 //                              finishedAt }
-//   notifications.rejected   { batch, notifications: [{ index, token, reason, status, atMs }] }, up to 1,000
+//   notifications.rejected   { batch, notifications: [{ index, notificationId, token, reason, status, atMs }] }, up
+//                              to 1,000
 //   devices.deactivated      { source, status, devices: [{ token, userId, evidenceAt }] }, up to 500
 //   app.paused, app.resumed  { cause, reason, sinceMs }
 //   credential.expiring      { daysLeft, threshold, notAfter, fingerprint }

@@ -84,7 +84,17 @@ test('reports of a batch add up, and the last one finishes it', async () => {
   expect(await eventsOf(app)).toMatchObject([
     {
       kind: 'notifications.rejected',
-      payload: { batch, notifications: [{ index: 2, status: 8, reason: 'invalid-token' }] },
+      payload: {
+        batch,
+        notifications: [
+          {
+            index: 2,
+            notificationId: `${batch.slice(0, 28)}00000002`,
+            status: 8,
+            reason: 'invalid-token',
+          },
+        ],
+      },
     },
     { kind: 'batch.finished', payload: { batch, size: 25, acceptedPresumed: 19, rejected: 1 } },
   ]);

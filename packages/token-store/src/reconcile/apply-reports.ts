@@ -97,8 +97,10 @@ with input as materialized (
 )
 insert into events (app, kind, payload)
 select min(app), 'notifications.rejected', jsonb_build_object('batch', batch, 'notifications',
-  jsonb_agg(jsonb_strip_nulls(jsonb_build_object('index', index, 'token', token, 'reason', reason, 'status', status,
-    'atMs', at_ms)) order by index))
+  jsonb_agg(jsonb_strip_nulls(jsonb_build_object('index', index,
+    -- As push-queue makes the id of a notification from that of its batch.
+    'notificationId', left(batch::text, 28) || lpad(to_hex(index), 8, '0'), 'token', token, 'reason', reason,
+    'status', status, 'atMs', at_ms)) order by index))
 from input where outcome = 'rejected' group by batch, first_index order by batch, first_index`;
 
 /**
