@@ -4,8 +4,11 @@ import type { Broadcast } from '@pushfleet/token-store';
 /** Marks of cancelled batches outlive any backlog. Milliseconds. */
 export const cancellationMs = 14 * 86_400_000;
 
-/** How long it is remembered that a chunk was enqueued. A broadcast that is interrupted goes on within this. Milliseconds. */
-export const chunkMemoryMs = 7 * 86_400_000;
+/**
+ * How long it is remembered that a chunk was enqueued: a broadcast whose producer died in the middle of one, and that is
+ * paused, has to go on within this. A record is 150 bytes for ten thousand devices. Milliseconds.
+ */
+export const chunkMemoryMs = 30 * 86_400_000;
 
 /** The idempotency key of a chunk, and its fingerprint. */
 export function chunkKey(broadcast: string, chunk: number): string {
