@@ -3,8 +3,8 @@ import type { SpanQueue } from '../span-queue.ts';
 import type { TrackedRun } from '../tracked-run.ts';
 
 /**
- * A run in which the gateway keeps finding invalid tokens costs a connection for each. What is left of it goes over a
- * connections of their own, so that only suspects wait for suspects (decision 0015).
+ * A run in which the gateway keeps finding invalid tokens costs a connection for each. What is left of it goes over
+ * connections of its own kind, so that only suspects wait for suspects (decision 0015).
  */
 export class Quarantine {
   readonly #main: SpanQueue;
