@@ -12,8 +12,11 @@ export interface LaneFeedOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** Jobs being taken at once, at most: what keeps a worker busy while Redis answers. */
-const mostAtOnce = 8;
+/**
+ * Jobs being taken at once, at most: what keeps a worker busy while Redis answers. No more come in one turn of the event
+ * loop either: as long as a socket has something to read, Node.js goes on reading it, and everything else waits.
+ */
+const mostAtOnce = 4;
 const retryPauseMs = 250;
 /** Delayed jobs that are due later than this are found by the watch of all queues. */
 const timerHorizonMs = 5_000;
@@ -28,6 +31,7 @@ export class LaneFeed {
   #beingTaken = 0;
   #mayHaveMore = false;
   #rings = 0;
+  #cameThisTurn = 0;
   /** How many may be taken at once now: rises while jobs come. */
   #atOnce = 1;
   #timer: NodeJS.Timeout | undefined;
@@ -68,7 +72,7 @@ export class LaneFeed {
       this.#mayHaveMore &&
       !this.#isWaiting &&
       !this.#stopped &&
-      this.#beingTaken < this.#atOnce &&
+      this.#beingTaken + this.#cameThisTurn < this.#atOnce &&
       this.#options.mayTake(this.#beingTaken)
     ) {
       this.#beingTaken++;
@@ -84,6 +88,14 @@ export class LaneFeed {
     await Promise.allSettled(this.#taking);
   }
 
+  #countThisTurn(): void {
+    if (this.#cameThisTurn++ > 0) return;
+    setImmediate(() => {
+      this.#cameThisTurn = 0;
+      this.#options.onChange();
+    });
+  }
+
   async #take(): Promise<void> {
     const { queue, onTaken, onChange, onError } = this.#options;
     const rings = this.#rings;
@@ -93,6 +105,7 @@ export class LaneFeed {
       this.#beingTaken--;
       if (result.kind === 'taken') {
         this.#atOnce = Math.min(mostAtOnce, this.#atOnce + 1);
+        this.#countThisTurn();
         onTaken(result.job, controlRings);
       } else {
         // What rang meanwhile may have come after the look.
