@@ -79,7 +79,7 @@ test('a broadcast to those with a tag', async () => {
 
 test('the first push of the README, as it stands there', async () => {
   const readme = await readFile(join(root, 'README.md'), 'utf8');
-  const section = readme.slice(readme.indexOf('## Your first push'), readme.indexOf('## Run it for real'));
+  const section = readme.slice(readme.indexOf('## Your first push'), readme.indexOf('## With dashboards'));
   const [, send = '', ask = ''] = [...section.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, text]) => text!);
   const shell = (text: string) =>
     runProcess({
