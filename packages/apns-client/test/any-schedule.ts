@@ -35,7 +35,7 @@ export function anySchedule<Setting, Step>(
 /** What every transport owes, whatever the schedule. */
 export function testAnySchedule<Setting, Step extends { readonly do: string }>(
   schedule: fc.Arbitrary<[Setting, Step[]]>,
-  open: (setting: Setting) => Schedule<Step, unknown>,
+  open: (setting: Setting) => Schedule<Step, { deliver(bytes: number): void }>,
   numRuns: number,
 ): void {
   test('settles everything exactly once, and serves again, by itself once nothing goes wrong', async () => {

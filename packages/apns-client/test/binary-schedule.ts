@@ -4,15 +4,12 @@ import { resolveOptions } from '../src/binary/binary-transport-options.ts';
 import type { BinaryTransportOptions } from '../src/index.ts';
 import { FakeGateway, type FakeSocket } from './fake-gateway.ts';
 import type { RecordedRun, RunContent } from './recorded-run.ts';
-import { Schedule } from './schedule.ts';
+import { type CommonStep, Schedule } from './schedule.ts';
 import { TestCredential } from './test-credential.ts';
 
 export type BinaryStep =
-  | { readonly do: 'submit'; readonly count: number; readonly invalid: readonly number[] }
-  | { readonly do: 'advance'; readonly ms: number }
+  | CommonStep
   | { readonly do: 'renew' }
-  | { readonly do: 'flow' }
-  | { readonly do: 'deliver'; readonly socket: number; readonly bytes: number }
   | { readonly do: 'refuseNext'; readonly socket: number; readonly status: number }
   | {
       readonly do: 'accept' | 'take' | 'read' | 'close' | 'break' | 'failWrites' | 'shutDown' | 'sayUnknown';
@@ -61,25 +58,19 @@ export class BinarySchedule extends Schedule<BinaryStep, FakeSocket> {
   protected override act(next: BinaryStep): void {
     switch (next.do) {
       case 'submit':
-        this.submit(next.count, next.invalid);
-        break;
       case 'advance':
-        this.clock.advance(next.ms);
+      case 'flow':
+      case 'deliver':
+        this.actAlike(next);
         break;
       case 'renew':
         this.credential.renew({ cert: '', key: '' });
-        break;
-      case 'flow':
-        this.gateway.flow();
         break;
       case 'sayUnknown':
         this.socket(next.socket)?.say(8, 0);
         break;
       case 'refuseNext':
         this.socket(next.socket)?.refuseNext(next.status);
-        break;
-      case 'deliver':
-        this.socket(next.socket)?.deliver(next.bytes);
         break;
       default:
         this.socket(next.socket)?.[next.do]();

@@ -3,7 +3,7 @@ import { Http2Transport } from '../src/http2/http2-transport.ts';
 import { type Http2TransportOptions, resolveHttp2Options } from '../src/http2/http2-transport-options.ts';
 import type { ProviderTokens } from '../src/index.ts';
 import { FakeHttp2Gateway, type FakeHttp2Socket } from './fake-http2-gateway.ts';
-import { Schedule } from './schedule.ts';
+import { type CommonStep, Schedule } from './schedule.ts';
 
 /** What one socket or the gateway behind it does. */
 export const acts = [
@@ -24,10 +24,8 @@ export const acts = [
 ] as const;
 
 export type Http2Step =
-  | { readonly do: 'submit'; readonly count: number; readonly invalid: readonly number[] }
-  | { readonly do: 'advance'; readonly ms: number }
-  | { readonly do: 'flow' | 'renewToken' | 'expireToken' | 'refuseCredential' }
-  | { readonly do: 'deliver'; readonly socket: number; readonly bytes: number }
+  | CommonStep
+  | { readonly do: 'renewToken' | 'expireToken' | 'refuseCredential' }
   | { readonly do: 'limit'; readonly socket: number; readonly streams: number }
   | { readonly do: 'narrow'; readonly socket: number; readonly window: number }
   | { readonly do: (typeof acts)[number]; readonly socket: number };
@@ -86,13 +84,10 @@ export class Http2Schedule extends Schedule<Http2Step, FakeHttp2Socket> {
   protected override act(next: Http2Step): void {
     switch (next.do) {
       case 'submit':
-        this.submit(next.count, next.invalid);
-        break;
       case 'advance':
-        this.clock.advance(next.ms);
-        break;
       case 'flow':
-        this.gateway.flow();
+      case 'deliver':
+        this.actAlike(next);
         break;
       case 'renewToken':
         this.tokens.renew();
@@ -102,9 +97,6 @@ export class Http2Schedule extends Schedule<Http2Step, FakeHttp2Socket> {
         break;
       case 'refuseCredential':
         this.gateway.refusesCredential = !this.gateway.refusesCredential;
-        break;
-      case 'deliver':
-        this.socket(next.socket)?.deliver(next.bytes);
         break;
       case 'limit':
         this.socket(next.socket)?.limit(next.streams);

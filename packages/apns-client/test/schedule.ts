@@ -16,8 +16,15 @@ export interface ScheduledGateway<Socket> {
   flow(): void;
 }
 
+/** Steps that are the same on both protocols. */
+export type CommonStep =
+  | { readonly do: 'submit'; readonly count: number; readonly invalid: readonly number[] }
+  | { readonly do: 'advance'; readonly ms: number }
+  | { readonly do: 'flow' }
+  | { readonly do: 'deliver'; readonly socket: number; readonly bytes: number };
+
 /** A transport to a gateway without a network, in which nothing happens by itself. */
-export abstract class Schedule<Step, Socket> {
+export abstract class Schedule<Step, Socket extends { deliver(bytes: number): void }> {
   readonly clock = new FakeClock();
   readonly observed = new Observed();
   readonly runs: RecordedRun[] = [];
@@ -28,6 +35,25 @@ export abstract class Schedule<Step, Socket> {
   protected abstract act(next: Step): void;
   /** What is submitted in one turn goes out in the next. */
   abstract turn(): Promise<void>;
+
+  protected actAlike(next: CommonStep): void {
+    switch (next.do) {
+      case 'submit':
+        this.submit(next.count, next.invalid);
+        break;
+      case 'advance':
+        this.clock.advance(next.ms);
+        break;
+      case 'flow':
+        this.gateway.flow();
+        break;
+      case 'deliver':
+        this.socket(next.socket)?.deliver(next.bytes);
+        break;
+      default:
+        next satisfies never;
+    }
+  }
 
   async take(steps: Iterable<Step>): Promise<void> {
     for (const next of steps) {

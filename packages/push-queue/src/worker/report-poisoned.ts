@@ -3,7 +3,7 @@ import { batchTimeMs } from '../notification-id.ts';
 import type { OutcomeException, OutcomeReport } from '../push-job.ts';
 import { parsePushJobId } from '../push-job-id.ts';
 import type { ExpectedQueue } from './decode-push-job.ts';
-import type { TakenJob } from './lane-queue.ts';
+import type { HeldJob } from './lane-queue.ts';
 
 /**
  * What to say of a job that cannot be read: all its notifications are dead, so that the sums still add up. Undefined
@@ -11,7 +11,7 @@ import type { TakenJob } from './lane-queue.ts';
  * @param share What it was counted as; nothing of its data is relied on.
  */
 export function reportPoisoned(
-  taken: TakenJob,
+  taken: HeldJob,
   share: JobShare,
   queue: ExpectedQueue,
   atMs: number,
