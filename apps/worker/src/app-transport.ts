@@ -97,8 +97,7 @@ export class AppTransport {
     const { pauses, onChange } = this.#options;
     return new LaneTransport({
       create: (stateChanged) => this.#create(connections, stateChanged),
-      // Statuses 3 and 6 on binary, Apple's reasons with "Topic" on HTTP/2 (PROTOCOL sections 1 and 4).
-      onPaused: (reason) => pauses.pause(/topic/i.test(reason) ? 'topic' : 'credential', reason),
+      onPaused: (about, reason) => pauses.pause(about === 'topic' ? 'topic' : 'credential', reason),
       onResumed: () => {
         if ([...this.#all].every(({ isPaused }) => !isPaused)) pauses.lift();
       },

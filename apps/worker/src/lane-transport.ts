@@ -1,10 +1,10 @@
-import type { NotificationRun, Transport, TransportState } from '@pushfleet/apns-client';
+import type { NotificationRun, PauseKind, Transport, TransportState } from '@pushfleet/apns-client';
 import type { Lane } from '@pushfleet/push-queue';
 
 export interface LaneTransportOptions {
   /** Opens no connection. Undefined: it cannot be built now. */
   readonly create: (stateChanged: (state: TransportState) => void) => Transport | undefined;
-  readonly onPaused: (reason: string) => void;
+  readonly onPaused: (about: PauseKind, reason: string) => void;
   readonly onResumed: () => void;
   /** There may be room, or the state has changed. */
   readonly onChange: () => void;
@@ -100,7 +100,7 @@ export class LaneTransport {
     const { onPaused, onResumed } = this.#options;
     if (state.kind === 'paused') {
       this.#isPaused = true;
-      onPaused(state.reason);
+      onPaused(state.about, state.reason);
     } else if (this.#isPaused && state.kind !== 'closed') {
       this.#isPaused = false;
       onResumed();

@@ -1,10 +1,12 @@
 import { AttemptBudget, type BackoffPolicy, backoffDelayMs } from './backoff.ts';
+import type { PauseKind } from './transport.ts';
 
 // When a transport may open its next connection. Three reasons make it wait: the last attempts failed (full-jitter
 // backoff), too many attempts this minute, or trouble with the credential: then the transport is paused, and only asks
 // now and then whether it is over.
 
 export interface Pause {
+  readonly about: PauseKind;
   readonly reason: string;
   readonly sinceMs: number;
 }
@@ -71,11 +73,11 @@ export class ConnectGate {
   }
 
   /** The gateway turned us away: for certain, or several times in a row, it is the credential. */
-  refused(nowMs: number, reason: string, isCertain: boolean): void {
+  refused(nowMs: number, reason: string, isCertain: boolean, about: PauseKind = 'credential'): void {
     this.failed(nowMs, reason);
     this.#refusals++;
     if (isCertain || this.#refusals >= this.#options.refusalsBeforePause || this.#pause !== undefined) {
-      this.#pause = { reason, sinceMs: this.#pause?.sinceMs ?? nowMs };
+      this.#pause = { about, reason, sinceMs: this.#pause?.sinceMs ?? nowMs };
       this.#probeLater(nowMs);
     }
   }

@@ -1,5 +1,12 @@
 import type { NotificationColumns } from '@pushfleet/apns-wire';
-import type { Certainty, ConnectionEnd, GatewayAnswer, NotificationRun, OutcomeSink } from './transport.ts';
+import type {
+  Certainty,
+  ConnectionEnd,
+  GatewayAnswer,
+  Lease,
+  NotificationRun,
+  OutcomeSink,
+} from './transport.ts';
 
 /** What a transport has taken and not settled yet. */
 export interface Tally {
@@ -15,14 +22,21 @@ export class TrackedRun {
   /** The earliest time at which one of its notifications expires, epoch seconds; infinite when none does. */
   readonly earliestExpiration: number;
   readonly #sink: OutcomeSink;
+  readonly #lease: Lease | undefined;
   readonly #tally: Tally;
 
   constructor(run: NotificationRun, tally: Tally) {
     this.columns = run.columns;
     this.#sink = run.sink;
+    this.#lease = run.lease;
     this.#tally = tally;
     this.earliestExpiration = earliestOf(run.columns);
     tally.inFlight += run.columns.count;
+  }
+
+  /** From then on nothing of it may be written, by `Clock.now()`. */
+  get leaseUntilMs(): number {
+    return this.#lease?.untilMs ?? Number.POSITIVE_INFINITY;
   }
 
   written(from: number, to: number): void {
@@ -47,6 +61,11 @@ export class TrackedRun {
   uncertain(from: number, to: number, cause: ConnectionEnd): void {
     this.#tally.inFlight -= to - from;
     this.#sink.uncertain(from, to, cause);
+  }
+
+  /** The outcome is still to come. */
+  resent(from: number, to: number, cause: ConnectionEnd): void {
+    this.#sink.resent?.(from, to, cause);
   }
 
   expired(from: number, to: number): void {

@@ -14,12 +14,19 @@ import type { NotificationColumns } from '@pushfleet/apns-wire';
 
 export type Certainty = 'proved' | 'presumed';
 
+export type Fault = 'notification' | 'gateway';
+
 /** What the gateway said of a notification that it did not take. */
 export interface GatewayAnswer {
   /** Stable kebab-case name on binary (`invalid-token`), Apple's own reason on HTTP/2 (`BadDeviceToken`). */
   readonly reason: string;
   /** Binary status byte (PROTOCOL section 1) or HTTP status (section 4). */
   readonly status: number;
+  /**
+   * Whose trouble it may be. `notification`: the gateway answered about this one, and the trouble may be its own, so a
+   * try counts. `gateway`: nothing is held against the notification; it is tried again by time.
+   */
+  readonly fault: Fault;
   /** The token itself is bad for this app and environment: evidence against the device. */
   readonly tokenInvalid: boolean;
   /** When APNs found the token gone, epoch milliseconds (410 only). */
@@ -35,18 +42,31 @@ export interface OutcomeSink {
   accepted(from: number, to: number, certainty: Certainty): void;
   /** Final: the gateway will never take it. */
   rejected(position: number, answer: GatewayAnswer): void;
-  /** The gateway had trouble with it: may be tried again later, bounded. */
+  /** The gateway did not take it, and may later: tried again, as `answer.fault` says. */
   retryable(position: number, answer: GatewayAnswer): void;
   uncertain(from: number, to: number, cause: ConnectionEnd): void;
+  /**
+   * The transport sends them again by itself, although the gateway may have had them. Informational: the outcome is
+   * still to come.
+   */
+  resent?(from: number, to: number, cause: ConnectionEnd): void;
   /** Its expiration passed before it was written. */
   expired(from: number, to: number): void;
   /** Handed back without doubt: the transport closes, or is paused. */
   unprocessed(from: number, to: number): void;
 }
 
+/** Until when notifications may be written. Its holder prolongs it; it is read anew before every write. */
+export interface Lease {
+  /** By `Clock.now()`, milliseconds. From then on somebody else may be sending them. */
+  readonly untilMs: number;
+}
+
 export interface NotificationRun {
   readonly columns: NotificationColumns;
   readonly sink: OutcomeSink;
+  /** What has not been written when it ends comes back as `unprocessed`. Absent: nobody else can have the run. */
+  readonly lease?: Lease;
   /** Facts that only HTTP/2 sends; absent on binary. */
   readonly http2?: Http2Columns;
 }
@@ -81,6 +101,13 @@ export const connectionEnds = [
 ] as const;
 export type ConnectionEnd = (typeof connectionEnds)[number];
 
+/**
+ * What a transport is paused for. `credential` and `topic`: the gateway said so, of the credential or topic itself; it
+ * would tell every other worker the same. `worker`: what concerns this machine or its way to the gateway, such as
+ * authorities, files, the clock, the route, a proxy; another worker may be able to send.
+ */
+export type PauseKind = 'credential' | 'topic' | 'worker';
+
 export type TransportState =
   /** No connection: none needed yet, or closed after idleness. */
   | { readonly kind: 'idle' }
@@ -88,8 +115,13 @@ export type TransportState =
   | { readonly kind: 'open'; readonly connections: number }
   /** The last attempt failed; the next is at `untilMs`, epoch milliseconds. */
   | { readonly kind: 'backing-off'; readonly untilMs: number; readonly cause: string }
-  /** Credential or topic trouble: nothing is sent until a probe succeeds or the credential is renewed. */
-  | { readonly kind: 'paused'; readonly reason: string; readonly sinceMs: number }
+  /** Nothing is sent until a probe succeeds, or the credential is renewed. */
+  | {
+      readonly kind: 'paused';
+      readonly about: PauseKind;
+      readonly reason: string;
+      readonly sinceMs: number;
+    }
   | { readonly kind: 'closed' };
 
 /** What happens inside, for metrics and logs. Every method is optional; a throwing observer breaks nothing. */
@@ -119,6 +151,8 @@ export interface Transport {
   onRoom(listener: () => void): void;
   /** Hands over a whole run. Order within the run is kept on each connection. */
   submit(run: NotificationRun): void;
+  /** Hands back, as `unprocessed`, everything that has not been written. What is in flight goes on. */
+  recall(): void;
   /**
    * Stops taking runs, settles what is in flight with a proof where the protocol has one, hands back the rest as
    * `unprocessed` (never written) or `uncertain` (written, unproved at the deadline), and closes.

@@ -49,6 +49,11 @@ export class WaitingSpans<Run extends TrackedRun = TrackedRun> {
   /** Settles what is at the front and is not to be written; gives the stretch that is, where it comes at once. */
   #settleFront(span: Span<Run>): Span<Run> | undefined {
     const { run, from, to } = span;
+    if (run.leaseUntilMs <= this.#clock.now()) {
+      this.#queue.advance(to - from);
+      run.unprocessed(from, to);
+      return undefined;
+    }
     const nowSeconds = Math.floor(this.#clock.epochMs() / 1_000);
     const mayRefuse = this.mayRefuse(run);
     // Mostly there is nothing to look for, however long the span is.

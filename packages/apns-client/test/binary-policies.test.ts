@@ -262,7 +262,7 @@ describe('what is never written', () => {
     const long = schedule.submit(2, [], { payload: `{"aps":{"alert":"${'x'.repeat(250)}"}}` });
     expect(long.settlements[0]).toEqual({
       kind: 'rejected',
-      answer: { reason: 'invalid-payload-size', status: 7, tokenInvalid: false },
+      answer: { reason: 'invalid-payload-size', status: 7, fault: 'notification', tokenInvalid: false },
     });
     const empty = schedule.submit(1, [], { payload: '' });
     expect(empty.settlements[0]).toMatchObject({ answer: { status: 4 } });

@@ -36,7 +36,7 @@ describe('a binary transport', () => {
     expect(run.positions('rejected')).toEqual([299, 599, 899]);
     expect(run.settlements[299]).toEqual({
       kind: 'rejected',
-      answer: { reason: 'invalid-token', status: 8, tokenInvalid: true },
+      answer: { reason: 'invalid-token', status: 8, fault: 'notification', tokenInvalid: true },
     });
     expect(run.sums).toEqual({ proved: 997, rejected: 3 });
     // The fourth is the known-bad frame.

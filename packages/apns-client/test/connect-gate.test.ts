@@ -78,14 +78,14 @@ describe.each(Object.entries(gates))('%s', (_, open) => {
     gate.refused(0, 'c', false);
     expect(gate.pause).toBeUndefined();
     gate.refused(5, 'd', false);
-    expect(gate.pause).toEqual({ reason: 'd', sinceMs: 5 });
+    expect(gate.pause).toEqual({ about: 'credential', reason: 'd', sinceMs: 5 });
     gate.refused(7, 'e', true);
-    expect(gate.pause).toEqual({ reason: 'e', sinceMs: 5 });
+    expect(gate.pause).toEqual({ about: 'credential', reason: 'e', sinceMs: 5 });
     gate.answered();
     expect(gate.pause).toBeUndefined();
     const other = open();
     other.refused(5, 'certificate expired', true);
-    expect(other.pause).toEqual({ reason: 'certificate expired', sinceMs: 5 });
+    expect(other.pause).toEqual({ about: 'credential', reason: 'certificate expired', sinceMs: 5 });
   });
 
   test('probes now and then while paused, and at once when the credential changes', () => {
@@ -96,7 +96,7 @@ describe.each(Object.entries(gates))('%s', (_, open) => {
     gate.started(30_000);
     gate.failed(30_000, 'connection refused');
     expect(gate.delayMs(30_000)).toBeGreaterThanOrEqual(22_500);
-    expect(gate.pause).toEqual({ reason: 'certificate expired', sinceMs: 0 });
+    expect(gate.pause).toEqual({ about: 'credential', reason: 'certificate expired', sinceMs: 0 });
     gate.retryNow();
     expect(gate.delayMs(30_000)).toBe(0);
     expect(gate.pause).toBeDefined();

@@ -48,7 +48,8 @@ const rows = table.flatMap(([status, reasons, action, tokenInvalid]) =>
 describe('what an answer means', () => {
   pureTest.each(rows)('$status $reason: $action', ({ status, reason, action, tokenInvalid }) => {
     const verdict = judgeAnswer({ status, body: JSON.stringify({ reason }), retryAfter: undefined }, 0);
-    expect(verdict).toEqual({ action, answer: { reason, status, tokenInvalid } });
+    const fault = status === 429 || status >= 500 ? 'gateway' : 'notification';
+    expect(verdict).toEqual({ action, answer: { reason, status, fault, tokenInvalid } });
   });
 
   pureTest('the timestamp of a 410 is in milliseconds, and of a 410 alone', () => {
@@ -161,7 +162,13 @@ test('answers settle each its own notification, in a mixed run', async ({ kit })
   expect(run.sums).toEqual({ proved: 7, rejected: 2, retryable: 3 });
   expect(run.settlements[3]).toEqual({
     kind: 'rejected',
-    answer: { reason: 'Unregistered', status: 410, tokenInvalid: true, unregisteredAtMs: 1_700_000_000_123 },
+    answer: {
+      reason: 'Unregistered',
+      status: 410,
+      fault: 'notification',
+      tokenInvalid: true,
+      unregisteredAtMs: 1_700_000_000_123,
+    },
   });
   expect(run.settlements[7]).toMatchObject({ answer: { reason: 'TooManyRequests', retryAfterMs: 9_000 } });
   expect(run.settlements[9]).toMatchObject({ answer: { reason: 'Teapot', status: 418 } });

@@ -189,7 +189,7 @@ test('what has expired, or is too large, is not sent', async ({ kit }) => {
   expect((await large.settled()).sums).toEqual({ rejected: 1, proved: 1 });
   expect(large.settlements[0]).toEqual({
     kind: 'rejected',
-    answer: { reason: 'PayloadTooLarge', status: 413, tokenInvalid: false },
+    answer: { reason: 'PayloadTooLarge', status: 413, fault: 'notification', tokenInvalid: false },
   });
   expect(gateway.requests).toHaveLength(3);
 });

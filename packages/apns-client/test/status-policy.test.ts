@@ -21,7 +21,12 @@ const table: readonly (readonly [number, string, StatusMeaning])[] = [
 
 test.for(table)('status %d, %s, means %s', ([status, reason, meaning]) => {
   expect(statusMeaning(status, 'last-sent')).toBe(meaning);
-  expect(gatewayAnswer(status)).toEqual({ reason, status, tokenInvalid: status === 8 });
+  expect(gatewayAnswer(status)).toEqual({
+    reason,
+    status,
+    fault: 'notification',
+    tokenInvalid: status === 8,
+  });
 });
 
 test('a shutdown can be set to name the first notification that was not sent', () => {

@@ -125,6 +125,11 @@ export class BinaryTransport implements Transport, GroupHost {
     });
   }
 
+  recall(): void {
+    this.#handBack();
+    this.#changed();
+  }
+
   drain(deadlineMs: number): Promise<void> {
     if (this.#phase === 'closed') return Promise.resolve();
     const drained = new Promise<void>((resolve) => void this.#drained.push(resolve));
@@ -207,7 +212,7 @@ export class BinaryTransport implements Transport, GroupHost {
   #pauseWithoutCredential(): void {
     const { problem, secureContext } = this.#credential;
     if (problem !== undefined && secureContext === undefined) {
-      this.gate.refused(this.options.clock.now(), problem, true);
+      this.gate.refused(this.options.clock.now(), problem, true, 'worker');
     }
   }
 

@@ -29,13 +29,19 @@ export function settleClosure({ answer, named, proved, uncertain, end }: Connect
 /** Tells the gate what an ended connection says of the gateway and of our credential. */
 export function judgeEnd(gate: BinaryGate, nowMs: number, ended: EndedConnection): void {
   const { end, detail, answer } = ended.closure;
-  if (answer?.meaning === 'credential') gate.refused(nowMs, gatewayAnswer(answer.status).reason, true);
+  if (answer?.meaning === 'credential')
+    gate.refused(nowMs, gatewayAnswer(answer.status).reason, true, 'topic');
   else if (answer?.understood === true) gate.answered();
   else if (end === 'drained' || end === 'rotated' || end === 'idle') gate.abandoned();
   else if (end === 'credential-refused') gate.refused(nowMs, detail, true);
-  else if (end === 'tls-failed') gate.refused(nowMs, detail, false);
+  else if (end === 'tls-failed') gate.refused(nowMs, detail, false, 'worker');
   else if (ended.wasSilent)
-    gate.refused(nowMs, `right after the handshake (the other environment's certificate?): ${detail}`, false);
+    gate.refused(
+      nowMs,
+      `right after the handshake (the other environment's certificate?): ${detail}`,
+      false,
+      'worker',
+    );
   else gate.failed(nowMs, detail, ended.livedMs);
 }
 

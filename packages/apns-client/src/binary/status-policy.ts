@@ -43,6 +43,8 @@ export function gatewayAnswer(status: number): GatewayAnswer {
   return {
     reason: errorStatusName(status),
     status,
+    // Processing error, protocol error, none and unknown ones may be the frame's own.
+    fault: 'notification',
     tokenInvalid: status === ErrorStatus.invalidToken,
   };
 }

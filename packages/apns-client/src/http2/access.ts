@@ -123,7 +123,7 @@ export class Access {
         if (!answered) this.gate.failed(now, detail);
         return;
       case 'tls-failed':
-        this.gate.refused(now, detail, false);
+        this.gate.refused(now, detail, false, 'worker');
         return;
       case 'credential-refused':
         // Paused, it is we who leave so.
@@ -156,6 +156,8 @@ export class Access {
   /** Connections that live on the last good one go on. */
   #pauseWithoutContext(): void {
     const { problem, secureContext } = this.#context;
-    if (problem !== undefined && secureContext === undefined) this.lost(problem);
+    if (problem !== undefined && secureContext === undefined) {
+      this.gate.refused(this.#options.clock.now(), problem, true, 'worker');
+    }
   }
 }

@@ -1,4 +1,4 @@
-import type { GatewayAnswer } from '../transport.ts';
+import type { Fault, GatewayAnswer } from '../transport.ts';
 
 // What an answer other than 200 means: the table of PROTOCOL section 4.
 
@@ -97,6 +97,7 @@ export function judgeAnswer(raw: RawAnswer, nowMs: number): Verdict {
     answer: {
       reason: reason ?? `Status${raw.status}`,
       status: raw.status,
+      fault: faultOf(raw.status),
       tokenInvalid: policy.tokenInvalid === true,
       ...(raw.status === 410 && timestamp !== undefined ? { unregisteredAtMs: timestamp } : {}),
       ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
@@ -123,6 +124,11 @@ function policyByStatus(status: number): Policy {
     default:
       return { action: 'retry' };
   }
+}
+
+/** An answer of 429 or 5xx is about the moment; any other is about what was asked. */
+function faultOf(status: number): Fault {
+  return status === 429 || status >= 500 ? 'gateway' : 'notification';
 }
 
 function readBody(body: string): { reason?: string; timestamp?: number } {

@@ -7,8 +7,18 @@ import { payloadLimitOf } from './push-topics.ts';
 import { type OpenStream, spansOf } from './stream-table.ts';
 
 /** As the gateway would answer it: it need not be asked. */
-const payloadTooLarge: GatewayAnswer = { reason: 'PayloadTooLarge', status: 413, tokenInvalid: false };
-const unsendable: GatewayAnswer = { reason: 'UnsendableHeaders', status: 400, tokenInvalid: false };
+const payloadTooLarge: GatewayAnswer = {
+  reason: 'PayloadTooLarge',
+  status: 413,
+  fault: 'notification',
+  tokenInvalid: false,
+};
+const unsendable: GatewayAnswer = {
+  reason: 'UnsendableHeaders',
+  status: 400,
+  fault: 'notification',
+  tokenInvalid: false,
+};
 
 /** Notifications that wait to be written, or to be written again. */
 export class Backlog extends WaitingSpans<Http2Run> {

@@ -94,6 +94,11 @@ export class Http2Transport implements Transport, Http2ConnectionEvents, AccessE
     this.#goOnSoon();
   }
 
+  recall(): void {
+    this.#handBack();
+    this.#announcer.roomMade();
+  }
+
   drain(deadlineMs: number): Promise<void> {
     if (this.#phase === 'closed') return Promise.resolve();
     const drained = new Promise<void>((resolve) => void this.#drained.push(resolve));
