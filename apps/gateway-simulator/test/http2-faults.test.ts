@@ -222,6 +222,29 @@ describe('GOAWAY', () => {
     );
   });
 
+  test.for([{ streamsBack: 20 }, { lastStreamId: 0 }, { lastStreamId: 3 }])(
+    'never declares unprocessed what was taken or answered: %j',
+    async (goaway, { simulator }) => {
+      await simulator.setFaults([
+        { on, match: { token: hexOf(3) }, action: { kind: 'respond', reason: 'BadDeviceToken' } },
+        { on, match: { token: hexOf(4) }, action: { kind: 'hang', taken: true } },
+        { on, match: { tokenPrefix: hexOf(9) }, action: { kind: 'delay', ms: 50 } },
+        { on, match: { after: 10 }, action: { kind: 'goaway', ...goaway } },
+      ]);
+      const client = await simulator.connectHttp2();
+      const answers = await client.pushAll(1, 20);
+      await client.ended;
+      // All come in one turn: the tenth is the last that is taken, the ninth is answered after the GOAWAY.
+      expect(answers.map(({ status }) => status ?? 'none')).toEqual([
+        ...[200, 200, 400, 'none', 200, 200, 200, 200, 200, 200],
+        ...Array.from({ length: 10 }, () => 'none'),
+      ]);
+      expect(new Set(client.goAways.map(({ lastStreamId }) => lastStreamId))).toEqual(new Set([19]));
+      // What comes above the last stream is not told of, or is discarded; it is not taken.
+      expect(await simulator.control.ledger()).toMatchObject({ received: 9, duplicates: 0, rejected: 1 });
+    },
+  );
+
   test('may leave the closing to the client', async ({ simulator }) => {
     await simulator.setFaults([{ on, match: { after: 1 }, action: { kind: 'goaway', closes: false } }]);
     const client = await simulator.connectHttp2();

@@ -37,6 +37,8 @@ const feedbackBodySchema = z.preprocess(
   z.strictObject({ app: z.string().min(1).optional(), tuples: z.array(tupleSchema) }),
 );
 
+const noFieldsSchema = z.strictObject({});
+
 const recordingBodySchema = z.strictObject({ limit: z.int().min(0).max(10_000_000) });
 
 /** Of the files in `apps/`. */
@@ -48,7 +50,7 @@ const providerKeyBodySchema = providerKeyIdsSchema.extend({ name: fileName });
 
 const certificateBodySchema = z.strictObject({
   name: fileName,
-  topic: z.string().min(1).max(255),
+  topic: z.string().regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 characters of ASCII without spaces'),
   environments: z.array(z.enum(['development', 'production'])).default(['development', 'production']),
 });
 
@@ -114,7 +116,8 @@ export function createControlApi(context: ControlContext): FastifyInstance {
     return withConflicts(async () => providerKeys.add(name, ids));
   });
 
-  app.post('/reset', async () => {
+  app.post('/reset', async (request) => {
+    parseBody(noFieldsSchema, request.body);
     await faults.replace([]);
     ledger.reset();
     log.reset();

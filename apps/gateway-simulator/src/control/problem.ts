@@ -21,14 +21,25 @@ export class Problem extends Error {
 
 /** @throws Problem that names every field that is wrong. */
 export function parseBody<S extends z.ZodType>(schema: S, body: unknown): z.infer<S> {
-  const result = schema.safeParse(body ?? {});
+  const result = schema.safeParse(body === undefined ? {} : body);
   if (result.success) return result.data;
-  const errors = result.error.issues.map(({ path, message }) => ({ field: formatPath(path), message }));
+  const errors = result.error.issues.flatMap(problemsOf);
   throw new Problem(
     400,
     errors.map(({ field, message }) => `${field || 'body'}: ${message}`).join('; '),
     errors,
   );
+}
+
+/** An unknown field is named itself, and not the object that it stands in. */
+function problemsOf(issue: z.core.$ZodIssue): FieldProblem[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      field: formatPath([...issue.path, key]),
+      message: 'is not a known field',
+    }));
+  }
+  return [{ field: formatPath(issue.path), message: issue.message }];
 }
 
 /** Answers every error as problem+json. */

@@ -95,7 +95,12 @@ const http2Action = z.discriminatedUnion('kind', [
     /** Epoch milliseconds; in the body. */
     timestamp: z.int().min(0).optional(),
     /** The header `retry-after`: seconds, or an HTTP date. */
-    retryAfter: z.union([z.int().min(0), z.string().min(1).max(100)]).optional(),
+    retryAfter: z
+      .union([
+        z.int().min(0),
+        z.string().regex(/^[\x21-\x7e][\x20-\x7e]{0,99}$/, 'must be 1 to 100 characters of ASCII'),
+      ])
+      .optional(),
     /** Instead of the JSON with reason and timestamp. */
     body: z.string().max(100_000).optional(),
     delayMs: milliseconds.optional(),
@@ -167,6 +172,10 @@ const faultRuleSchema = z
     }
     if (kind === 'goaway' && action.lastStreamId !== undefined && action.streamsBack !== undefined) {
       problem(['action', 'streamsBack'], 'does not go with lastStreamId');
+    }
+    if (kind === 'goaway' && action.lastStreamId !== undefined && action.lastStreamId % 2 === 0) {
+      if (action.lastStreamId > 0)
+        problem(['action', 'lastStreamId'], "must be odd, as a client's streams are, or 0");
     }
     if (
       kind === 'dropPings' &&

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import type { FaultBook } from '../faults/fault-book.ts';
@@ -125,13 +124,20 @@ function unsent(tuples: readonly Buffer[], sent: number): Buffer[] {
 async function hang(socket: TLSSocket): Promise<void> {
   if (socket.closed) return;
   socket.once('end', () => socket.end());
-  await once(socket, 'close');
+  await closeOf(socket);
 }
 
 async function closeGently(socket: TLSSocket, lingerMs: number): Promise<void> {
   if (socket.closed) return;
   socket.end();
   const timer = setTimeout(() => socket.destroy(), lingerMs);
-  await once(socket, 'close');
+  await closeOf(socket);
   clearTimeout(timer);
+}
+
+/** Settles once the connection is gone. A reset is an end like any other: `once` of node:events would reject. */
+async function closeOf(socket: TLSSocket): Promise<void> {
+  await new Promise<void>((resolve) => {
+    socket.once('close', () => resolve());
+  });
 }

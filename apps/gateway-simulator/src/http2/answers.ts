@@ -14,6 +14,11 @@ export interface Rejection {
   readonly body?: string | undefined;
 }
 
+/** Whether an answer can still be given: the client may have reset the stream, or the connection may be gone. */
+export function canAnswer(stream: ServerHttp2Stream): boolean {
+  return !stream.destroyed && !stream.closed && stream.session?.destroyed === false;
+}
+
 export function answerTaken(stream: ServerHttp2Stream, request: PushRequest): void {
   stream.respond({ ':status': 200, 'apns-id': apnsIdOf(request) }, { endStream: true });
 }

@@ -69,7 +69,7 @@ export class FrameGate extends Duplex {
 
   /** Closes our side without another word; what comes in is dropped, until the client closes its side or is cut. */
   shut(): void {
-    if (this.#isShut) return;
+    if (this.#isShut || this.destroyed) return;
     this.#isShut = true;
     this.#isMuted = true;
     this.#socket.end();

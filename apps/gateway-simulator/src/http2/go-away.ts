@@ -14,6 +14,8 @@ export class GoAway {
   readonly #lingerMs: number;
   /** Streams that are open. */
   #open = 0;
+  /** The highest stream that has been taken or answered. */
+  #lastSettledId = 0;
   #lastStreamId = 0;
   /** Set: streams above it are ignored. */
   #limit = Number.POSITIVE_INFINITY;
@@ -37,6 +39,11 @@ export class GoAway {
     });
   }
 
+  /** To be called with every stream that is taken or answered: no GOAWAY may declare it unprocessed afterwards. */
+  settled(stream: ServerHttp2Stream): void {
+    this.#lastSettledId = Math.max(this.#lastSettledId, stream.id ?? 0);
+  }
+
   /** Whether a stream is answered that is open still. */
   answers(stream: ServerHttp2Stream): boolean {
     return this.#answersOthers && (stream.id ?? 0) <= this.#limit;
@@ -44,9 +51,10 @@ export class GoAway {
 
   say(action: GoAwayAction): void {
     const { reason, code, streamsBack = 0 } = action;
-    const last = action.lastStreamId ?? Math.max(0, this.#lastStreamId - 2 * streamsBack);
+    const wanted = action.lastStreamId ?? this.#lastStreamId - 2 * streamsBack;
+    const last = Math.min(this.#limit, Math.max(wanted, this.#lastSettledId));
     const data = Buffer.from(reason === undefined ? '' : JSON.stringify({ reason, timestamp: Date.now() }));
-    this.#limit = Math.min(this.#limit, last);
+    this.#limit = last;
     if (!action.answers) this.#answersOthers = false;
     // Node.js takes 0 for "the last one that came".
     if (last === 0) this.#gate.writeLast(encodeGoAway(0, code, data));

@@ -6,6 +6,7 @@ import { ReadBrake } from '../faults/read-brake.ts';
 import { ContentKey } from '../ledger/content-key.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { NotificationLog } from '../ledger/notification-log.ts';
+import { canAnswer, type Rejection } from './answers.ts';
 import { answerAboutChannels } from './channels/answer-about-channels.ts';
 import { channelAppOf } from './channels/channel-paths.ts';
 import type { ChannelStore } from './channels/channel-store.ts';
@@ -74,6 +75,11 @@ export class Http2Connection {
     this.#disrupt();
   }
 
+  /** A session that is destroyed throws at every call, some turns before it says that it is closed. */
+  get #isGone(): boolean {
+    return this.#isOver || this.#link.session.destroyed;
+  }
+
   /** Notifications that have come so far. */
   get handled(): number {
     return this.#handled;
@@ -95,7 +101,7 @@ export class Http2Connection {
       length += chunk.length;
     });
     stream.on('end', () => {
-      if (this.#isOver || stream.destroyed) return;
+      if (this.#isOver || !canAnswer(stream)) return;
       const request = readPushRequest(headers, rawHeaders, chunks);
       const channelApp = channelAppOf(request.path);
       if (channelApp === undefined) this.#handle(stream, request);
@@ -110,11 +116,16 @@ export class Http2Connection {
     if (this.#isRestricted && authorization.hasToken) this.#openForMore();
     const topic = typeof checked === 'string' ? (request.topic ?? authorization.defaultTopic) : checked.topic;
     const push = { stream, request, app: bundleIdOf(topic) };
+    if (!this.#goAway.answers(stream)) {
+      // Above the last stream that a GOAWAY has named, or after one that leaves all without an answer.
+      this.#settlement.unheard(push, false);
+      return;
+    }
     if (typeof checked === 'string') {
-      this.#settlement.reject(push, { status: reasonStatus[checked], reason: checked });
+      this.#reject(push, { status: reasonStatus[checked], reason: checked });
     }
     if (faults.isQuiet) {
-      if (typeof checked !== 'string') this.#settlement.take(push);
+      if (typeof checked !== 'string') this.#take(push);
       return;
     }
     const { bytes, tokenLength, payloadLength } = request;
@@ -122,7 +133,7 @@ export class Http2Connection {
     this.#content.read(bytes, 0, tokenLength, tokenLength, payloadLength);
     if (typeof checked !== 'string') {
       const action = faults.answer(this.#handled - 1, push.app, notification, this.#content);
-      if (action === undefined) this.#settlement.take(push);
+      if (action === undefined) this.#take(push);
       else this.#act(push, action);
     }
     this.#disrupt(push.app, notification);
@@ -142,22 +153,37 @@ export class Http2Connection {
       case 'respond': {
         const { reason, delayMs } = action;
         const status = action.status ?? statusOf(reason ?? '') ?? 500;
-        this.#later(push, delayMs, () => this.#settlement.reject(push, { ...action, status }));
+        this.#later(push, delayMs, () => this.#reject(push, { ...action, status }));
         break;
       }
       case 'delay':
-        this.#later(push, action.ms, () => this.#settlement.take(push));
+        this.#later(push, action.ms, () => this.#take(push));
         break;
       case 'hang':
-        this.#settlement.unheard(push, action.taken);
+        this.#unheard(push, action.taken);
         break;
       case 'resetStream':
-        this.#settlement.unheard(push, action.taken);
+        this.#unheard(push, action.taken);
         push.stream.close(action.code);
         break;
       default:
         action satisfies never;
     }
+  }
+
+  #take(push: Push): void {
+    this.#goAway.settled(push.stream);
+    this.#settlement.take(push);
+  }
+
+  #reject(push: Push, answer: Rejection): void {
+    this.#goAway.settled(push.stream);
+    this.#settlement.reject(push, answer);
+  }
+
+  #unheard(push: Push, taken: boolean): void {
+    if (taken) this.#goAway.settled(push.stream);
+    this.#settlement.unheard(push, taken);
   }
 
   /** Meanwhile the stream may have gone, by itself or with a GOAWAY. */
@@ -170,7 +196,7 @@ export class Http2Connection {
       clearTimeout(timer);
       this.#delayed.delete(settle);
       const { stream } = push;
-      if (this.#isOver || stream.destroyed || !this.#goAway.answers(stream))
+      if (this.#isOver || !canAnswer(stream) || !this.#goAway.answers(stream))
         this.#settlement.unheard(push, false);
       else answer();
     };
@@ -187,10 +213,11 @@ export class Http2Connection {
 
   /** Lets the rules whose turn it is do their work, after a notification or because the rules have changed. */
   #disrupt(app?: string, notification?: { bytes: Buffer; tokenStart: number; tokenLength: number }): void {
-    if (this.#isOver) return;
     const { faults } = this.#context;
+    if (this.#isGone) return;
     for (const rule of faults.disruptions(this.#handled, app, notification, this.#content)) {
-      this.#apply(rule);
+      // Another rule may have ended the connection meanwhile.
+      if (!this.#isGone) this.#apply(rule);
     }
   }
 

@@ -19,10 +19,13 @@ const productionExtension = Buffer.from('060a2a864886f76364060302', 'hex');
 
 /** Reads the peer's certificate, which the handshake has verified; undefined when there is none, or no topic. */
 export function readClientCertificate(socket: TLSSocket): ClientCertificate | undefined {
-  const { subject, raw } = socket.getPeerCertificate();
-  // An empty object stands for no certificate.
-  const topic = (subject as { UID?: unknown } | undefined)?.UID;
-  if (typeof topic !== 'string') return undefined;
+  // Node.js gives an empty object for no certificate, and null once the connection is gone.
+  const certificate = socket.getPeerCertificate() as Partial<
+    ReturnType<TLSSocket['getPeerCertificate']>
+  > | null;
+  const topic = (certificate?.subject as { UID?: unknown } | undefined)?.UID;
+  const raw = certificate?.raw;
+  if (typeof topic !== 'string' || raw === undefined) return undefined;
   return {
     topic,
     production: raw.includes(productionExtension),
