@@ -9,6 +9,12 @@ export interface Pause {
   readonly about: PauseKind;
   readonly reason: string;
   readonly sinceMs: number;
+  /** When the gateway was last asked whether the trouble is over. */
+  readonly checkedAtMs: number;
+  /** When it is asked again. */
+  readonly untilMs: number;
+  /** The gateway wants to be left alone until then; otherwise it is we who choose the time. */
+  readonly isHold: boolean;
 }
 
 export interface ConnectGateOptions {
@@ -77,7 +83,8 @@ export class ConnectGate {
     this.failed(nowMs, reason);
     this.#refusals++;
     if (isCertain || this.#refusals >= this.#options.refusalsBeforePause || this.#pause !== undefined) {
-      this.#pause = { about, reason, sinceMs: this.#pause?.sinceMs ?? nowMs };
+      const sinceMs = this.#pause?.sinceMs ?? nowMs;
+      this.#pause = { about, reason, sinceMs, checkedAtMs: nowMs, untilMs: nowMs, isHold: false };
       this.#probeLater(nowMs);
     }
   }
@@ -86,9 +93,10 @@ export class ConnectGate {
   holdUntil(nowMs: number, reason: string, untilMs: number): void {
     this.refused(nowMs, reason, true);
     this.#notBeforeMs = untilMs;
+    this.#pause = { ...this.#pause!, untilMs, isHold: true };
   }
 
-  /** The credential changed: try it at once. */
+  /** The credential changed, or somebody wants to know: the next attempt may start at once. */
   retryNow(): void {
     this.#notBeforeMs = 0;
     this.#refusals = 0;
@@ -105,5 +113,7 @@ export class ConnectGate {
   #probeLater(nowMs: number): void {
     const probeMs = nowMs + this.#options.pauseProbeMs * (0.75 + Math.random() * 0.5);
     this.#notBeforeMs = Math.max(this.#notBeforeMs, probeMs);
+    const isHold = this.#pause!.isHold && this.#notBeforeMs > probeMs;
+    this.#pause = { ...this.#pause!, checkedAtMs: nowMs, untilMs: this.#notBeforeMs, isHold };
   }
 }

@@ -120,7 +120,14 @@ export type TransportState =
       readonly kind: 'paused';
       readonly about: PauseKind;
       readonly reason: string;
+      /** By `Clock.now()`, as all times here: near to epoch milliseconds. */
       readonly sinceMs: number;
+      /** When the gateway was last asked whether the trouble is over. */
+      readonly checkedAtMs: number;
+      /** When it is asked again. */
+      readonly untilMs: number;
+      /** The gateway wants to be left alone until then; otherwise it is the transport that chooses the time. */
+      readonly isHold: boolean;
     }
   | { readonly kind: 'closed' };
 
@@ -153,6 +160,8 @@ export interface Transport {
   submit(run: NotificationRun): void;
   /** Hands back, as `unprocessed`, everything that has not been written. What is in flight goes on. */
   recall(): void;
+  /** Paused or backing off: asks the gateway at once whether the trouble is over, and does not wait for the time to do so. */
+  probeNow(): void;
   /**
    * Stops taking runs, settles what is in flight with a proof where the protocol has one, hands back the rest as
    * `unprocessed` (never written) or `uncertain` (written, unproved at the deadline), and closes.

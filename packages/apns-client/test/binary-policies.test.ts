@@ -331,6 +331,24 @@ describe('a transport', () => {
     expect(schedule.transport.state.kind).toBe('open');
   });
 
+  test('asks the gateway at once whether a trouble is over, and says when it did', async () => {
+    const schedule = new BinarySchedule({ confirmAfterMs: 60_000, pauseProbeMs: 600_000 });
+    const { transport } = schedule;
+    schedule.submit(10);
+    await start(schedule);
+    schedule.gateway.live[0]!.refuseNext(3);
+    await settle(schedule);
+    const sinceMs = schedule.clock.now();
+    expect(transport.state).toMatchObject({ kind: 'paused', sinceMs, checkedAtMs: sinceMs, isHold: false });
+    schedule.clock.advance(10_000);
+    expect(schedule.gateway.live).toHaveLength(0);
+    transport.probeNow();
+    await start(schedule);
+    await schedule.calm(() => transport.room > 0);
+    expect(schedule.clock.now() - sinceMs).toBeLessThan(60_000);
+    expect(transport.state.kind).toBe('open');
+  });
+
   test('never attempts more connections in a minute than it may', async () => {
     const schedule = new BinarySchedule({ attemptsPerMinute: 30, backoff: { baseMs: 1, capMs: 1 } });
     schedule.submit(1);

@@ -2,6 +2,7 @@ import { encodeGoAway, SettingId } from '@pushfleet/apns-wire/http2';
 import { describe, expect, test as pureTest } from 'vitest';
 import { goAwayReason, judgeAnswer } from '../src/http2/answer-policy.ts';
 import { topicOf } from '../src/http2/push-topics.ts';
+import type { TransportState } from '../src/index.ts';
 import { isComplete, ok } from './frame-server.ts';
 import { TestTokens, test } from './http2-test.ts';
 import { accept, type NodeGatewayOptions, refuse } from './node-gateway.ts';
@@ -308,6 +309,23 @@ describe('trouble with the credential', () => {
     expect(transport.state).toMatchObject({ kind: 'paused', reason: 'TooManyProviderTokenUpdates' });
     await expect.poll(() => transport.state.kind).toBe('open');
     expect(Date.now() - startMs).toBeGreaterThanOrEqual(55);
+  });
+
+  test('a hold ends when somebody wants to know: the gateway is asked at once, and what it says is noted', async ({
+    kit,
+  }) => {
+    const gateway = await kit.node(first(2, 429, 'TooManyProviderTokenUpdates'));
+    const { submit, transport } = kit.open(gateway.port, { tokenUpdatePauseMs: 600_000 });
+    expect((await submit({ count: 1 }).settled()).sums).toEqual({ unprocessed: 1 });
+    const held = transport.state as Extract<TransportState, { kind: 'paused' }>;
+    expect(held).toMatchObject({ kind: 'paused', isHold: true, untilMs: held.checkedAtMs + 600_000 });
+    transport.probeNow();
+    const heldAgain = { checkedAtMs: expect.any(Number), untilMs: expect.any(Number) };
+    await expect.poll(() => transport.state).not.toEqual(held);
+    await expect.poll(() => transport.state).toMatchObject({ ...held, ...heldAgain });
+    transport.probeNow();
+    await expect.poll(() => transport.state.kind).toBe('open');
+    expect((await submit({ count: 4 }).settled()).sums).toEqual({ proved: 4 });
   });
 
   test('a certificate that the gateway refuses in the handshake pauses', async ({ kit }) => {

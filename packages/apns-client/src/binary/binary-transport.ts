@@ -130,6 +130,13 @@ export class BinaryTransport implements Transport, GroupHost {
     this.#changed();
   }
 
+  probeNow(): void {
+    if (this.#phase !== 'running' || (this.gate.pause === undefined && this.gate.failures === 0)) return;
+    this.gate.retryNow();
+    for (const group of this.#groups) group.stopWaiting();
+    this.#changed();
+  }
+
   drain(deadlineMs: number): Promise<void> {
     if (this.#phase === 'closed') return Promise.resolve();
     const drained = new Promise<void>((resolve) => void this.#drained.push(resolve));

@@ -99,6 +99,14 @@ export class Http2Transport implements Transport, Http2ConnectionEvents, AccessE
     this.#announcer.roomMade();
   }
 
+  probeNow(): void {
+    if (this.#phase !== 'running') return;
+    this.#access.gate.retryNow();
+    this.#cancelConnectTimer?.();
+    this.#cancelConnectTimer = undefined;
+    this.#goOnSoon();
+  }
+
   drain(deadlineMs: number): Promise<void> {
     if (this.#phase === 'closed') return Promise.resolve();
     const drained = new Promise<void>((resolve) => void this.#drained.push(resolve));
@@ -218,13 +226,8 @@ export class Http2Transport implements Transport, Http2ConnectionEvents, AccessE
   }
 
   credentialChanged(): void {
-    if (this.#phase !== 'running') return;
-    if (this.#access.pause !== undefined) {
-      this.#access.gate.retryNow();
-      this.#cancelConnectTimer?.();
-      this.#cancelConnectTimer = undefined;
-    }
-    this.#goOnSoon();
+    if (this.#access.pause !== undefined) this.probeNow();
+    else if (this.#phase === 'running') this.#goOnSoon();
   }
 
   get #takesRuns(): boolean {
