@@ -1,5 +1,5 @@
 import { guardObserver } from './guarded-observer.ts';
-import type { Transport, TransportObserver, TransportState } from './transport.ts';
+import type { Transport, TransportObserver } from './transport.ts';
 
 /** Tells a transport's observer, and whoever waits for room, what has changed. They cannot break the transport. */
 export class Announcer {
@@ -8,7 +8,7 @@ export class Announcer {
   readonly #transport: Pick<Transport, 'state' | 'room'>;
   #listener: () => void = () => {};
   #wasFull = false;
-  #toldState: TransportState['kind'] = 'idle';
+  #toldState = 'idle';
 
   constructor(transport: Pick<Transport, 'state' | 'room'>, observer: TransportObserver) {
     this.#transport = transport;
@@ -34,8 +34,10 @@ export class Announcer {
   /** To be called when the state may be another. */
   state(): void {
     const { state, room } = this.#transport;
-    if (state.kind === this.#toldState) return;
-    this.#toldState = state.kind;
+    // A pause that turns out to be about something else is another state.
+    const told = state.kind === 'paused' ? `paused ${state.about} ${state.reason}` : state.kind;
+    if (told === this.#toldState) return;
+    this.#toldState = told;
     this.#wasFull = room <= 0;
     this.tell.stateChanged(state);
     this.#tellListener();
@@ -45,7 +47,7 @@ export class Announcer {
     try {
       this.#listener();
     } catch {
-      // Its own affair.
+      // A listener that fails must not break the transport.
     }
   }
 }

@@ -98,6 +98,8 @@ export const connectionEnds = [
   'ping-timeout',
   'stream-reset',
   'stream-stalled',
+  'gateway-errors',
+  'foreign-answers',
 ] as const;
 export type ConnectionEnd = (typeof connectionEnds)[number];
 
