@@ -29,21 +29,31 @@ export interface RunServiceOptions extends Omit<LoadConfigOptions, 'service'> {
 const releaseGraceMs = 10_000;
 
 /**
+ * A stop that reaches a whole process group comes twice where a launcher forwards it: from the supervisor and from the
+ * launcher. The same signal again within this time is one stop, milliseconds.
+ */
+const repeatMs = 500;
+
+/**
  * Runs a service until a signal ends it; the whole of a service's `main.ts`, and the only place that knows signals
  * and exit codes. The first SIGTERM or SIGINT releases the resources in order and exits with 0, a second one exits
- * with 1 at once, and so does what nobody caught: what is in Redis is then taken up by others.
+ * with 1 at once (the same one within half a second is the first, repeated), and so does an error that is not caught:
+ * what is in Redis is then taken up by others.
  */
 export async function runService(options: RunServiceOptions): Promise<void> {
   const resources = createResourceStack();
   const abort = new AbortController();
   let logger: Logger | undefined;
   let releaseTimeoutMs = releaseGraceMs;
+  let first: { readonly signal: NodeJS.Signals; readonly atMs: number } | undefined;
 
   const stop = async (signal: NodeJS.Signals) => {
-    if (abort.signal.aborted) {
+    if (first !== undefined) {
+      if (signal === first.signal && performance.now() - first.atMs < repeatMs) return;
       logger?.warn({ signal }, 'second signal, exiting at once');
       process.exit(1);
     }
+    first = { signal, atMs: performance.now() };
     abort.abort();
     logger?.info({ signal }, 'stopping');
     try {

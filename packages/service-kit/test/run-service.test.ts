@@ -40,6 +40,18 @@ test('a second signal exits at once with 1', async () => {
   expect(await process.exited).toMatchObject({ code: 1 });
 });
 
+test('a stop that a launcher repeats is one stop', async () => {
+  const { process } = await startProcess({ entry, env: { ...env, BEHAVIOUR: 'drains' } });
+  process.signal('SIGTERM');
+  await process.waitForLine(({ text }) => (text.includes('stopping') ? true : undefined), {
+    what: 'did not begin to stop',
+    timeoutMs: 10_000,
+  });
+  process.signal('SIGTERM');
+  expect(await process.exited).toMatchObject({ code: 0 });
+  expect(messages(process.lines)).toEqual(['ready', 'stopping', 'connection closed', 'stopped']);
+});
+
 test('a stop that fails exits with 1 and says what failed', async () => {
   const { process, stop } = await startProcess({ entry, env: { ...env, BEHAVIOUR: 'unclean' } });
   expect(await stop()).toMatchObject({ code: 1 });
