@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { runProcess } from '@pushfleet/testkit';
 import { expect, test } from 'vitest';
 import { runCli } from './run-cli.ts';
@@ -30,6 +33,14 @@ test('with --json a wrong call is JSON too', async () => {
   expect(run.json).toEqual({
     error: { code: 'usage', message: "error: missing required argument 'file'" },
   });
+});
+
+test('a pipe that closes early ends it without a word', async () => {
+  const entry = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+  const command = '"$1" "$2" --help | head -1';
+  const { stdout, stderr } = await promisify(execFile)('sh', ['-c', command, 'sh', process.execPath, entry]);
+  expect(stdout).toMatch(/^Usage: pushfleet/);
+  expect(stderr).toBe('');
 });
 
 test('runs as a process', async () => {
