@@ -27,7 +27,7 @@ export class ComposeStack {
     this.#env = {
       ...process.env,
       COMPOSE_PROJECT_NAME: project,
-      COMPOSE_PROFILES: 'simulator,monitoring',
+      COMPOSE_PROFILES: 'simulator,monitoring,dashboards',
       COMPOSE_PROGRESS: 'plain',
       PUSHFLEET_AUTH: 'keys',
       PUSHFLEET_PORT: '0',

@@ -21,7 +21,7 @@ const urlOf = (role: keyof typeof roles) => {
 };
 
 beforeAll(async () => {
-  const block = /```sql\n(create role[\s\S]*?)```/.exec(page)![1]!;
+  const block = /```sql\n(-- Roles are made once[\s\S]*?)```/.exec(page)![1]!;
   await context.sql(
     block.replaceAll(/pushfleet_(producer|sweeper)\b/g, (_, role: keyof typeof roles) => roles[role]),
   );
