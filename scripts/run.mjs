@@ -2,9 +2,10 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureDependencies } from './setup/dependencies.mjs';
 import { ensureNode, environmentWith } from './setup/node-runtime.mjs';
+import { ensureRedis } from './setup/redis.mjs';
 import { runStep, signalCode } from './setup/run-step.mjs';
 import { withSetupLock } from './setup/setup-lock.mjs';
-import { SetupError, say } from './setup/steps.mjs';
+import { reportSetupError, say } from './setup/steps.mjs';
 import { TestCounter } from './setup/test-counter.mjs';
 import { tasks } from './tasks.mjs';
 
@@ -26,6 +27,8 @@ async function main(name, args) {
   }
   const lock = join(root, '.pushfleet', 'setup.lock');
   const node = await withSetupLock(lock, async () => {
+    // First, since what cannot be had is to be said before anything is installed.
+    if (task.needsRedis === true) await ensureRedis(root, process.env);
     const executable = await ensureNode(root);
     await ensureDependencies(root, environmentWith(executable));
     return executable;
@@ -45,6 +48,7 @@ async function main(name, args) {
     if (ready !== 0) return ready;
   }
 
+  if (task.takes !== undefined && args.length === 0) say(`${name} takes ${task.takes}`);
   return runSteps(name, task, { env, args });
 }
 
@@ -78,7 +82,10 @@ async function runSteps(name, task, { env, args }) {
     if (task.runsAll !== true || stopped !== undefined) break;
   }
   if (task.steps.length > 1 && failed.length > 0) say(`${name} failed: ${failed.join(', ')}`);
-  if (counter !== undefined) process.stdout.write(`${counter.summary}\n`);
+  if (counter !== undefined) {
+    for (const test of counter.failed) say(`failed: ${test}`);
+    process.stdout.write(`${counter.summary}\n`);
+  }
   return code;
 }
 
@@ -96,8 +103,5 @@ try {
   const [name = '', ...args] = process.argv.slice(2);
   process.exitCode = await main(name, args);
 } catch (error) {
-  if (!(error instanceof SetupError)) throw error;
-  say(error.message);
-  for (const advice of error.advice) say(`→ ${advice}`);
-  process.exitCode = 1;
+  reportSetupError(error);
 }

@@ -12,6 +12,7 @@
  * @property {boolean} [needsRedis] Makes sure beforehand that a Redis can be had.
  * @property {boolean} [runsAll] Goes on after a step that failed, and fails at the end.
  * @property {boolean} [countsTests] Closes with the sum of the tests that ran.
+ * @property {string} [takes] How long it takes, said at its start.
  * @property {Readonly<Record<string, string>>} [env]
  */
 
@@ -35,7 +36,13 @@ const program = (name, file) => [{ name, command: ['node', file], takesArguments
 
 /** @type {Readonly<Record<string, Task>>} */
 export const tasks = {
-  test: { steps: [workspaceTests, repositoryTests], needsRedis: true, runsAll: true, countsTests: true },
+  test: {
+    steps: [workspaceTests, repositoryTests],
+    needsRedis: true,
+    runsAll: true,
+    countsTests: true,
+    takes: 'about ten minutes on two cores; npm test -- --filter=@pushfleet/apns-wire runs one workspace',
+  },
   'test:containers': {
     steps: [workspaceTests, repositoryTests],
     env: { PUSHFLEET_TEST_SERVICES: 'containers' },
@@ -61,9 +68,9 @@ export const tasks = {
     runsAll: true,
   },
   build: { steps: [{ name: 'packages to publish', command: ['turbo', 'run', 'build'] }] },
-  demo: { steps: program('demo', 'scripts/demo/main.ts') },
-  bench: { steps: program('benchmarks', 'benchmarks/src/main.ts') },
-  soak: { steps: program('soak', 'benchmarks/src/soak.ts') },
+  demo: { steps: program('demo', 'scripts/demo/main.ts'), needsRedis: true },
+  bench: { steps: program('benchmarks', 'benchmarks/src/main.ts'), needsRedis: true },
+  soak: { steps: program('soak', 'benchmarks/src/soak.ts'), needsRedis: true },
   simulator: { steps: program('simulator', 'apps/gateway-simulator/src/main.ts') },
   pushfleet: { steps: program('pushfleet', 'apps/cli/src/main.ts') },
   dashboards: { steps: program('dashboards', 'ops/src/generate-dashboards.ts') },

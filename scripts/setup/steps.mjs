@@ -21,6 +21,18 @@ export class SetupError extends Error {
 }
 
 /**
+ * Says what went wrong and what to do about it, and lets the process end with 1.
+ * @param {unknown} error
+ * @throws Whatever is no SetupError.
+ */
+export function reportSetupError(error) {
+  if (!(error instanceof SetupError)) throw error;
+  say(error.message);
+  for (const advice of error.advice) say(`→ ${advice}`);
+  process.exitCode = 1;
+}
+
+/**
  * Announces a step that may take longer than a second, and says how long it took.
  * @template Result
  * @param {string} what As in "Installing dependencies".

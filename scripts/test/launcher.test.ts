@@ -78,6 +78,21 @@ test('the sum of the tests is read from what vitest says, in any split', () => {
   }
 });
 
+test('the tests that failed are named, each once', () => {
+  const counter = new TestCounter();
+  counter.read(
+    Buffer.from(
+      '@pushfleet/worker:test: \u001b[41m FAIL \u001b[49m test/sending.test.ts > a push is sent\n' +
+        '@pushfleet/worker:test:  FAIL  test/sending.test.ts > a push is sent\n' +
+        ' FAIL  scripts/test/demo.test.ts > the demo runs\n',
+    ),
+  );
+  expect(counter.failed).toEqual([
+    '@pushfleet/worker test/sending.test.ts > a push is sent',
+    'scripts/test/demo.test.ts > the demo runs',
+  ]);
+});
+
 const launcher = new URL('../run.mjs', import.meta.url);
 
 test('an unknown task is named, with those there are', async () => {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { containerEngineAnswers, openContainerServer } from './container-server.ts';
-import { canInstallRedis, installedProgramFolder, installRedis } from './install-redis.ts';
+import { installedProgramFolder, installRedis } from './install-redis.ts';
 import { findRedisProgram, openRedisProgram } from './redis-program.ts';
 import type { RestartableServer } from './restartable-server.ts';
 import { type DecisionOptions, provideService, type ServiceKind } from './service-source.ts';
@@ -22,7 +22,7 @@ export interface ProvideRedisOptions extends DecisionOptions {
 
 const advice =
   'Either set REDIS_URL, or put redis-server or valkey-server on the PATH, or start a Docker engine that has or ' +
-  'can get the image redis:8-bookworm, or run as root on Debian or Ubuntu, where apt-get can install it.';
+  'can get the image redis:8-bookworm.';
 
 /**
  * A Redis for tests: the one that `REDIS_URL` names, in a container, or started from the PATH.
@@ -45,9 +45,8 @@ export async function provideRedis(options: ProvideRedisOptions = {}): Promise<R
         return program === undefined ? undefined : openRedisProgram(program, { aof });
       },
       install: async () => {
-        if (!(await canInstallRedis())) return undefined;
-        say("Redis: there is none on this machine; installing Debian's package redis-tools with apt-get …");
-        return openRedisProgram(await installRedis(), { aof });
+        const program = await installRedis(say);
+        return program === undefined ? undefined : openRedisProgram(program, { aof });
       },
       advice,
     },
