@@ -66,13 +66,14 @@ test('dead and stuck gateways delay no other app, and hold few of their own jobs
     for (let batch = 0; batch < 10; batch++) await rig.enqueue(tokens, 'bulk', app);
   }
   await vi.waitFor(async () => expect(await rig.active('silent')).toBeGreaterThan(0));
-  await vi.waitFor(async () => expect(await rig.active('dead')).toBeGreaterThan(0));
   for (let batch = 0; batch < 4; batch++) await rig.enqueue(tokens, 'bulk');
   expect(await rig.settled()).toMatchObject({ accepted: 20_000 });
   for (const app of ['silent', 'dead']) {
     expect(await rig.totals(app)).toMatchObject({ enqueued: 50_000, accepted: 0, dead: 0 });
     expect(await rig.active(app)).toBeLessThanOrEqual(12);
   }
+  // Another worker may reach it.
+  await vi.waitFor(async () => expect(await rig.active('dead')).toBe(0));
 });
 
 test('300 idle apps cost three connections to Redis and none to a gateway; each is served at once', async ({

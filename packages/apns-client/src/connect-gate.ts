@@ -2,8 +2,9 @@ import { AttemptBudget, type BackoffPolicy, backoffDelayMs } from './backoff.ts'
 import type { PauseKind } from './transport.ts';
 
 // When a transport may open its next connection. Three reasons make it wait: the last attempts failed (full-jitter
-// backoff), too many attempts this minute, or trouble with the credential: then the transport is paused, and only asks
-// now and then whether it is over.
+// backoff), too many attempts this minute, or the transport is paused. Paused by what the gateway said of the
+// credential, it asks every `pauseProbeMs` whether the trouble is over. Paused because no connection comes about, it
+// goes on connecting by the same backoff as before: what waits has been handed back, and another worker may send it.
 
 export interface Pause {
   readonly about: PauseKind;
@@ -20,7 +21,7 @@ export interface Pause {
 export interface ConnectGateOptions {
   readonly backoff: BackoffPolicy;
   readonly attemptsPerMinute: number;
-  /** Refusals in a row, none of them certain, after which it is the credential. */
+  /** Refusals in a row, none of them certain, or connections that did not come about, after which it pauses. */
   readonly refusalsBeforePause: number;
   readonly pauseProbeMs: number;
 }
@@ -36,6 +37,8 @@ export class ConnectGate {
   #notBeforeMs = 0;
   #cause = '';
   #pause: Pause | undefined;
+  /** How often a paused transport asks: as the gateway's word on the credential allows, or as failures do. */
+  #pace: 'probe' | 'backoff' = 'probe';
 
   constructor(options: ConnectGateOptions) {
     this.#options = options;
@@ -74,7 +77,7 @@ export class ConnectGate {
   failed(nowMs: number, cause: string, livedMs = 0): void {
     this.#failures = livedMs >= steadyMs ? 1 : this.#failures + 1;
     this.#cause = cause;
-    if (this.#pause !== undefined) this.#probeLater(nowMs);
+    if (this.#pause !== undefined) this.#askLater(nowMs);
     else this.#notBeforeMs = nowMs + backoffDelayMs(this.#options.backoff, this.#failures);
   }
 
@@ -83,10 +86,23 @@ export class ConnectGate {
     this.failed(nowMs, reason);
     this.#refusals++;
     if (isCertain || this.#refusals >= this.#options.refusalsBeforePause || this.#pause !== undefined) {
+      this.#pace = isCertain ? 'probe' : this.#pause === undefined ? 'backoff' : this.#pace;
       const sinceMs = this.#pause?.sinceMs ?? nowMs;
       this.#pause = { about, reason, sinceMs, checkedAtMs: nowMs, untilMs: nowMs, isHold: false };
-      this.#probeLater(nowMs);
+      this.#askLater(nowMs);
     }
+  }
+
+  /**
+   * No connection came about, or it ended before anything could be written. After several in a row the transport pauses
+   * about `worker`: what waits is not kept from other workers. Connecting goes on by backoff, and success ends the pause.
+   * @param isCutOff No other connection is open. While one is, this is a failed attempt and no more.
+   */
+  unreachable(nowMs: number, reason: string, isCutOff: boolean): void {
+    if (!isCutOff) this.failed(nowMs, reason);
+    // What the gateway has said of the credential is not forgotten because it cannot be reached.
+    else if (this.#pause !== undefined && this.#pause.about !== 'worker') this.failed(nowMs, reason);
+    else this.refused(nowMs, reason, false, 'worker');
   }
 
   /** The gateway wants to be left alone: paused until then. */
@@ -110,10 +126,15 @@ export class ConnectGate {
   }
 
   /** Never sooner than the gateway has asked for. */
-  #probeLater(nowMs: number): void {
-    const probeMs = nowMs + this.#options.pauseProbeMs * (0.75 + Math.random() * 0.5);
-    this.#notBeforeMs = Math.max(this.#notBeforeMs, probeMs);
-    const isHold = this.#pause!.isHold && this.#notBeforeMs > probeMs;
+  #askLater(nowMs: number): void {
+    const { backoff, pauseProbeMs } = this.#options;
+    const askMs =
+      nowMs +
+      (this.#pace === 'backoff'
+        ? backoffDelayMs(backoff, this.#failures)
+        : pauseProbeMs * (0.75 + Math.random() * 0.5));
+    this.#notBeforeMs = Math.max(this.#notBeforeMs, askMs);
+    const isHold = this.#pause!.isHold && this.#notBeforeMs > askMs;
     this.#pause = { ...this.#pause!, checkedAtMs: nowMs, untilMs: this.#notBeforeMs, isHold };
   }
 }

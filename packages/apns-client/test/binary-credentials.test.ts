@@ -265,16 +265,23 @@ describe('a credential that is renewed', () => {
 });
 
 describe('a gateway that is not there', () => {
-  test('is tried again, ever more slowly, and what waits is kept', async ({ gateway }) => {
+  test('is tried again, ever more slowly, and what waits is handed back for another worker to send', async ({
+    gateway,
+  }) => {
     const { port } = await closedPort();
     const { transport, observed, submit } = gateway.open({ port, backoff: { baseMs: 2, capMs: 20 } });
-    const run = submit({ count: 10 });
-    await expect.poll(() => observed.ends.length).toBeGreaterThan(5);
-    expect(new Set(observed.ends)).toEqual(new Set(['connect-failed']));
-    expect(observed.states.map(({ kind }) => kind)).toContain('backing-off');
-    expect(run.open).toBe(10);
-    await transport.drain(10_000);
+    const run = await submit({ count: 10 }).settled();
     expect(run.sums).toEqual({ unprocessed: 10 });
+    expect(transport.room).toBe(0);
+    expect(transport.state).toMatchObject({
+      kind: 'paused',
+      about: 'worker',
+      reason: expect.stringContaining('ECONNREFUSED'),
+    });
+    expect(observed.states.map(({ kind }) => kind)).toContain('backing-off');
+    await expect.poll(() => observed.ends.length).toBeGreaterThan(8);
+    expect(new Set(observed.ends)).toEqual(new Set(['connect-failed']));
+    await transport.drain(10_000);
   });
 
   test('and never finishes its handshake is given up', async ({ gateway }) => {

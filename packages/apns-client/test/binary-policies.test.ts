@@ -246,12 +246,10 @@ describe('what is never written', () => {
   });
 
   test('is what expires while it waits', async () => {
-    const schedule = new BinarySchedule({ confirmAfterMs: 60_000 });
+    const schedule = new BinarySchedule({ confirmAfterMs: 60_000, connectTimeoutMs: 60_000 });
     const now = Math.floor(schedule.clock.now() / 1_000);
     const run = schedule.submit(3, [], { expirations: { 1: now + 30 } });
     await Promise.resolve();
-    schedule.clock.advance(9_000);
-    schedule.gateway.live[0]!.break();
     schedule.clock.advance(40_000);
     await schedule.calm(() => run.open === 0);
     expect(run.sums).toEqual({ proved: 2, expired: 1 });

@@ -106,6 +106,36 @@ describe.each(Object.entries(gates))('%s', (_, open) => {
     expect(gate.pause).toBeDefined();
   });
 
+  test('pauses about the worker after attempts in a row that reach nothing, and goes on by backoff', () => {
+    const gate = open();
+    gate.unreachable(0, 'refused', true);
+    gate.unreachable(0, 'refused', true);
+    expect(gate.pause).toBeUndefined();
+    gate.unreachable(5, 'no route', true);
+    expect(gate.pause).toMatchObject({ about: 'worker', reason: 'no route', sinceMs: 5 });
+    for (let now = 10_000; now < 1_000_000; now += 10_000) {
+      expect(gate.delayMs(now)).toBeLessThanOrEqual(backoff.capMs);
+      gate.unreachable(now, 'refused', true);
+    }
+    expect(gate.pause).toMatchObject({ about: 'worker', reason: 'refused', sinceMs: 5 });
+    gate.answered();
+    expect([gate.pause, gate.delayMs(1_000_000)]).toEqual([undefined, 0]);
+  });
+
+  test('does not pause while another connection is open', () => {
+    const gate = open();
+    for (let attempt = 0; attempt < 10; attempt++) gate.unreachable(0, 'refused', false);
+    expect([gate.failures, gate.pause]).toEqual([10, undefined]);
+  });
+
+  test('a pause about the credential stays one while nothing can be reached', () => {
+    const gate = open();
+    gate.refused(0, 'certificate expired', true);
+    gate.unreachable(30_000, 'no route', true);
+    expect(gate.pause).toMatchObject({ about: 'credential', reason: 'certificate expired' });
+    expect(gate.delayMs(30_000)).toBeGreaterThanOrEqual(22_500);
+  });
+
   test('a hold is not cut short by what fails meanwhile, but by a credential that changes', () => {
     const gate = open();
     gate.holdUntil(0, 'TooManyProviderTokenUpdates', 1_200_000);

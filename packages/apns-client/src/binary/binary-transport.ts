@@ -86,8 +86,11 @@ export class BinaryTransport implements Transport, GroupHost {
 
   get state(): TransportState {
     if (this.#phase === 'closed') return { kind: 'closed' };
-    const open = this.#main.openConnections + this.#suspects.openConnections;
-    return stateOf(this.gate, { open, all: this.#connections }, this.options.clock.now());
+    return stateOf(
+      this.gate,
+      { open: this.#openConnections, all: this.#connections },
+      this.options.clock.now(),
+    );
   }
 
   get room(): number {
@@ -185,7 +188,7 @@ export class BinaryTransport implements Transport, GroupHost {
     if (this.#phase === 'closing') handBack(replayed);
     else if (group === this.#suspects) group.queue.unshift(replayed);
     else this.#quarantine.requeue(replayed);
-    judgeEnd(this.gate, this.options.clock.now(), ended);
+    judgeEnd(this.gate, this.options.clock.now(), ended, this.#openConnections === 0);
     tellEnd(this.#announcer.tell, ended, replayed);
     settleClosure(closure);
     this.#changed();
@@ -193,6 +196,10 @@ export class BinaryTransport implements Transport, GroupHost {
 
   get #takesRuns(): boolean {
     return this.#phase === 'running' && this.gate.pause === undefined;
+  }
+
+  get #openConnections(): number {
+    return this.#main.openConnections + this.#suspects.openConnections;
   }
 
   get #connections(): number {

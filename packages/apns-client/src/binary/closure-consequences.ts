@@ -26,21 +26,23 @@ export function settleClosure({ answer, named, proved, uncertain, end }: Connect
   for (const { run, from, to } of uncertain) run.uncertain(from, to, end);
 }
 
-/** Tells the gate what an ended connection says of the gateway and of our credential. */
-export function judgeEnd(gate: BinaryGate, nowMs: number, ended: EndedConnection): void {
+/**
+ * Tells the gate what an ended connection says of the gateway and of our credential.
+ * @param isCutOff No other connection is open.
+ */
+export function judgeEnd(gate: BinaryGate, nowMs: number, ended: EndedConnection, isCutOff: boolean): void {
   const { end, detail, answer } = ended.closure;
   if (answer?.meaning === 'credential')
     gate.refused(nowMs, gatewayAnswer(answer.status).reason, true, 'topic');
   else if (answer?.understood === true) gate.answered();
   else if (end === 'drained' || end === 'rotated' || end === 'idle') gate.abandoned();
   else if (end === 'credential-refused') gate.refused(nowMs, detail, true);
-  else if (end === 'tls-failed') gate.refused(nowMs, detail, false, 'worker');
+  else if (end === 'tls-failed' || end === 'connect-failed') gate.unreachable(nowMs, detail, isCutOff);
   else if (ended.wasSilent)
-    gate.refused(
+    gate.unreachable(
       nowMs,
       `right after the handshake (the other environment's certificate?): ${detail}`,
-      false,
-      'worker',
+      isCutOff,
     );
   else gate.failed(nowMs, detail, ended.livedMs);
 }
