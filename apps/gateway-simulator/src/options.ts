@@ -6,6 +6,12 @@ export class OptionsError extends Error {
   override readonly name = 'OptionsError';
 }
 
+/** Sizes of device tokens that the gateways take, bytes. */
+export interface TokenSizes {
+  readonly min: number;
+  readonly max: number;
+}
+
 export interface SimulatorOptions {
   /** Address that all ports listen on. */
   readonly host: string;
@@ -25,6 +31,8 @@ export interface SimulatorOptions {
   readonly recordLimit: number;
   /** Notifications told from duplicates, over all apps. */
   readonly maxUnique: number;
+  /** Device tokens that the gateways take. Apple's are of 32 bytes today, and it promises nothing about tomorrow's. */
+  readonly tokenSizes: TokenSizes;
   /** HTTP/2: streams that a connection may have open. */
   readonly maxStreams: number;
   /** HTTP/2: one stream until the first valid provider token, as Apple has it. */
@@ -46,6 +54,7 @@ export const usage = `usage: npm run simulator -- [flags]
   --server-name N      one more DNS name of the server certificate; may be repeated
   --record-limit N     notifications kept for GET /ledger/notifications; default 100000, 0 keeps none
   --max-unique N       notifications told from duplicates; default 20000000, up to 39 bytes each
+  --token-bytes N      size of device tokens, or A-B for a range of sizes; default 32, as Apple's are
   --max-streams N      HTTP/2: streams that a connection may have open; default 1000
   --one-stream-until-token
                        HTTP/2: one stream until the first valid provider token, as Apple has it
@@ -73,6 +82,7 @@ export function parseOptions(args: readonly string[]): SimulatorOptions | 'help'
     environment,
     recordLimit: parseCount('record-limit', values['record-limit'], 10_000_000),
     maxUnique: parseCount('max-unique', values['max-unique'], 1_000_000_000),
+    tokenSizes: parseSizes('token-bytes', values['token-bytes']),
     maxStreams: parseCount('max-streams', values['max-streams'], 0x7fff_ffff),
     oneStreamUntilToken: values['one-stream-until-token'],
     tokenUpdateIntervalMs:
@@ -99,6 +109,7 @@ function readFlags(args: readonly string[]) {
         'server-name': { type: 'string', multiple: true, default: [] },
         'record-limit': { type: 'string', default: '100000' },
         'max-unique': { type: 'string', default: '20000000' },
+        'token-bytes': { type: 'string', default: '32' },
         'max-streams': { type: 'string', default: '1000' },
         'one-stream-until-token': { type: 'boolean', default: false },
         'token-update-interval': { type: 'string', default: '1200' },
@@ -110,6 +121,18 @@ function readFlags(args: readonly string[]) {
     const [message = ''] = (cause as Error).message.split('. ');
     throw new OptionsError(message, { cause });
   }
+}
+
+/** As much as a token in a path of 1,000 characters can have. */
+const mostTokenBytes = 480;
+
+function parseSizes(flag: string, text: string): TokenSizes {
+  const [, first = '', last = first] = /^(\d+)(?:-(\d+))?$/.exec(text) ?? [];
+  const [min, max] = [Number(first), Number(last)];
+  if (first !== '' && min >= 1 && min <= max && max <= mostTokenBytes) return { min, max };
+  throw new OptionsError(
+    `--${flag} must be a size from 1 to ${mostTokenBytes}, or two of them as in 32-100, not "${text}"`,
+  );
 }
 
 function parsePort(flag: string, text: string): number {

@@ -52,7 +52,7 @@ export async function openSimulator(
     const log = new NotificationLog(options.recordLimit);
     const faults = new FaultBook();
     const feedback = new FeedbackStore();
-    const { environment, tokenUpdateIntervalMs: updateIntervalMs } = options;
+    const { environment, tokenSizes, tokenUpdateIntervalMs: updateIntervalMs } = options;
     const verifier = new ProviderTokenVerifier({
       keys: () => providerKeys.all,
       environment,
@@ -81,7 +81,7 @@ export async function openSimulator(
         ...shared,
         name: 'binary',
         port: options.binaryPort,
-        onLink: (link) => void new BinaryConnection(link, { ledger, log, faults, lingerMs }),
+        onLink: (link) => void new BinaryConnection(link, { ledger, log, faults, tokenSizes, lingerMs }),
       }),
     );
     const feedbackPort = await open(
@@ -98,7 +98,7 @@ export async function openSimulator(
       openHttp2Gateway({
         ...shared,
         port: options.http2Port,
-        ...{ ledger, log, verifier, channels, lingerMs },
+        ...{ ledger, log, verifier, channels, tokenSizes, lingerMs },
         maxStreams: options.maxStreams,
         oneStreamUntilToken: options.oneStreamUntilToken,
       }),

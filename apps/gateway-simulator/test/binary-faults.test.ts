@@ -1,3 +1,4 @@
+import { encodeKnownBadFrame } from '@pushfleet/apns-wire';
 import { afterAll, describe, expect, vi } from 'vitest';
 import type { FaultsBody } from '../src/faults/fault-schema.ts';
 import {
@@ -217,7 +218,7 @@ describe('a connection', () => {
       client.send(...notifications(last, last + 999).map((each) => ({ ...each, ...filler })));
       last += 999;
     }
-    expect(await counts(simulator)).toEqual([6, 0, 0]);
+    await vi.waitFor(async () => expect(await counts(simulator)).toEqual([6, 0, 0]));
     expect(client.socket.writableNeedDrain).toBe(true);
     await simulator.setFaults([]);
     await client.close();
@@ -361,5 +362,48 @@ describe('a rule', () => {
     } satisfies FaultsBody);
     expect((await (await simulator.connect()).ended).packet).toBeUndefined();
     expect((await (await simulator.connect()).ended).packet).toEqual({ status: 10, identifier: 0 });
+  });
+});
+
+describe('a gateway that does not answer', () => {
+  test('what is bad: it is discarded in silence, and the connection goes on', async ({ simulator }) => {
+    await simulator.setFaults([{ on: 'binary', action: { kind: 'ignoreDefects' } }]);
+    const client = await simulator.connect();
+    client.send(
+      ...notifications(1, 3),
+      encodeKnownBadFrame(2, 4),
+      notification(5, { token: Buffer.alloc(5) }),
+      ...notifications(6, 8),
+    );
+    expect(await client.close()).toMatchObject({ packet: undefined, error: undefined });
+    expect(await counts(simulator)).toEqual([6, 0, 2]);
+  });
+
+  test('at all: neither packet nor close comes back, and what follows is discarded', async ({
+    simulator,
+  }) => {
+    await simulator.setFaults([
+      { on: 'binary', match: { connection: 1, after: 2 }, action: { kind: 'mute' } },
+    ]);
+    const client = await simulator.connect();
+    client.send(...notifications(1, 3), notification(4, { token: Buffer.alloc(0) }), ...notifications(5, 6));
+    await vi.waitFor(async () => expect(await counts(simulator)).toEqual([3, 1, 2]));
+    // Another connection has been served meanwhile: there was time for a packet.
+    const other = await simulator.connect();
+    other.send(notification(7, { token: Buffer.alloc(0) }));
+    expect((await other.ended).packet).toEqual({ status: 2, identifier: 7 });
+    expect(client.received.length).toBe(0);
+    expect(client.socket.readableEnded).toBe(false);
+    expect(await client.close()).toMatchObject({ packet: undefined, error: undefined });
+  });
+
+  test('and hangs up without a word after every third notification', async ({ simulator }) => {
+    await simulator.setFaults([{ on: 'binary', match: { after: 3 }, action: { kind: 'close' } }]);
+    for (const first of [1, 4]) {
+      const client = await simulator.connect();
+      client.send(...notifications(first, first + 9));
+      expect(await client.ended).toMatchObject({ packet: undefined, error: undefined });
+    }
+    expect(await counts(simulator)).toEqual([6, 0, 14]);
   });
 });

@@ -29,6 +29,9 @@ describe('what is wrong with a notification is answered with its status and iden
   const wrong: [string, Partial<BinaryNotification>, number][] = [
     ['no token', { token: Buffer.alloc(0) }, 2],
     ['no payload', { payload: Buffer.alloc(0) }, 4],
+    ['a token of 1 byte', { token: Buffer.alloc(1, 1) }, 5],
+    ['a token of 31 bytes', { token: Buffer.alloc(31, 1) }, 5],
+    ['a token of 33 bytes', { token: Buffer.alloc(33, 1) }, 5],
     ['a token of 101 bytes', { token: Buffer.alloc(101, 1) }, 5],
     ['a payload over the limit', { payload: Buffer.alloc(2_049, 0x20) }, 7],
     ['a priority that does not exist', { priority: 7 }, 128],
@@ -48,6 +51,29 @@ describe('what is wrong with a notification is answered with its status and iden
     const client = await simulator.connect();
     client.send(notification(7, { command: 1, payload: Buffer.alloc(257, 0x20) }));
     expect((await client.ended).packet).toEqual({ status: 7, identifier: 7 });
+  });
+});
+
+describe('with other sizes of tokens', () => {
+  test.override({ flags: ['--token-bytes', '8-480'] });
+
+  test('those are taken, on both gateways, and by the binary protocol none of more than 100', async ({
+    simulator,
+  }) => {
+    const client = await simulator.connect();
+    client.send(
+      ...[8, 32, 100].map((size) => notification(size, { token: Buffer.alloc(size, 1) })),
+      notification(9, { token: Buffer.alloc(101, 1) }),
+    );
+    expect((await client.ended).packet).toEqual({ status: 5, identifier: 9 });
+    const http2 = await simulator.connectHttp2();
+    const answers = [7, 8, 160, 481].map(async (size) =>
+      http2.push({}, { path: `/3/device/${'ab'.repeat(size)}` }),
+    );
+    expect((await Promise.all(answers)).map(({ status, reason }) => reason ?? status)).toEqual([
+      ...['BadDeviceToken', 200, 200, 'BadDeviceToken'],
+    ]);
+    await http2.close();
   });
 });
 

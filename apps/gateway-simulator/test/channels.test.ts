@@ -116,7 +116,7 @@ describe('what is wrong is answered with its reason', () => {
       await send({ 'apns-expiration': '1700000000' }),
       await send({ 'apns-priority': '7' }),
       await send({}, ''),
-      await send({}, ' '.repeat(4_097)),
+      await send({}, ' '.repeat(5_121)),
       await send({}, '{}', '/4/broadcasts/apps/com.example.other'),
     ];
     expect(reasons.map(({ status, reason }) => reason ?? status)).toEqual([

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { afterAll, describe, expect, vi } from 'vitest';
+import { malformations } from '../src/http2/malformed-answer.ts';
 import { reasonStatus } from '../src/http2/reasons.ts';
 import { removeCertificates, test, tokenOf } from './simulator-test.ts';
 
@@ -114,7 +115,72 @@ describe('answers by script', () => {
   });
 });
 
+describe('answers that are not of the gateway', () => {
+  test('a proxy answers: no id, its own body and headers', async ({ simulator }) => {
+    const headers = { 'content-type': 'text/html', location: 'https://elsewhere.example/' };
+    await simulator.setFaults([
+      { on, match: { token: hexOf(1) }, action: { kind: 'respond', status: 307, body: '<html>', headers } },
+      { on, match: { token: hexOf(2) }, action: { kind: 'respond', status: 204, body: 'dropped' } },
+      { on, match: { token: hexOf(3) }, action: { kind: 'respond', status: 403 } },
+    ]);
+    const client = await simulator.connectHttp2();
+    const answers = await client.pushAll(1, 3);
+    expect(answers[0]).toMatchObject({ status: 307, body: '<html>', headers });
+    expect(answers[0]!.headers['apns-id']).toBeUndefined();
+    expect(answers.map(({ status, body }) => [status, body])).toEqual([
+      [307, '<html>'],
+      [204, ''],
+      [403, ''],
+    ]);
+    await client.close();
+  });
+
+  test('a reason for one topic, and for no other of its app', async ({ simulator }) => {
+    await simulator.setFaults([
+      {
+        on,
+        match: { topic: 'com.example.shop.voip' },
+        action: { kind: 'respond', reason: 'TopicDisallowed' },
+      },
+    ]);
+    const client = await simulator.connectHttp2();
+    const voip = { 'apns-topic': 'com.example.shop.voip', 'apns-push-type': 'voip' };
+    const answers = [await client.push(), await client.push(voip)];
+    expect(answers.map(({ reason, status }) => reason ?? status)).toEqual([200, 'TopicDisallowed']);
+    await client.close();
+  });
+
+  test('500 on one connection, and on no other', async ({ simulator }) => {
+    await simulator.setFaults([
+      { on, match: { connection: 1 }, action: { kind: 'respond', reason: 'InternalServerError' } },
+    ]);
+    const sick = await simulator.connectHttp2();
+    const sound = await simulator.connectHttp2();
+    expect((await sick.pushAll(1, 3)).map(({ status }) => status)).toEqual([500, 500, 500]);
+    expect((await sound.pushAll(1, 3)).map(({ status }) => status)).toEqual([200, 200, 200]);
+    await Promise.all([sick.close(), sound.close()]);
+  });
+});
+
 describe('streams that end otherwise', () => {
+  test.for(malformations)(
+    'one whose answer is malformed (%s), and no other',
+    async (defect, { simulator }) => {
+      await simulator.setFaults([
+        { on, match: { token: hexOf(2) }, action: { kind: 'malformed', defect, taken: true } },
+      ]);
+      const client = await simulator.connectHttp2();
+      const answers = await client.pushAll(1, 5);
+      expect(answers.map(({ status, error }) => status ?? /NGHTTP2_\w+/.exec(error ?? '')?.[0])).toEqual([
+        ...[200, 'NGHTTP2_PROTOCOL_ERROR', 200, 200, 200],
+      ]);
+      // The connection lives on, and so does the compression of its headers.
+      expect((await client.pushAll(6, 8)).map(({ status }) => status)).toEqual([200, 200, 200]);
+      await client.close();
+      expect(await simulator.control.ledger()).toMatchObject({ received: 8, discarded: 0 });
+    },
+  );
+
   test.for([
     [false, { received: 1, discarded: 1 }],
     [true, { received: 2, discarded: 0 }],
@@ -270,6 +336,42 @@ describe('GOAWAY', () => {
 });
 
 describe('connections', () => {
+  test('answer nothing once they are mute, neither streams nor PINGs, and take everything', async ({
+    simulator,
+  }) => {
+    await simulator.setFaults([{ on, match: { connection: 1, after: 3 }, action: { kind: 'mute' } }]);
+    const client = await simulator.connectHttp2();
+    // Each on its own: the answers of a turn go out at its end, and the third's is lost.
+    expect(await client.push({}, { number: 1 })).toMatchObject({ status: 200 });
+    expect(await client.push({}, { number: 2 })).toMatchObject({ status: 200 });
+    const lost = client.pushAll(3, 10);
+    await vi.waitFor(async () =>
+      expect(await simulator.control.ledger()).toMatchObject({ received: 10, duplicates: 0 }),
+    );
+    // Sent now: a PING overtakes what waits to be written.
+    let isPinged = false;
+    client.session.ping((error) => {
+      isPinged = error === null;
+    });
+    const other = await simulator.connectHttp2();
+    expect(await other.push({}, { number: 11 })).toMatchObject({ status: 200 });
+    await other.close();
+    client.session.destroy();
+    expect((await lost).filter(({ status }) => status !== undefined)).toEqual([]);
+    expect(isPinged).toBe(false);
+  });
+
+  test('answer PINGs and no stream, after some that they answered', async ({ simulator }) => {
+    await simulator.setFaults([{ on, match: { connection: 1, after: 5 }, action: { kind: 'hang' } }]);
+    const client = await simulator.connectHttp2();
+    expect((await client.pushAll(1, 5)).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+    const hanging = client.pushAll(6, 8);
+    await new Promise((resolve) => client.session.ping(resolve));
+    client.session.destroy();
+    expect((await hanging).filter(({ status }) => status !== undefined)).toEqual([]);
+    expect(await simulator.control.ledger()).toMatchObject({ received: 5, discarded: 3 });
+  });
+
   test('PINGs are answered, and dropped by rule', async ({ simulator }) => {
     await simulator.setFaults([{ on, match: { after: 1 }, action: { kind: 'dropPings' } }]);
     const client = await simulator.connectHttp2();

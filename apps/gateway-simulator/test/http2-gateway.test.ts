@@ -221,7 +221,7 @@ describe('who may send', () => {
     await client.close();
   });
 
-  test.for(['Basic abc', 'bearer', 'bearer not.a.token', 'bearer a.b', 'bearer e30.e30.e30.e30'])(
+  test.for(['Basic abc', 'bearer a b', 'bearer not.a.token', 'bearer a.b', 'bearer e30.e30.e30.e30'])(
     'no authorization "%s"',
     async (authorization, { simulator }) => {
       const client = await simulator.connectHttp2({ identity: undefined, headers: { authorization } });

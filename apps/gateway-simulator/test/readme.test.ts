@@ -15,9 +15,18 @@ test('every example of a fault is one', () => {
 
 test('every fault that is not of every port has its example', () => {
   const kinds = new Set([...readme.matchAll(/"kind":"(\w+)"/g)].map(([, kind]) => kind));
-  const binary = ['reject', 'shutdown', 'stopReading', 'slowReading'];
+  const binary = ['reject', 'shutdown', 'ignoreDefects', 'mute', 'stopReading', 'slowReading'];
   const feedback = ['cut', 'hang', 'slice', 'reset'];
-  const http2 = ['respond', 'delay', 'hang', 'resetStream', 'goaway', 'dropPings', 'streamLimit'];
+  const http2 = [
+    'respond',
+    'delay',
+    'hang',
+    'resetStream',
+    'malformed',
+    'goaway',
+    'dropPings',
+    'streamLimit',
+  ];
   expect([...binary, ...feedback, ...http2].filter((kind) => !kinds.has(kind))).toEqual([]);
 });
 

@@ -1,11 +1,4 @@
-import {
-  ApnsWireError,
-  Command,
-  defectStatus,
-  ErrorStatus,
-  encodeErrorResponse,
-  NotificationDecoder,
-} from '@pushfleet/apns-wire';
+import { ApnsWireError, NotificationDecoder } from '@pushfleet/apns-wire';
 import type { ActiveRule } from '../faults/active-rule.ts';
 import type { FaultBook } from '../faults/fault-book.ts';
 import type { BinaryRule } from '../faults/fault-schema.ts';
@@ -13,14 +6,20 @@ import { ReadBrake } from '../faults/read-brake.ts';
 import { ContentKey } from '../ledger/content-key.ts';
 import type { AppLedger, Ledger } from '../ledger/ledger.ts';
 import type { LoggedNotification, NotificationLog } from '../ledger/notification-log.ts';
+import type { TokenSizes } from '../options.ts';
 import type { GatewayLink } from '../tls/tls-port.ts';
 import { BinaryFaults } from './binary-faults.ts';
 import { Farewell, type FarewellOptions } from './farewell.ts';
+import { checkFrame, errorPacket, status } from './frame-check.ts';
+
+/** Command 0, whose errors are told by the close alone. */
+const simpleCommand = 0;
 
 export interface BinaryConnectionContext {
   readonly ledger: Ledger;
   readonly log: NotificationLog;
   readonly faults: FaultBook;
+  readonly tokenSizes: TokenSizes;
   /** How long a client that has been told to go may stay, milliseconds. */
   readonly lingerMs: number;
 }
@@ -40,6 +39,7 @@ export class BinaryConnection {
   readonly #app: AppLedger;
   readonly #log: NotificationLog;
   readonly #lingerMs: number;
+  readonly #tokenSizes: TokenSizes;
   readonly #faults: BinaryFaults;
   readonly #brake: ReadBrake;
   readonly #decoder = new NotificationDecoder();
@@ -53,6 +53,8 @@ export class BinaryConnection {
   /** Of the last notification taken; 0 before the first. */
   #lastIdentifier = 0;
   #hasClientEnded = false;
+  /** Nothing is sent back any more, not even the close. */
+  #isMuted = false;
   /** Nothing can be read any more: the stream makes no sense, or the connection is gone. */
   #isOver = false;
   #payloadText: { readonly low: number; readonly high: number; readonly text: string } | undefined;
@@ -63,6 +65,7 @@ export class BinaryConnection {
     this.#app = context.ledger.app(link.app);
     this.#log = context.log;
     this.#lingerMs = context.lingerMs;
+    this.#tokenSizes = context.tokenSizes;
     this.#faults = new BinaryFaults(context.faults, link.number, link.app);
     this.#brake = new ReadBrake(socket, () => this.#readingReleased());
     this.#stopWatchingFaults = context.faults.onChange(() => this.#followFaults());
@@ -89,7 +92,7 @@ export class BinaryConnection {
     } catch (error) {
       if (!(error instanceof ApnsWireError)) throw error;
       this.#isOver = true;
-      this.#fail(ErrorStatus.protocolError, 0, {});
+      this.#fail(status.protocolError, 0, {});
     }
   }
 
@@ -98,11 +101,13 @@ export class BinaryConnection {
     const frame = this.#decoder;
     const content = this.#content;
     content.read(frame.bytes, frame.tokenStart, frame.tokenLength, frame.payloadStart, frame.payloadLength);
-    if (frame.defect !== null) {
-      this.#reject(defectStatus[frame.defect], {});
+    const isScripted = !this.#faults.isQuiet;
+    const defect = checkFrame(frame, this.#tokenSizes);
+    if (defect !== undefined) {
+      if (isScripted && this.#faults.passesOver(this.#handled, frame, content)) this.#passOver();
+      else this.#reject(defect, {});
       return;
     }
-    const isScripted = !this.#faults.isQuiet;
     if (isScripted) {
       const rejection = this.#faults.rejection(this.#handled, frame, content);
       if (rejection !== undefined) {
@@ -117,12 +122,19 @@ export class BinaryConnection {
     if (isScripted) this.#disrupt(frame);
   }
 
-  #reject(status: number, options: PacketOptions): void {
+  #reject(code: number, options: PacketOptions): void {
     this.#handled += 1;
     this.#app.counts.rejected += 1;
-    if (this.#log.isOpen) this.#record({ outcome: 'rejected', status });
-    if (this.#decoder.command === Command.simple) this.#leave(undefined, options);
-    else this.#fail(status, this.#decoder.identifier, options);
+    if (this.#log.isOpen) this.#record({ outcome: 'rejected', status: code });
+    if (this.#decoder.command === simpleCommand) this.#leave(undefined, options);
+    else this.#fail(code, this.#decoder.identifier, options);
+  }
+
+  /** A bad frame is dropped without an answer, and the connection goes on. */
+  #passOver(): void {
+    this.#handled += 1;
+    this.#app.counts.discarded += 1;
+    if (this.#log.isOpen) this.#record({ outcome: 'discarded' });
   }
 
   #discard(farewell: Farewell): void {
@@ -145,7 +157,7 @@ export class BinaryConnection {
     const { action } = active.rule;
     switch (action.kind) {
       case 'shutdown':
-        this.#fail(ErrorStatus.shutdown, this.#lastIdentifier, action);
+        this.#fail(status.shutdown, this.#lastIdentifier, action);
         break;
       case 'close':
         this.#leave(undefined, {});
@@ -160,7 +172,11 @@ export class BinaryConnection {
       case 'slowReading':
         this.#brake.slow(active, action.bytesPerSecond);
         break;
+      case 'mute':
+        this.#isMuted = true;
+        break;
       case 'reject':
+      case 'ignoreDefects':
       case 'refuse':
       case 'closePort':
         // Done elsewhere: with the notification, and at the port.
@@ -170,12 +186,15 @@ export class BinaryConnection {
     }
   }
 
-  #fail(status: number, identifier: number, options: PacketOptions): void {
-    this.#leave(encodeErrorResponse({ status, identifier: options.identifier ?? identifier }), options);
+  #fail(code: number, identifier: number, options: PacketOptions): void {
+    this.#leave(errorPacket(code, options.identifier ?? identifier), options);
   }
 
   #leave(packet: Buffer | undefined, options: FarewellOptions): void {
-    this.#farewell ??= new Farewell(this.#link.socket, packet, options, this.#lingerMs);
+    const { socket } = this.#link;
+    this.#farewell ??= this.#isMuted
+      ? new Farewell(socket, undefined, { delayFrames: Number.POSITIVE_INFINITY }, this.#lingerMs)
+      : new Farewell(socket, packet, options, this.#lingerMs);
   }
 
   #followFaults(): void {

@@ -27,6 +27,16 @@ export class BinaryFaults extends ConnectionFaults<BinaryRule> {
     return undefined;
   }
 
+  /** Whether a frame that is bad by itself is passed over in silence; counted as fired. */
+  passesOver(handled: number, notification: NotificationView, content: ContentKey): boolean {
+    const rule = this.withNotifications.find(
+      (active) =>
+        active.rule.action.kind === 'ignoreDefects' && active.chooses(handled, notification, content),
+    );
+    rule?.fire();
+    return rule !== undefined;
+  }
+
   /** The rules whose turn it is to disrupt the connection, counted as fired. */
   disruptions(
     handled: number,
@@ -41,6 +51,6 @@ export class BinaryFaults extends ConnectionFaults<BinaryRule> {
   }
 
   protected override isWithNotifications({ action }: BinaryRule): boolean {
-    return action.kind === 'reject';
+    return action.kind === 'reject' || action.kind === 'ignoreDefects';
   }
 }

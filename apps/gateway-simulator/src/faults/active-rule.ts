@@ -4,6 +4,8 @@ import type { FaultRule } from './fault-schema.ts';
 
 /** A notification as rules see it: where its token lies, and the hash of it. */
 export interface NotificationView {
+  /** HTTP/2 only. */
+  readonly topic?: string;
   readonly bytes: Uint8Array;
   readonly tokenStart: number;
   readonly tokenLength: number;
@@ -20,6 +22,7 @@ export class ActiveRule<R extends FaultRule = FaultRule> {
   readonly #now: () => number;
   readonly #tokens: KeySet | undefined;
   readonly #tokenPrefix: Buffer | undefined;
+  readonly #topic: string | undefined;
   readonly #after: number;
   readonly #everyNth: number;
   #matched = 0;
@@ -33,6 +36,7 @@ export class ActiveRule<R extends FaultRule = FaultRule> {
     const match = matchOf(rule);
     this.#tokens = match.token === undefined ? undefined : keysOf(match.token);
     this.#tokenPrefix = match.tokenPrefix === undefined ? undefined : Buffer.from(match.tokenPrefix, 'hex');
+    this.#topic = match.topic;
     this.#after = match.after ?? 0;
     this.#everyNth = match.everyNth ?? 1;
   }
@@ -51,7 +55,7 @@ export class ActiveRule<R extends FaultRule = FaultRule> {
   /** Looks at single notifications, not only at how many there have been. */
   get choosesNotifications(): boolean {
     const match = matchOf(this.rule);
-    return match.token !== undefined || match.tokenPrefix !== undefined || match.everyNth !== undefined;
+    return [match.token, match.tokenPrefix, match.topic, match.everyNth].some((each) => each !== undefined);
   }
 
   /** @param app Undefined before the handshake. */
@@ -74,6 +78,7 @@ export class ActiveRule<R extends FaultRule = FaultRule> {
   chooses(handled: number, notification: NotificationView, content: ContentKey): boolean {
     if (!this.isDue(handled)) return false;
     if (this.#tokens !== undefined && !this.#tokens.has(content.tokenLow, content.tokenHigh)) return false;
+    if (this.#topic !== undefined && this.#topic !== notification.topic) return false;
     if (this.#tokenPrefix !== undefined && !beginsWith(notification, this.#tokenPrefix)) return false;
     this.#matched += 1;
     return this.#matched % this.#everyNth === 0;
@@ -85,6 +90,7 @@ export class ActiveRule<R extends FaultRule = FaultRule> {
 }
 
 interface NotificationMatch {
+  readonly topic?: string | undefined;
   readonly token?: readonly string[] | undefined;
   readonly tokenPrefix?: string | undefined;
   readonly everyNth?: number | undefined;

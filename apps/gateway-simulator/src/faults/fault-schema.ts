@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { malformations } from '../http2/malformed-answer.ts';
 import { statusOf } from '../http2/reasons.ts';
 
 // The faults that `POST /faults` takes: rules, each saying on which port, when, and what goes wrong. Explained with
@@ -30,6 +31,13 @@ const notificationMatch = {
   after: z.int().min(0).optional(),
 };
 
+/** What only HTTP/2 says of a notification. */
+const http2Match = {
+  ...notificationMatch,
+  /** The topic that a notification is sent to, with its suffix. */
+  topic: z.string().min(1).max(255).optional(),
+};
+
 const limits = {
   /** How often the rule fires before it is used up; without end by default. */
   times: z.int().min(1).optional(),
@@ -54,14 +62,19 @@ const close = z.strictObject({ kind: z.literal('close') });
 const reset = z.strictObject({ kind: z.literal('reset') });
 const stopReading = z.strictObject({ kind: z.literal('stopReading') });
 const slowReading = z.strictObject({ kind: z.literal('slowReading'), bytesPerSecond: bytes.min(1) });
+/** Everything that comes is taken as before, and nothing is sent back any more: the way back is dead. */
+const mute = z.strictObject({ kind: z.literal('mute') });
 const refuse = z.strictObject({ kind: z.literal('refuse') });
 const closePort = z.strictObject({ kind: z.literal('closePort') });
 
 const binaryAction = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('reject'), status: z.int().min(0).max(255).default(8), ...packet }),
   z.strictObject({ kind: z.literal('shutdown'), ...packet }),
+  /** Frames that are bad by themselves, such as known-bad ones, are discarded in silence; the connection goes on. */
+  z.strictObject({ kind: z.literal('ignoreDefects') }),
   close,
   reset,
+  mute,
   stopReading,
   slowReading,
   refuse,
@@ -103,6 +116,13 @@ const http2Action = z.discriminatedUnion('kind', [
       .optional(),
     /** Instead of the JSON with reason and timestamp. */
     body: z.string().max(100_000).optional(),
+    /** More headers, or others, of the answer. */
+    headers: z
+      .record(
+        z.string().regex(/^[a-z0-9-]{1,100}$/, 'must be of a-z, 0-9 and -'),
+        z.string().regex(/^[\x20-\x7e]{0,1000}$/, 'must be ASCII'),
+      )
+      .optional(),
     delayMs: milliseconds.optional(),
   }),
   /** Answers as it would, so much later. */
@@ -113,6 +133,12 @@ const http2Action = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('resetStream'),
     code: z.int().min(0).max(0xffff_ffff).default(2),
+    taken,
+  }),
+  /** Answers with a header section that RFC 9113 calls malformed: an error of its stream, and of no other. */
+  z.strictObject({
+    kind: z.literal('malformed'),
+    defect: z.enum(malformations).default('noStatus'),
     taken,
   }),
   z.strictObject({
@@ -134,6 +160,7 @@ const http2Action = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('streamLimit'), limit: z.int().min(0).max(0x7fff_ffff) }),
   close,
   reset,
+  mute,
   stopReading,
   slowReading,
   refuse,
@@ -156,7 +183,7 @@ const feedbackRule = z.strictObject({
 
 const http2Rule = z.strictObject({
   on: z.literal('http2'),
-  match: z.strictObject(notificationMatch).default({}),
+  match: z.strictObject(http2Match).default({}),
   ...limits,
   action: http2Action,
 });

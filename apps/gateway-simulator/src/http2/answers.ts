@@ -12,6 +12,8 @@ export interface Rejection {
   readonly retryAfter?: number | string | undefined;
   /** Instead of the JSON with reason and timestamp. */
   readonly body?: string | undefined;
+  /** More headers, or others. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Whether an answer can still be given: the client may have reset the stream, or the connection may be gone. */
@@ -26,13 +28,18 @@ export function answerTaken(stream: ServerHttp2Stream, request: PushRequest): vo
 export function answerRejected(
   stream: ServerHttp2Stream,
   request: PushRequest,
-  { status, reason, timestamp, retryAfter, body }: Rejection,
+  { status, reason, timestamp, retryAfter, body, headers }: Rejection,
 ): void {
+  // What is not Apple's, as a proxy's answer, knows nothing of the notification.
+  const isApples = reason !== undefined && body === undefined;
   stream.respond({
     ':status': status,
-    'apns-id': apnsIdOf(request),
+    ...(isApples ? { 'apns-id': apnsIdOf(request) } : {}),
     ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) }),
+    ...headers,
   });
+  // A status without a body, such as 204, has ended the stream already.
+  if (stream.writableEnded) return;
   stream.end(body ?? (reason === undefined ? '' : JSON.stringify({ reason, timestamp })));
 }
 

@@ -3,6 +3,9 @@ import type { ProviderTokenVerifier } from './provider-token-verifier.ts';
 import { headerOf, type PushRequest } from './push-request.ts';
 import type { Reason } from './reasons.ts';
 
+/** Push types that need a provider token: a certificate does not serve them. */
+const tokenOnly: ReadonlySet<string> = new Set(['location', 'liveactivity']);
+
 /** What the client of one connection may do. */
 export class ClientAuthorization {
   readonly #identity: ClientIdentity;
@@ -38,11 +41,10 @@ export class ClientAuthorization {
   topicOf({ topic, pushType }: PushRequest): { readonly topic: string } | Reason {
     const identity = this.#identity;
     if (identity.kind !== 'certificate') return topic === undefined ? 'MissingTopic' : { topic };
-    // Location pushes need a token (PROTOCOL section 4).
-    if (pushType === 'location') return 'TopicDisallowed';
+    if (pushType !== undefined && tokenOnly.has(pushType)) return 'TopicDisallowed';
     if (topic === undefined) {
       const { defaultTopic, topics } = identity;
-      return topics.length > 1 || defaultTopic === undefined ? 'MissingTopic' : { topic: defaultTopic };
+      return topics.length > 1 ? 'MissingTopic' : { topic: defaultTopic };
     }
     const isCovered = identity.topics.includes(topic) || identity.defaultTopic === topic;
     return isCovered ? { topic } : 'TopicDisallowed';
@@ -57,6 +59,6 @@ export class ClientAuthorization {
 
   /** Whom a request without a topic is counted for. */
   get defaultTopic(): string {
-    return this.#identity.kind === 'certificate' ? (this.#identity.defaultTopic ?? '') : '';
+    return this.#identity.kind === 'certificate' ? this.#identity.defaultTopic : '';
   }
 }

@@ -56,6 +56,11 @@ export class FrameGate extends Duplex {
     this.#socket.write(frame);
   }
 
+  /** Nothing is written any more, not even a PING's answer; what comes in is passed on as before. */
+  mute(): void {
+    this.#isMuted = true;
+  }
+
   /** Stops reading, until `release`. */
   hold(): void {
     this.#isHeld = true;

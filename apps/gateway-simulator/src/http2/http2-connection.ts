@@ -1,11 +1,12 @@
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
-import type { ActiveRule } from '../faults/active-rule.ts';
+import type { ActiveRule, NotificationView } from '../faults/active-rule.ts';
 import type { FaultBook } from '../faults/fault-book.ts';
 import type { Http2Rule } from '../faults/fault-schema.ts';
 import { ReadBrake } from '../faults/read-brake.ts';
 import { ContentKey } from '../ledger/content-key.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { NotificationLog } from '../ledger/notification-log.ts';
+import type { TokenSizes } from '../options.ts';
 import { canAnswer, type Rejection } from './answers.ts';
 import { answerAboutChannels } from './channels/answer-about-channels.ts';
 import { channelAppOf } from './channels/channel-paths.ts';
@@ -14,6 +15,7 @@ import type { ClientAuthorization } from './client-authorization.ts';
 import type { FrameGate } from './frame-gate.ts';
 import { GoAway } from './go-away.ts';
 import type { AnswerAction, Http2Faults } from './http2-faults.ts';
+import { encodeMalformedAnswer } from './malformed-answer.ts';
 import { checkPush } from './push-check.ts';
 import { longestBody, type PushRequest, readPushRequest } from './push-request.ts';
 import { type Push, PushSettlement } from './push-settlement.ts';
@@ -37,6 +39,7 @@ export interface Http2ConnectionContext {
   readonly faults: Http2Faults;
   readonly authorization: ClientAuthorization;
   readonly channels: ChannelStore;
+  readonly tokenSizes: TokenSizes;
   /** Streams that a client may have open once its first token was valid; undefined: as many from the start. */
   readonly streamsWithToken: number | undefined;
   /** How long a client that has been told to go may stay, milliseconds. */
@@ -112,7 +115,7 @@ export class Http2Connection {
   #handle(stream: ServerHttp2Stream, request: PushRequest): void {
     const { authorization, faults } = this.#context;
     this.#handled += 1;
-    const checked = checkPush(request, authorization, this.#context.channels);
+    const checked = checkPush(request, this.#context);
     if (this.#isRestricted && authorization.hasToken) this.#openForMore();
     const topic = typeof checked === 'string' ? (request.topic ?? authorization.defaultTopic) : checked.topic;
     const push = { stream, request, app: bundleIdOf(topic) };
@@ -129,7 +132,7 @@ export class Http2Connection {
       return;
     }
     const { bytes, tokenLength, payloadLength } = request;
-    const notification = { bytes, tokenStart: 0, tokenLength };
+    const notification = { bytes, tokenStart: 0, tokenLength, topic };
     this.#content.read(bytes, 0, tokenLength, tokenLength, payloadLength);
     if (typeof checked !== 'string') {
       const action = faults.answer(this.#handled - 1, push.app, notification, this.#content);
@@ -165,6 +168,10 @@ export class Http2Connection {
       case 'resetStream':
         this.#unheard(push, action.taken);
         push.stream.close(action.code);
+        break;
+      case 'malformed':
+        this.#unheard(push, action.taken);
+        this.#link.gate.write(encodeMalformedAnswer(push.stream.id ?? 0, action.defect));
         break;
       default:
         action satisfies never;
@@ -212,7 +219,7 @@ export class Http2Connection {
   }
 
   /** Lets the rules whose turn it is do their work, after a notification or because the rules have changed. */
-  #disrupt(app?: string, notification?: { bytes: Buffer; tokenStart: number; tokenLength: number }): void {
+  #disrupt(app?: string, notification?: NotificationView): void {
     const { faults } = this.#context;
     if (this.#isGone) return;
     for (const rule of faults.disruptions(this.#handled, app, notification, this.#content)) {
@@ -246,6 +253,10 @@ export class Http2Connection {
       case 'slowReading':
         this.#brake.slow(active, action.bytesPerSecond);
         break;
+      case 'mute':
+        gate.mute();
+        break;
+      case 'malformed':
       case 'respond':
       case 'delay':
       case 'hang':

@@ -5,7 +5,10 @@ import type { Http2Action, Http2Rule } from '../faults/fault-schema.ts';
 import type { ContentKey } from '../ledger/content-key.ts';
 
 /** What is done with one notification instead of taking it. */
-export type AnswerAction = Extract<Http2Action, { kind: 'respond' | 'delay' | 'hang' | 'resetStream' }>;
+export type AnswerAction = Extract<
+  Http2Action,
+  { kind: 'respond' | 'delay' | 'hang' | 'resetStream' | 'malformed' }
+>;
 
 /** The rules that are for one connection of the HTTP/2 gateway, which serves any number of apps. */
 export class Http2Faults extends ConnectionFaults<Http2Rule> {
@@ -76,6 +79,7 @@ function isAnswer(action: Http2Action): action is AnswerAction {
     case 'delay':
     case 'hang':
     case 'resetStream':
+    case 'malformed':
       return true;
     default:
       return false;

@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import type { FaultBook } from '../faults/fault-book.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { NotificationLog } from '../ledger/notification-log.ts';
+import type { TokenSizes } from '../options.ts';
 import type { GatewayEnvironment } from '../tls/client-certificate.ts';
 import type { GatewayPort } from '../tls/gateway-port.ts';
 import { openSecurePort } from '../tls/secure-port.ts';
@@ -29,6 +30,7 @@ export interface Http2GatewayOptions {
   readonly maxStreams: number;
   /** Whether a client without a certificate gets one stream until its first valid token (PROTOCOL section 4). */
   readonly oneStreamUntilToken: boolean;
+  readonly tokenSizes: TokenSizes;
   readonly lingerMs: number;
 }
 
@@ -52,7 +54,7 @@ function serve(
   connection: { readonly number: number; reset(): void },
   options: Http2GatewayOptions,
 ): void {
-  const { environment, verifier, channels, maxStreams, ledger, log, lingerMs } = options;
+  const { environment, verifier, channels, tokenSizes, maxStreams, ledger, log, lingerMs } = options;
   const identity = readClientIdentity(socket, environment);
   const authorization = new ClientAuthorization(identity, verifier);
   const faults = new Http2Faults(options.faults, connection.number);
@@ -69,6 +71,9 @@ function serve(
   const streamsWithToken = isRestricted ? maxStreams : undefined;
   served = new Http2Connection(
     { ...connection, gate, session },
-    { ledger, log, book: options.faults, faults, authorization, channels, streamsWithToken, lingerMs },
+    {
+      ...{ ledger, log, book: options.faults, faults, authorization, channels, tokenSizes },
+      ...{ streamsWithToken, lingerMs },
+    },
   );
 }

@@ -57,9 +57,10 @@ export class ProviderTokenVerifier {
 
   /** @param authorization The header. */
   verify(authorization: string | undefined): VerifiedToken | Reason {
-    if (authorization === undefined) return 'MissingProviderToken';
-    const [scheme, jwt] = authorization.split(' ', 2);
-    if (scheme?.toLowerCase() !== 'bearer' || jwt === undefined) return 'InvalidProviderToken';
+    // Apple: "the authorization header is missing or no provider token is specified".
+    if (authorization === undefined || /^(?:bearer)? *$/i.test(authorization)) return 'MissingProviderToken';
+    const [, jwt] = /^bearer +([^ ]+)$/i.exec(authorization) ?? [];
+    if (jwt === undefined) return 'InvalidProviderToken';
     const known = this.#accepted.get(jwt);
     const token = known ?? this.#check(jwt);
     if (typeof token === 'string') return token;
@@ -85,8 +86,9 @@ export class ProviderTokenVerifier {
   }
 
   #check(jwt: string): CheckedToken | Reason {
-    const [header = '', claims = '', signature = '', more] = jwt.split('.');
-    if (more !== undefined) return 'InvalidProviderToken';
+    // Three parts in base64url without padding (RFC 7515 section 7.1); Node.js would decode other things, too.
+    if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(jwt)) return 'InvalidProviderToken';
+    const [header = '', claims = '', signature = ''] = jwt.split('.');
     const parsedHeader = headerSchema.safeParse(parsePart(header));
     const parsedClaims = claimsSchema.safeParse(parsePart(claims));
     if (!parsedHeader.success || !parsedClaims.success) return 'InvalidProviderToken';

@@ -1,3 +1,4 @@
+import type { TokenSizes } from '../options.ts';
 import { checkBroadcast } from './channels/channel-api.ts';
 import { broadcastAppOf } from './channels/channel-paths.ts';
 import type { ChannelStore } from './channels/channel-store.ts';
@@ -12,11 +13,16 @@ import {
 } from './push-request.ts';
 import type { Reason } from './reasons.ts';
 
+export interface PushCheckContext {
+  readonly authorization: ClientAuthorization;
+  readonly channels: ChannelStore;
+  readonly tokenSizes: TokenSizes;
+}
+
 /** The topic that a push is for, or the first thing that is wrong with it. */
 export function checkPush(
   request: PushRequest,
-  authorization: ClientAuthorization,
-  channels: ChannelStore,
+  { authorization, channels, tokenSizes }: PushCheckContext,
 ): { readonly topic: string } | Reason {
   const refusal = checkRoute(request) ?? authorization.checkSender(request);
   if (refusal !== undefined) return refusal;
@@ -30,5 +36,7 @@ export function checkPush(
   const defect = checkHeaders(request) ?? checkTopic(request);
   if (defect !== undefined) return defect;
   const topic = authorization.topicOf(request);
-  return typeof topic === 'string' ? topic : (checkToken(request) ?? checkPayload(request) ?? topic);
+  return typeof topic === 'string'
+    ? topic
+    : (checkToken(request, tokenSizes) ?? checkPayload(request) ?? topic);
 }

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http2';
+import type { TokenSizes } from '../options.ts';
 import { broadcastAppOf } from './channels/channel-paths.ts';
 import { fitsTopic, isPushType } from './push-types.ts';
 import type { Reason } from './reasons.ts';
@@ -73,8 +74,8 @@ export function checkHeaders(request: PushRequest): Reason | undefined {
   const apnsId = headerOf(headers, 'apns-id');
   if (apnsId !== undefined && !uuid.test(apnsId)) return 'BadMessageId';
   if (pushType !== undefined && !isPushType(pushType)) return 'InvalidPushType';
-  const priority = headerOf(headers, 'apns-priority');
-  if (priority !== undefined && !isPriority(priority, pushType)) return 'BadPriority';
+  const priority = headerOf(headers, 'apns-priority') ?? usualPriority;
+  if (!isPriority(priority, pushType)) return 'BadPriority';
   const expiration = headerOf(headers, 'apns-expiration');
   if (expiration !== undefined && !/^\d{1,10}$/.test(expiration)) return 'BadExpirationDate';
   const collapseId = headerOf(headers, 'apns-collapse-id');
@@ -91,28 +92,59 @@ export function checkTopic({ topic, pushType }: PushRequest): Reason | undefined
 }
 
 /** What is wrong with a device token. */
-export function checkToken({ tokenText, tokenLength }: PushRequest): Reason | undefined {
+export function checkToken(
+  { tokenText, tokenLength }: PushRequest,
+  { min, max }: TokenSizes,
+): Reason | undefined {
   if (tokenText === '') return 'MissingDeviceToken';
-  return tokenLength > longestToken || 2 * tokenLength !== tokenText.length ? 'BadDeviceToken' : undefined;
+  const isSound = tokenLength >= min && tokenLength <= max && 2 * tokenLength === tokenText.length;
+  return isSound ? undefined : 'BadDeviceToken';
 }
 
 /** What is wrong with a payload. */
-export function checkPayload({ payloadLength, pushType }: PushRequest): Reason | undefined {
+export function checkPayload(request: PushRequest): Reason | undefined {
+  const { payloadLength, path, headers, pushType } = request;
   if (payloadLength === 0) return 'PayloadEmpty';
-  const limit = pushType === 'voip' ? voipPayloadLimit : payloadLimit;
-  return payloadLength > limit ? 'PayloadTooLarge' : undefined;
+  const isLarge = isVoip(request) || broadcastAppOf(path) !== undefined;
+  if (payloadLength > (isLarge ? largePayloadLimit : payloadLimit)) return 'PayloadTooLarge';
+  const isAlert = pushType === undefined || pushType === 'alert';
+  const priority = headerOf(headers, 'apns-priority') ?? usualPriority;
+  return isAlert && priority === '10' && isForBackground(request) ? 'BadPriority' : undefined;
 }
 
-/** Bytes (PROTOCOL sections 1 and 4). */
-const longestToken = 100;
+/** Without a push type the topic tells. */
+function isVoip({ pushType, topic }: PushRequest): boolean {
+  return pushType === 'voip' || (pushType === undefined && topic?.endsWith('.voip') === true);
+}
+
+/** Whether a payload wakes the app and shows, sounds and counts nothing: it must not have priority 10. */
+function isForBackground({ bytes, tokenLength }: PushRequest): boolean {
+  if (!bytes.includes('"content-available"', tokenLength)) return false;
+  try {
+    const { aps } = JSON.parse(bytes.toString('utf8', tokenLength)) as { aps?: Record<string, unknown> };
+    const names = Object.keys(aps ?? {});
+    return aps?.['content-available'] === 1 && !names.some((name) => forTheUser.has(name));
+  } catch {
+    // What is no JSON is no business of the gateway's.
+    return false;
+  }
+}
+
+const forTheUser: ReadonlySet<string> = new Set(['alert', 'sound', 'badge']);
+
+/** Of a push that names none. */
+const usualPriority = '10';
+
+/** Bytes; the larger limit is that of VoIP pushes and of broadcasts (Apple, "Generating a remote notification"). */
 const payloadLimit = 4_096;
-const voipPayloadLimit = 5_120;
+const largePayloadLimit = 5_120;
 const longestCollapseId = 64;
 
 /** The most that is kept of a body; it is too large for every push type then. */
-export const longestBody = voipPayloadLimit + 1;
+export const longestBody = largePayloadLimit + 1;
 
-const uuid = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+/** In its canonical form, which is in lower case. */
+const uuid = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/;
 /** A bundle id and perhaps a suffix; or, for mdm, what Apple put into the certificate. */
 const topicForm = /^[A-Za-z0-9._-]{1,255}$/;
 
@@ -122,14 +154,15 @@ function isPriority(text: string, pushType: string | undefined): boolean {
 }
 
 function isCollapseId(text: string): boolean {
-  return text !== '' && Buffer.byteLength(text) <= longestCollapseId;
+  // Node.js gives each byte of a header as one character.
+  return text !== '' && text.length <= longestCollapseId;
 }
 
-/** Of those that the gateway reads. Node.js joins or drops repeated headers before anybody sees them. */
+/** Only cookies may be repeated (RFC 9113 section 8.2.3). Node.js joins or drops repeated headers before anybody sees them. */
 function hasDuplicates(rawHeaders: readonly string[]): boolean {
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]!;
-    if (!name.startsWith('apns-') && name !== 'authorization') continue;
+    if (name === 'cookie') continue;
     for (let other = at + 2; other < rawHeaders.length; other += 2) {
       if (rawHeaders[other] === name) return true;
     }

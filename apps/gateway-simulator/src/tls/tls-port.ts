@@ -36,7 +36,9 @@ export async function openTlsPort(options: TlsPortOptions): Promise<GatewayPort>
     ...port,
     tls: { rejectUnauthorized: true },
     onSecure: (socket, opened) => {
-      const certificate = readClientCertificate(socket);
+      // None once the connection is gone.
+      const shown = socket.getPeerX509Certificate();
+      const certificate = shown === undefined ? undefined : readClientCertificate(shown);
       if (certificate === undefined || !isForEnvironment(certificate, environment)) return 'wrongEnvironment';
       onLink({ ...opened.connectionOf(socket), app: certificate.topic, socket });
       return undefined;
