@@ -43,7 +43,8 @@ export class WaitingSpans<Run extends TrackedRun = TrackedRun> {
   /** Settles the first position of what waits. */
   protected reject({ run, from }: Span<Run>, answer: GatewayAnswer): void {
     this.#queue.advance(1);
-    run.rejected(from, answer);
+    if (answer.fault === 'gateway') run.retryable(from, answer);
+    else run.rejected(from, answer);
   }
 
   /** Settles what is at the front and is not to be written; gives the stretch that is, where it comes at once. */

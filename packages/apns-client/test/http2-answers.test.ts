@@ -11,20 +11,21 @@ import { accept, type NodeGatewayOptions, refuse } from './node-gateway.ts';
 const table: readonly [status: number, reasons: string, action: string, tokenInvalid: boolean][] = [
   [
     400,
-    'BadCollapseId BadExpirationDate BadMessageId BadPriority BadTopic DuplicateHeaders InvalidPushType MissingTopic ' +
-      'PayloadEmpty TopicDisallowed MissingDeviceToken',
+    'BadCollapseId BadExpirationDate BadMessageId BadPriority DuplicateHeaders InvalidPushType ' +
+      'PayloadEmpty MissingDeviceToken',
     'reject',
     false,
   ],
+  [400, 'BadTopic MissingTopic TopicDisallowed', 'topic-refused', false],
   [400, 'IdleTimeout', 'retry-elsewhere', false],
   [400, 'BadDeviceToken DeviceTokenNotForTopic', 'reject', true],
   [
     403,
-    'BadCertificate BadCertificateEnvironment Forbidden InvalidProviderToken MissingProviderToken ' +
-      'BadEnvironmentKeyIdInToken',
+    'BadCertificate BadCertificateEnvironment Forbidden MissingProviderToken BadEnvironmentKeyIdInToken',
     'pause',
     false,
   ],
+  [403, 'InvalidProviderToken', 'replace-token', false],
   [403, 'ExpiredProviderToken', 'sign-anew', false],
   [403, 'UnrelatedKeyIdInToken', 'reconnect', false],
   [404, 'BadPath', 'reject', false],
@@ -49,7 +50,8 @@ const rows = table.flatMap(([status, reasons, action, tokenInvalid]) =>
 describe('what an answer means', () => {
   pureTest.each(rows)('$status $reason: $action', ({ status, reason, action, tokenInvalid }) => {
     const verdict = judgeAnswer({ status, body: JSON.stringify({ reason }), retryAfter: undefined }, 0);
-    const fault = status === 429 || status >= 500 ? 'gateway' : 'notification';
+    const isGateway = status === 429 || status >= 500 || reason === 'IdleTimeout';
+    const fault = isGateway ? 'gateway' : 'notification';
     expect(verdict).toEqual({ action, answer: { reason, status, fault, tokenInvalid } });
   });
 
@@ -77,6 +79,9 @@ describe('what an answer means', () => {
     ['Thu, 01 Jan 1970 00:01:00 GMT', 50_000],
     ['Thu, 01 Jan 1970 00:00:01 GMT', 0],
     ['999999999', 86_400_000],
+    ['99999999999', 86_400_000],
+    ['Thursday, 01-Jan-70 00:01:00 GMT', 50_000],
+    ['Thu Jan  1 00:01:00 1970', 50_000],
     ['soon', undefined],
     ['-1', undefined],
   ])('retry-after %s is %s ms', (retryAfter, ms) => {
@@ -301,8 +306,18 @@ describe('trouble with the credential', () => {
     expect(transport.state.kind).toBe('open');
   });
 
-  test('too many updates, and no old token: the gateway is left alone for 20 minutes', async ({ kit }) => {
+  test('too many updates, and no old token: a new connection is tried with the same one', async ({ kit }) => {
     const gateway = await kit.node(first(1, 429, 'TooManyProviderTokenUpdates'));
+    const { submit, observed } = kit.open(gateway.port);
+    expect((await submit({ count: 4 }).settled()).sums).toEqual({ proved: 4 });
+    expect(gateway.sessions).toHaveLength(2);
+    expect(observed.states.map(({ kind }) => kind)).not.toContain('paused');
+  });
+
+  test('too many updates on a new connection too: the gateway is left alone for 20 minutes', async ({
+    kit,
+  }) => {
+    const gateway = await kit.node(first(2, 429, 'TooManyProviderTokenUpdates'));
     const { submit, transport } = kit.open(gateway.port, { tokenUpdatePauseMs: 60, pauseProbeMs: 1 });
     const startMs = Date.now();
     expect((await submit({ count: 4 }).settled()).sums).toEqual({ unprocessed: 4 });
@@ -314,7 +329,7 @@ describe('trouble with the credential', () => {
   test('a hold ends when somebody wants to know: the gateway is asked at once, and what it says is noted', async ({
     kit,
   }) => {
-    const gateway = await kit.node(first(2, 429, 'TooManyProviderTokenUpdates'));
+    const gateway = await kit.node(first(3, 429, 'TooManyProviderTokenUpdates'));
     const { submit, transport } = kit.open(gateway.port, { tokenUpdatePauseMs: 600_000 });
     expect((await submit({ count: 1 }).settled()).sums).toEqual({ unprocessed: 1 });
     const held = transport.state as Extract<TransportState, { kind: 'paused' }>;

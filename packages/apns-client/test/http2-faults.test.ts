@@ -9,6 +9,7 @@ import {
   encodeWindowUpdate,
   FrameFlag,
   FrameType,
+  Http2ErrorCode,
   SettingId,
 } from '@pushfleet/apns-wire/http2';
 import { describe, expect } from 'vitest';
@@ -382,8 +383,6 @@ describe('what breaks the protocol ends the connection, and says so', () => {
   const cases: Record<string, Buffer[]> = {
     'an endless header block': [beginning, ...Array.from({ length: 100 }, () => continuation)],
     'HPACK that is none': [encodeFrame(FrameType.headers, 5, 1, Buffer.of(0x80))],
-    'an answer without a status': [encodeFrame(FrameType.headers, 5, 1, Buffer.alloc(0))],
-    'DATA before the head': [encodeFrame(FrameType.data, 1, 1, Buffer.from('{}'))],
     'a stream that was never opened': [encodeFrame(FrameType.headers, 5, 99, Buffer.of(0x88))],
     'a stream of the server': [encodeFrame(FrameType.headers, 5, 2, Buffer.of(0x88))],
     'a window over 2^31 - 1': [encodeWindowUpdate(0, 0x7fff_ffff)],
@@ -410,6 +409,103 @@ describe('what breaks the protocol ends the connection, and says so', () => {
     await expect
       .poll(() => server.connections[0]?.frames.some(({ type }) => type === FrameType.goAway))
       .toBe(true);
+  });
+});
+
+describe('an answer that makes no sense ends its stream alone', () => {
+  const { headers, data, windowUpdate } = FrameType;
+  const answer = (...bytes: number[]) => encodeFrame(headers, 5, 1, Buffer.from(bytes));
+  const text = (bytes: string) => encodeFrame(headers, 5, 1, Buffer.from(bytes, 'latin1'));
+  const cases: Record<string, Buffer> = {
+    'no status': answer(),
+    'two statuses': answer(0x88, 0x88),
+    'a status that is none': text('\x08\x03abc'),
+    'a status after a field': text('\x00\x01a\x01b\x88'),
+    'a pseudo-header field of requests': answer(0x84),
+    'an upper-case name': text('\x88\x00\x01A\x01b'),
+    'a value with a line break': text('\x88\x00\x01a\x02b\n'),
+    'an informational head that is the last': text('\x08\x03103'),
+    'DATA before the head': encodeFrame(data, 1, 1, Buffer.from('{}')),
+    'a window that opens by nothing': encodeFrame(windowUpdate, 0, 1, Buffer.alloc(4)),
+  };
+
+  test.for(Object.entries(cases))('%s', async ([, frame], { kit }) => {
+    const held: number[] = [];
+    const server = await kit.frames({
+      frame: (seen, connection) => {
+        if (!isComplete(seen)) return;
+        // The first waits until the others are under way; then it goes wrong.
+        if (connection.complete.length < 5) held.push(seen.streamId);
+        else connection.write(frame, ...held.filter((id) => id !== 1).map(ok), ok(seen.streamId));
+      },
+    });
+    const { certificatePem: cert, privateKeyPem: key } = kit.client;
+    const credential = { current: () => ({ cert, key }), onChange: () => () => undefined };
+    const { submit, observed } = kit.open(server.port, {
+      authentication: { kind: 'certificate', credential },
+    });
+    const run = await submit({ count: 5 }).settled();
+    expect(run.sums).toEqual({ proved: 4, uncertain: 1 });
+    expect(run.settlements[0]).toEqual({ kind: 'uncertain', cause: 'stream-reset' });
+    const resets = () => server.connections[0]?.frames.filter(({ type }) => type === FrameType.rstStream);
+    await expect.poll(() => resets()?.map(({ streamId }) => streamId)).toEqual([1]);
+    expect(observed.ends).toEqual([]);
+    // The table of the header compression is as it was: the connection goes on.
+    expect((await submit({ count: 5 }).settled()).sums).toEqual({ proved: 5 });
+    expect(observed.opened).toBe(1);
+  });
+});
+
+describe('frames that bring no answer are cut', () => {
+  const { headers, data, settings } = FrameType;
+  const informational = Buffer.from('\x08\x03103', 'latin1');
+  const floods: Record<string, Buffer> = {
+    'SETTINGS of 2,730 entries': encodeFrame(
+      settings,
+      0,
+      0,
+      Buffer.concat(Array.from({ length: 2_730 }, () => Buffer.from([0, 9, 0, 0, 0, 0]))),
+    ),
+    'GOAWAY of 16 KB': encodeGoAway(0x7fff_ffff, 0, 'x'.repeat(16_000)),
+    '103 without end': encodeFrame(headers, FrameFlag.endHeaders, 3, informational),
+    'HEADERS on a closed stream': encodeFrame(headers, 5, 1, Buffer.of(0x88)),
+    'DATA on a closed stream': encodeFrame(data, 0, 1, Buffer.from('x')),
+    'HPACK in many small blocks': encodeFrame(
+      headers,
+      FrameFlag.endHeaders,
+      3,
+      Buffer.concat([informational, Buffer.alloc(1_500, 0x90)]),
+    ),
+    'RST_STREAM on a closed stream': encodeRstStream(1, 8),
+    'unknown frames of 16 KB': encodeFrame(0x7f, 0, 0, Buffer.alloc(16_000)),
+  };
+
+  test.for(Object.entries(floods))('%s', async ([, frame], { kit }) => {
+    // Small portions, so that there is time to stop it.
+    const portion = Buffer.concat(Array.from({ length: frame.length > 1_000 ? 5 : 500 }, () => frame));
+    let written = 0;
+    const server = await kit.frames({
+      frame: (seen, connection) => {
+        if (!isComplete(seen)) return;
+        if (connection.number > 1 || seen.streamId !== 3) {
+          connection.write(ok(seen.streamId));
+          return;
+        }
+        const flood = (): void => {
+          if (connection.socket.destroyed || written > 100_000_000) return;
+          written += portion.length;
+          connection.socket.write(portion, () => setImmediate(flood));
+        };
+        flood();
+      },
+    });
+    const { submit, observed } = kit.open(server.port);
+    expect((await submit({ count: 1 }).settled()).sums).toEqual({ proved: 1 });
+    submit({ count: 1 });
+    await expect.poll(() => observed.ends[0], { timeout: 10_000 }).toBe('protocol-violation');
+    const goAway = server.connections[0]?.frames.find(({ type }) => type === FrameType.goAway);
+    expect(goAway?.payload.readUInt32BE(4)).toBe(Http2ErrorCode.enhanceYourCalm);
+    expect(written).toBeLessThan(20_000_000);
   });
 });
 

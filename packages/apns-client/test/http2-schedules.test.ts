@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe } from 'vitest';
+import { describe, test } from 'vitest';
 import { advance, anySchedule, socket, submit, testAnySchedule } from './any-schedule.ts';
 import { acts, Http2Schedule, type Http2Step } from './http2-schedule.ts';
 
@@ -53,6 +53,30 @@ const setting = fc.record({
   window: fc.constantFrom(30, 1_000),
   lastStreamId: fc.constantFrom(9, 61, 0x7fff_ffff),
   firstLimit: fc.constantFrom(0, 1, 100, 100),
+});
+
+test('asks whether a pause is over as soon as the gateway allows a stream', async () => {
+  const schedule = new Http2Schedule({
+    connections: 1,
+    streams: 1,
+    window: 30,
+    lastStreamId: 9,
+    firstLimit: 0,
+  });
+  await schedule.take([
+    { do: 'submit', count: 1, invalid: [] },
+    { do: 'flow' },
+    { do: 'refuseCredential' },
+    { do: 'limit', socket: 0, streams: 3 },
+    { do: 'flow' },
+    { do: 'flow' },
+    { do: 'advance', ms: 40_000 },
+    { do: 'accept', socket: 0 },
+  ]);
+  await schedule.calm(() => schedule.transport.state.kind !== 'paused');
+  schedule.expectIdentity();
+  schedule.transport.destroy();
+  schedule.expectOver();
 });
 
 describe('an HTTP/2 transport in any schedule', () => {

@@ -1,26 +1,37 @@
 import type { SecureContext } from 'node:tls';
 import { ConnectGate, type Pause } from '../connect-gate.ts';
 import { CredentialContext } from '../credential-context.ts';
+import type { PauseKind } from '../transport.ts';
 import { type CredentialAction, isAboutCredential, type Verdict } from './answer-policy.ts';
 import { Authorization, type AuthorizationEvents } from './authorization.ts';
 import type { Http2ConnectionClosure } from './http2-closure.ts';
 import type { ResolvedHttp2Options } from './http2-transport-options.ts';
 import type { OpenStream } from './stream-table.ts';
 
-/** Comes when the credential changes, besides what comes of asking for a provider token. */
+/** Also emitted when the credential changes. */
 export interface AccessEvents extends AuthorizationEvents {
   /** There is another certificate: connections that live on the old one are to be left. */
   certificateRenewed(): void;
   /** What the gateway disliked may be over. */
   credentialChanged(): void;
+  /** A hold ends sooner: the fleet had begun it earlier. */
+  holdChanged(): void;
 }
 
 /** UnrelatedKeyIdInToken on so many connections in a row is no matter of connections. */
 const unrelatedBeforePause = 3;
+/** TooManyProviderTokenUpdates on so many connections in a row is no matter of connections. */
+const tokenUpdatesBeforeHold = 2;
+
+/** What an answer means for the transport: `rest`, it has been paused. */
+export type AccessVerdict = 'go-on' | 'rest';
+
+/** What the answer to a probe means. `unknown`: it said nothing about the credential or topic. */
+export type ProbeVerdict = 'lifted' | 'refused' | 'unknown';
 
 /**
  * Whether the gateway lets us send, as far as it has said: what answers, probes and ends of connections mean for the
- * credential, and for the gate. Who calls looks at `pause` afterwards.
+ * credential, and for the gate. `pause` says what has come of it.
  */
 export class Access {
   readonly gate: ConnectGate;
@@ -30,6 +41,7 @@ export class Access {
   readonly #events: AccessEvents;
   readonly #unsubscribe: () => void;
   #unrelated = 0;
+  #tokenUpdates = 0;
 
   constructor(options: ResolvedHttp2Options, events: AccessEvents) {
     const { authentication, ca } = options;
@@ -57,60 +69,78 @@ export class Access {
     return this.#context.secureContext;
   }
 
-  /** The gateway took a notification. */
-  accepted(): void {
-    this.#unrelated = 0;
-    this.decided();
-  }
-
-  /** The gateway decided about a notification: it lets us send. What ends a pause is the probe alone. */
+  /** The gateway took a notification, or decided about it: it lets us send. What ends a pause is the probe alone. */
   decided(): void {
+    this.#unrelated = 0;
+    this.#tokenUpdates = 0;
     if (this.gate.pause === undefined) this.gate.answered();
   }
 
-  /** An answer that is about the credential. Gives whether the transport is to rest for it. */
-  refused(action: CredentialAction, reason: string, authorization: string | undefined): boolean {
+  /** A connection does not do its work: the next one is not made at once, and later each time. */
+  doubted(reason: string): void {
+    this.gate.failed(this.#options.clock.now(), reason);
+  }
+
+  /** An answer that is about the credential. */
+  refused(action: CredentialAction, reason: string, authorization: string | undefined): AccessVerdict {
     switch (action) {
       case 'pause':
         this.lost(reason);
-        return true;
+        return 'rest';
+      case 'replace-token':
+        this.authorization.refused(authorization, reason);
+        return this.pause === undefined ? 'go-on' : 'rest';
       case 'sign-anew':
         this.authorization.expired(authorization, reason);
-        return false;
+        return this.pause === undefined ? 'go-on' : 'rest';
       case 'reconnect':
-        if (++this.#unrelated < unrelatedBeforePause) return false;
+        if (++this.#unrelated < unrelatedBeforePause) return 'go-on';
         this.lost(reason);
-        return true;
+        return 'rest';
       case 'keep-token':
-        if (this.authorization.keepOld(authorization)) return false;
+        this.authorization.keepOld(authorization);
+        if (++this.#tokenUpdates < tokenUpdatesBeforeHold) return 'go-on';
         this.#hold(reason);
-        return true;
+        return 'rest';
       default:
         return action satisfies never;
     }
   }
 
-  /** Whether the gateway lets us send again: any answer that is not about the credential shows it. */
-  probed({ authorization }: OpenStream, verdict: Verdict | undefined): boolean {
-    if (verdict === undefined || !isAboutCredential(verdict.action)) {
-      this.gate.answered();
-      this.#unrelated = 0;
-      return true;
+  /** What the gateway said to the probe; undefined: it took it. */
+  probed({ authorization }: OpenStream, verdict: Verdict | undefined): ProbeVerdict {
+    if (verdict !== undefined) {
+      const { action, answer } = verdict;
+      if (action === 'foreign' || answer.status >= 500) {
+        this.doubted(answer.reason);
+        return 'unknown';
+      }
+      if (action === 'topic-refused') {
+        this.lost(answer.reason, 'topic');
+        return 'refused';
+      }
+      if (isAboutCredential(action)) {
+        if (action === 'sign-anew') this.authorization.expired(authorization, answer.reason);
+        if (action === 'replace-token') this.authorization.refused(authorization, answer.reason);
+        if (action === 'keep-token') this.#hold(answer.reason);
+        else this.lost(answer.reason);
+        return 'refused';
+      }
     }
-    const { action, answer } = verdict;
-    if (action === 'sign-anew') this.authorization.expired(authorization, answer.reason);
-    if (action === 'keep-token') this.#hold(answer.reason);
-    else this.lost(answer.reason);
-    return false;
+    this.#unrelated = 0;
+    this.#tokenUpdates = 0;
+    this.gate.answered();
+    return 'lifted';
   }
 
-  /** The gateway refuses the credential, for certain. */
-  lost(reason: string): void {
-    this.gate.refused(this.#options.clock.now(), reason, true);
+  /** What is named does not let us send, for certain. */
+  lost(reason: string, about: PauseKind = 'credential'): void {
+    this.gate.refused(this.#options.clock.now(), reason, true, about);
   }
 
   /** What an ended connection says of the gateway and of our credential. */
-  judgeEnd({ end, detail, answered }: Http2ConnectionClosure): void {
+  judgeEnd({ end, detail, hasServed, wasLeft }: Http2ConnectionClosure): void {
+    if (wasLeft) return;
     const now = this.#options.clock.now();
     switch (end) {
       case 'error-response':
@@ -120,14 +150,13 @@ export class Access {
         return;
       case 'goaway':
         // A gateway that sends everybody away is left alone for a while.
-        if (!answered) this.gate.failed(now, detail);
+        if (!hasServed) this.gate.failed(now, detail);
         return;
       case 'tls-failed':
         this.gate.refused(now, detail, false, 'worker');
         return;
       case 'credential-refused':
-        // Paused, it is we who leave so.
-        if (this.pause === undefined) this.gate.refused(now, detail, true);
+        this.gate.refused(now, detail, true);
         return;
       default:
         this.gate.failed(now, detail);
@@ -139,10 +168,20 @@ export class Access {
     this.authorization.close();
   }
 
-  /** TooManyProviderTokenUpdates: asking again would make it worse. */
+  /** TooManyProviderTokenUpdates: asking again would make it worse. The whole fleet waits for one end. */
   #hold(reason: string): void {
-    const now = this.#options.clock.now();
-    this.gate.holdUntil(now, reason, now + this.#options.tokenUpdatePauseMs);
+    const { clock, tokenUpdatePauseMs } = this.#options;
+    const sinceMs = clock.now();
+    this.gate.holdUntil(sinceMs, reason, sinceMs + tokenUpdatePauseMs);
+    this.authorization.hold(tokenUpdatePauseMs).then(
+      (leftMs) => {
+        if (this.gate.pause?.checkedAtMs !== sinceMs || leftMs >= tokenUpdatePauseMs) return;
+        this.gate.holdUntil(sinceMs, reason, sinceMs + leftMs);
+        this.#events.holdChanged();
+      },
+      // Without the store, each waits for itself.
+      () => undefined,
+    );
   }
 
   #certificateChanged(): void {

@@ -6,16 +6,25 @@ import type { Fault, GatewayAnswer } from '../transport.ts';
 type AnswerAction =
   /** The gateway will never take the notification. */
   | 'reject'
-  /** It had trouble with the notification, or with itself: the caller tries again later, bounded. */
+  /** It had trouble with the notification, or with itself: the caller tries again later. */
   | 'retry'
   /** As `retry`, and this connection takes no more: the gateway wants to be rid of it. */
   | 'retry-elsewhere'
+  /**
+   * The answer does not carry Apple's body, so something on the way gave it, such as a proxy. It says nothing about the
+   * notification, the credential or the topic: tried again on another connection.
+   */
+  | 'foreign'
+  /** The topic is refused, and would be for every other notification of it. */
+  | 'topic-refused'
   | CredentialAction;
 
 /** Nothing is wrong with the notification. */
 export type CredentialAction =
   /** The credential is refused, and would be for every other. */
   | 'pause'
+  /** The provider token is refused: replace it once, where another worker signed it. */
+  | 'replace-token'
   /** The provider token is too old for the gateway: sign anew, once. */
   | 'sign-anew'
   /** The provider token's key is not related to this connection's first: use a new connection. */
@@ -24,13 +33,24 @@ export type CredentialAction =
   | 'keep-token';
 
 export function isAboutCredential(action: AnswerAction): action is CredentialAction {
-  return action === 'pause' || action === 'sign-anew' || action === 'reconnect' || action === 'keep-token';
+  switch (action) {
+    case 'pause':
+    case 'replace-token':
+    case 'sign-anew':
+    case 'reconnect':
+    case 'keep-token':
+      return true;
+    default:
+      return false;
+  }
 }
 
 interface Policy {
   readonly action: AnswerAction;
   /** Evidence against the device token. */
   readonly tokenInvalid?: true;
+  /** Whose trouble it may be, where the status does not say. */
+  readonly fault?: Fault;
 }
 
 const policies: Readonly<Record<string, Policy>> = {
@@ -39,13 +59,10 @@ const policies: Readonly<Record<string, Policy>> = {
   BadExpirationDate: { action: 'reject' },
   BadMessageId: { action: 'reject' },
   BadPriority: { action: 'reject' },
-  BadTopic: { action: 'reject' },
   DuplicateHeaders: { action: 'reject' },
   InvalidPushType: { action: 'reject' },
   MissingDeviceToken: { action: 'reject' },
-  MissingTopic: { action: 'reject' },
   PayloadEmpty: { action: 'reject' },
-  TopicDisallowed: { action: 'reject' },
   BadPath: { action: 'reject' },
   MethodNotAllowed: { action: 'reject' },
   PayloadTooLarge: { action: 'reject' },
@@ -54,18 +71,22 @@ const policies: Readonly<Record<string, Policy>> = {
   DeviceTokenNotForTopic: { action: 'reject', tokenInvalid: true },
   Unregistered: { action: 'reject', tokenInvalid: true },
   ExpiredToken: { action: 'reject', tokenInvalid: true },
+  // Wrong with the topic, or with the credential that does not cover it.
+  BadTopic: { action: 'topic-refused' },
+  MissingTopic: { action: 'topic-refused' },
+  TopicDisallowed: { action: 'topic-refused' },
   // Wrong with the credential.
   BadCertificate: { action: 'pause' },
   BadCertificateEnvironment: { action: 'pause' },
   BadEnvironmentKeyIdInToken: { action: 'pause' },
   Forbidden: { action: 'pause' },
-  InvalidProviderToken: { action: 'pause' },
+  InvalidProviderToken: { action: 'replace-token' },
   MissingProviderToken: { action: 'pause' },
   ExpiredProviderToken: { action: 'sign-anew' },
   UnrelatedKeyIdInToken: { action: 'reconnect' },
   TooManyProviderTokenUpdates: { action: 'keep-token' },
   // Wrong with the moment.
-  IdleTimeout: { action: 'retry-elsewhere' },
+  IdleTimeout: { action: 'retry-elsewhere', fault: 'gateway' },
   Shutdown: { action: 'retry-elsewhere' },
   TooManyRequests: { action: 'retry' },
   InternalServerError: { action: 'retry' },
@@ -87,17 +108,18 @@ export interface RawAnswer {
   readonly retryAfter: string | undefined;
 }
 
-/** Judges any answer but 200. An unknown reason is tried again, bounded by the caller. */
+/** Judges any answer but 200. A notification whose reason is unknown is tried again, bounded by the caller. */
 export function judgeAnswer(raw: RawAnswer, nowMs: number): Verdict {
   const { reason, timestamp } = readBody(raw.body);
-  const policy = policies[reason ?? ''] ?? policyByStatus(raw.status);
+  const isServerError = raw.status >= 500;
+  const policy = policyOf(reason, raw.status);
   const retryAfterMs = parseRetryAfter(raw.retryAfter, nowMs);
   return {
     action: policy.action,
     answer: {
       reason: reason ?? `Status${raw.status}`,
       status: raw.status,
-      fault: faultOf(raw.status),
+      fault: policy.fault ?? (isServerError || raw.status === 429 ? 'gateway' : 'notification'),
       tokenInvalid: policy.tokenInvalid === true,
       ...(raw.status === 410 && timestamp !== undefined ? { unregisteredAtMs: timestamp } : {}),
       ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
@@ -111,10 +133,23 @@ export function goAwayReason(
 ): { readonly reason: string; readonly isCredential: boolean } | undefined {
   const { reason } = readBody(debug);
   if (reason === undefined) return undefined;
-  return { reason, isCredential: policies[reason]?.action === 'pause' };
+  const action = knownPolicy(reason)?.action;
+  return { reason, isCredential: action === 'pause' || action === 'replace-token' };
 }
 
-/** Without a reason that we know, only the statuses that can have but one meaning are final. */
+function policyOf(reason: string | undefined, status: number): Policy {
+  if (reason === undefined) {
+    // Whether Apple's servers or a balancer say 5xx makes no difference: the gateway is in trouble.
+    return status >= 500 ? { action: 'retry' } : { action: 'foreign', fault: 'gateway' };
+  }
+  return knownPolicy(reason) ?? policyByStatus(status);
+}
+
+function knownPolicy(reason: string): Policy | undefined {
+  return Object.hasOwn(policies, reason) ? policies[reason] : undefined;
+}
+
+/** With a reason that we do not know, only the statuses that can have but one meaning are final. */
 function policyByStatus(status: number): Policy {
   switch (status) {
     case 410:
@@ -124,11 +159,6 @@ function policyByStatus(status: number): Policy {
     default:
       return { action: 'retry' };
   }
-}
-
-/** An answer of 429 or 5xx is about the moment; any other is about what was asked. */
-function faultOf(status: number): Fault {
-  return status === 429 || status >= 500 ? 'gateway' : 'notification';
 }
 
 function readBody(body: string): { reason?: string; timestamp?: number } {
@@ -152,10 +182,12 @@ function readBody(body: string): { reason?: string; timestamp?: number } {
 /** A day: whoever asks for more is asked again. */
 const longestRetryAfterMs = 86_400_000;
 
-/** RFC 9110 section 10.2.3. */
+/** Seconds, or a date in one of the three forms of RFC 9110 sections 5.6.7 and 10.2.3. */
 function parseRetryAfter(text: string | undefined, nowMs: number): number | undefined {
   if (text === undefined) return undefined;
-  const isDate = /^[A-Z][a-z]{2}, /.test(text);
-  const ms = isDate ? Date.parse(text) - nowMs : /^\d{1,9}$/.test(text) ? Number(text) * 1_000 : Number.NaN;
+  let ms = Number.NaN;
+  if (/^\d+$/.test(text)) ms = Number(text) * 1_000;
+  // The oldest form does not say that it is in GMT.
+  else if (/^[A-Z][a-z]{2,8},? /.test(text)) ms = Date.parse(text.replace(/( GMT)?$/, ' GMT')) - nowMs;
   return Number.isNaN(ms) ? undefined : Math.min(longestRetryAfterMs, Math.max(0, ms));
 }

@@ -22,6 +22,8 @@ export interface AnswerEvents {
   /** The answer is complete. */
   finished(stream: OpenStream): void;
   reset(stream: OpenStream, errorCode: number): void;
+  /** The answer makes no sense: its stream is in error, and no other (RFC 9113 section 8.1.1). */
+  malformed(stream: OpenStream, detail: string): void;
   setting(id: number, value: number): void;
   /** All settings of a frame have been told. */
   settingsEnd(): void;
@@ -33,6 +35,11 @@ export interface AnswerEvents {
 
 /** Bytes of all answers that may be under way. */
 const receiveWindow = 8 * 1024 * 1024;
+/** What frames that bring no answer may cost: at once, and in a second. A frame costs 1, and 1 more for every 64 bytes. */
+const largestIdleCost = 10_000;
+const idleCostPerSecond = 2_000;
+/** What an answer makes good: windows have to be opened and settings to be told. */
+const answerCredit = 8;
 /** As much of an answer's body as can mean something, characters. */
 const longestBody = 4_096;
 
@@ -55,14 +62,21 @@ export class AnswerReader {
   readonly #head = new ResponseHead();
   /** Flow control, the gateway's to spend. */
   #window = receiveWindow;
+  /** Cost of frames that brought no answer, less what time and answers have made good. */
+  #idleCost = 0;
+  #relaxedAtMs: number;
 
-  constructor(streams: StreamTable, events: AnswerEvents) {
+  constructor(streams: StreamTable, events: AnswerEvents, nowMs: number) {
     this.#streams = streams;
     this.#events = events;
+    this.#relaxedAtMs = nowMs;
   }
 
   /** To be called now and then: what comes seldom is no flood. */
-  relax(): void {
+  relax(nowMs: number): void {
+    const passedMs = Math.max(0, nowMs - this.#relaxedAtMs);
+    this.#relaxedAtMs = nowMs;
+    this.#idleCost = Math.max(0, this.#idleCost - (passedMs / 1_000) * idleCostPerSecond);
     this.#frames.forgiveIdleFrames();
   }
 
@@ -86,51 +100,81 @@ export class AnswerReader {
         return;
       case FrameType.rstStream: {
         const stream = this.#streamOf(frame, nextStreamId);
-        if (stream !== undefined) this.#events.reset(stream, frame.u32(0));
+        if (stream === undefined) this.#spend(frame);
+        else this.#events.reset(stream, frame.u32(0));
         return;
       }
       case FrameType.settings:
+        this.#spend(frame);
         if ((frame.flags & FrameFlag.ack) !== 0) return;
         frame.eachSetting((id, value) => this.#events.setting(id, value));
         this.#events.reply(encodeSettingsAck());
         this.#events.settingsEnd();
         return;
       case FrameType.ping:
+        this.#spend(frame);
         if ((frame.flags & FrameFlag.ack) !== 0) return;
         this.#events.reply(encodePing(frame.bytes.subarray(frame.start, frame.end), 'ack'));
         return;
       case FrameType.goAway: {
+        this.#spend(frame);
         const debugEnd = Math.min(frame.end, frame.start + 8 + longestBody);
         const debug = frame.bytes.toString('utf8', frame.start + 8, debugEnd);
         this.#events.goAway(frame.u32(0) & maxWindow, frame.u32(4), debug);
         return;
       }
       case FrameType.windowUpdate:
-        this.#events.windowUpdate(frame.streamId, frame.u32(0) & maxWindow);
+        this.#spend(frame);
+        this.#readWindow(frame, nextStreamId);
         return;
       default:
-      // PRIORITY: nothing to a client.
+        // PRIORITY: nothing to a client.
+        this.#spend(frame);
     }
+  }
+
+  #readWindow(frame: Http2FrameReader, nextStreamId: number): void {
+    const increment = frame.u32(0) & maxWindow;
+    if (frame.streamId === 0 || increment > 0) this.#events.windowUpdate(frame.streamId, increment);
+    else this.#refuse(this.#streamOf(frame, nextStreamId), 'WINDOW_UPDATE by nothing');
   }
 
   #readHead(frame: Http2FrameReader, nextStreamId: number): void {
     const head = this.#head.reset();
-    // Every block, also of streams that are over: it may change the table.
-    this.#hpack.decode(frame.bytes, frame.start, frame.end, head.field);
+    let problem: string | undefined;
+    try {
+      // Every block, also of streams that are over: it may change the table.
+      this.#hpack.decode(frame.bytes, frame.start, frame.end, head.field);
+    } catch (error) {
+      if (!(error instanceof Http2WireError) || error.scope === 'connection') throw error;
+      problem = error.message;
+    }
     const stream = this.#streamOf(frame, nextStreamId);
-    if (stream === undefined) return;
+    if (stream === undefined) {
+      this.#spend(frame);
+      return;
+    }
     const { status } = head;
     const isLast = frame.hasEndStream;
-    if (status >= 100 && status < 200 && !isLast && stream.status === 0) return;
+    if (problem === undefined && status >= 100 && status < 200 && !isLast && stream.status === 0) {
+      this.#spend(frame);
+      return;
+    }
     const isTrailer = status === 0;
     if (isTrailer ? stream.status === 0 || !isLast : status < 200 || stream.status !== 0) {
-      throw new Http2WireError('http2-protocol-error', 'An answer whose heads make no sense');
+      problem ??= 'An answer whose heads make no sense';
+    }
+    if (problem !== undefined) {
+      this.#spend(frame);
+      this.#refuse(stream, problem);
+      return;
     }
     if (!isTrailer) {
       stream.status = status;
       stream.retryAfter = head.retryAfter;
       if (status === 200) this.#events.taken(stream);
     }
+    this.#idleCost = Math.max(0, this.#idleCost - answerCredit);
     if (isLast) this.#events.finished(stream);
   }
 
@@ -145,9 +189,11 @@ export class AnswerReader {
       this.#window = receiveWindow;
     }
     const stream = this.#streamOf(frame, nextStreamId);
+    if (stream === undefined || !frame.hasEndStream) this.#spend(frame);
     if (stream === undefined) return;
     if (stream.status === 0) {
-      throw new Http2WireError('http2-protocol-error', 'DATA before the head of an answer');
+      this.#refuse(stream, 'DATA before the head of an answer');
+      return;
     }
     stream.bodyBytes += flowLength;
     if (stream.bodyBytes > defaultWindow) {
@@ -157,6 +203,19 @@ export class AnswerReader {
       stream.body += frame.bytes.toString('utf8', frame.start, frame.end);
     }
     if (frame.hasEndStream) this.#events.finished(stream);
+  }
+
+  /** The answer of a stream makes no sense; undefined: it is over for us anyway. */
+  #refuse(stream: OpenStream | undefined, detail: string): void {
+    if (stream !== undefined) this.#events.malformed(stream, detail);
+  }
+
+  /** Counts a frame that brings no answer. Throws `http2-flood` when there are too many of them. */
+  #spend({ start, end, flowLength }: Http2FrameReader): void {
+    this.#idleCost += 1 + (Math.max(end - start, flowLength) >> 6);
+    if (this.#idleCost > largestIdleCost) {
+      throw new Http2WireError('http2-flood', 'Too many frames that bring no answer');
+    }
   }
 
   /** The stream of a frame; undefined: it is over for us. A stream that we never opened breaks the protocol. */

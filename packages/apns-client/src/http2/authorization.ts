@@ -1,11 +1,15 @@
 import { describeError } from '../node-error.ts';
+import type { PauseKind } from '../transport.ts';
 import type { Http2Authentication, ProviderTokens } from './http2-transport-options.ts';
 
 export interface AuthorizationEvents {
   /** There is something to send with again. */
   ready(): void;
-  /** There will not be, for now; `isCertain`: trying again by ourselves is no use. */
-  failed(reason: string, isCertain: boolean): void;
+  /**
+   * There will not be, for now. `about`: what is wrong for certain, so that trying again by ourselves is no use;
+   * undefined where it may pass, such as a store that is away.
+   */
+  failed(reason: string, about: PauseKind | undefined): void;
 }
 
 /** What the `authorization` header says, and when there is nothing to say: then nothing may be sent. */
@@ -45,20 +49,17 @@ export class Authorization {
     this.#work(async () => {
       await tokens.refresh();
       return tokens.current() === undefined ? 'There is no provider token' : undefined;
-    }, false);
+    }, undefined);
   }
 
   /** ExpiredProviderToken: signs anew, once. An event follows, unless another stream has said it before. */
   expired(header: string | undefined, reason: string): void {
-    const tokens = this.#tokens;
-    if (tokens === undefined) {
-      this.#events.failed(reason, true);
-      return;
-    }
-    const jwt = jwtOf(header);
-    // Written with a token that has been replaced since.
-    if (jwt !== tokens.current()) return;
-    this.#work(async () => ((await tokens.expired(jwt)) ? undefined : reason), true);
+    this.#replace(header, reason, (tokens, jwt) => tokens.expired(jwt));
+  }
+
+  /** InvalidProviderToken: replaces a token that another worker signed, once. As `expired`. */
+  refused(header: string | undefined, reason: string): void {
+    this.#replace(header, reason, (tokens, jwt) => tokens.refused?.(jwt) ?? Promise.resolve(false));
   }
 
   /** TooManyProviderTokenUpdates: whether there is an older token to go on with. */
@@ -71,23 +72,48 @@ export class Authorization {
     return current !== undefined && current !== jwt;
   }
 
+  /**
+   * The gateway wants no other token for `ms`. Returns how much is left of the time that the whole fleet waits, where
+   * the fleet shares one.
+   */
+  async hold(ms: number): Promise<number> {
+    return (await this.#tokens?.hold?.(ms)) ?? ms;
+  }
+
   close(): void {
     this.#isClosed = true;
   }
 
-  /** @param work answers why it was in vain, or nothing */
-  #work(work: () => Promise<string | undefined>, isCertain: boolean): void {
+  #replace(
+    header: string | undefined,
+    reason: string,
+    replace: (tokens: ProviderTokens, jwt: string) => Promise<boolean>,
+  ): void {
+    const tokens = this.#tokens;
+    if (tokens === undefined) {
+      this.#events.failed(reason, 'credential');
+      return;
+    }
+    const jwt = jwtOf(header);
+    // Written with a token that has been replaced since.
+    if (jwt !== tokens.current()) return;
+    this.#work(async () => ((await replace(tokens, jwt)) ? undefined : reason), 'credential');
+  }
+
+  /** @param work answers why it was in vain, or nothing; @param about What is wrong then for certain. */
+  #work(work: () => Promise<string | undefined>, about: PauseKind | undefined): void {
     if (this.#isBusy) return;
     this.#isBusy = true;
-    const done = (failure: string | undefined, certain: boolean): void => {
+    const done = (failure: string | undefined, trouble: PauseKind | undefined): void => {
       this.#isBusy = false;
       if (this.#isClosed) return;
       if (failure === undefined) this.#events.ready();
-      else this.#events.failed(failure, certain);
+      else this.#events.failed(failure, trouble);
     };
     work().then(
-      (failure) => done(failure, isCertain),
-      (error: unknown) => done(describeError(error), isCredentialError(error)),
+      (failure) => done(failure, about),
+      // A key that cannot be used is a file of this worker's: another may have a good one.
+      (error: unknown) => done(describeError(error), isCredentialError(error) ? 'worker' : undefined),
     );
   }
 }

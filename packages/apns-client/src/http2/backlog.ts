@@ -4,6 +4,7 @@ import type { GatewayAnswer } from '../transport.ts';
 import { WaitingSpans } from '../waiting-spans.ts';
 import type { Http2Run, Http2Span } from './http2-run.ts';
 import { payloadLimitOf } from './push-topics.ts';
+import type { RefusedTopics } from './refused-topics.ts';
 import { type OpenStream, spansOf } from './stream-table.ts';
 
 /** As the gateway would answer it: it need not be asked. */
@@ -23,13 +24,17 @@ const unsendable: GatewayAnswer = {
 /** Notifications that wait to be written, or to be written again. */
 export class Backlog extends WaitingSpans<Http2Run> {
   readonly #queue: SpanQueue<Http2Run>;
+  readonly #clock: Clock;
+  readonly #refusedTopics: RefusedTopics;
   /** To be sent again; waits for the end of the turn, so that what comes back together stays together. */
   #again: Pick<OpenStream, 'run' | 'position'>[] = [];
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, refusedTopics: RefusedTopics) {
     const queue = new SpanQueue<Http2Run>();
     super(queue, clock);
     this.#queue = queue;
+    this.#clock = clock;
+    this.#refusedTopics = refusedTopics;
   }
 
   get size(): number {
@@ -65,13 +70,15 @@ export class Backlog extends WaitingSpans<Http2Run> {
   }
 
   protected override mayRefuse({ headers }: Http2Run): boolean {
-    return headers.mayBeTooLarge;
+    return headers.mayBeTooLarge || this.#refusedTopics.size > 0;
   }
 
-  protected override refusalOf(run: Http2Run, position: number): GatewayAnswer | undefined {
-    const { payloadOf, payloadOffsets } = run.columns;
+  protected override refusalOf({ columns, headers }: Http2Run, position: number): GatewayAnswer | undefined {
+    const { payloadOf, payloadOffsets } = columns;
     const payload = payloadOf[position]!;
     const length = payloadOffsets[payload + 1]! - payloadOffsets[payload]!;
-    return length > payloadLimitOf(run.headers.pushType(position)) ? payloadTooLarge : undefined;
+    if (length > payloadLimitOf(headers.pushType(position))) return payloadTooLarge;
+    if (this.#refusedTopics.size === 0) return undefined;
+    return this.#refusedTopics.answerFor(headers.topic(position), this.#clock.now());
   }
 }

@@ -64,13 +64,19 @@ export class ConnectionPool {
     const delayMs = gate.delayMs(clock.now());
     if (delayMs > 0) return delayMs;
     if (secureContext === undefined) return undefined;
+    const startsSmall = gate.failures > 0;
     gate.started(clock.now());
     const id = `${host}#${++connectionsMade}`;
     const needsToken = authentication.kind === 'token';
     this.#connections.add(
-      new Http2Connection(this.#options, { id, secureContext, needsToken }, this.#events),
+      new Http2Connection(this.#options, { id, secureContext, needsToken, startsSmall }, this.#events),
     );
     return 0;
+  }
+
+  /** Has one connection ask whether the gateway takes our credential, once the gateway allows it a stream. */
+  probe(authorization: string | undefined): void {
+    for (const connection of this.#connections) connection.probe(authorization);
   }
 
   /** It has ended. */

@@ -12,8 +12,10 @@ export interface Http2ConnectionClosure {
   readonly livedMs: number;
   /** In the order of writing. */
   readonly uncertain: readonly Http2Span[];
-  /** Whether the gateway ever answered a request on it. */
-  readonly answered: boolean;
+  /** Whether the gateway ever answered a request on it with something else than trouble of its own. */
+  readonly hasServed: boolean;
+  /** We left it, and what that says was heeded then. */
+  readonly wasLeft: boolean;
 }
 
 /** Ends at which somebody is there to hear that the session is closed (PROTOCOL section 4). */
@@ -24,6 +26,9 @@ export const politeEnds: ReadonlySet<ConnectionEnd> = new Set([
   'goaway',
   'error-response',
   'protocol-violation',
+  'stream-stalled',
+  'gateway-errors',
+  'foreign-answers',
 ]);
 
 /** What an error of the socket means. @param isOpening The way to the gateway was not open yet. */

@@ -12,7 +12,7 @@ import { ChunkPool } from '../chunk-pool.ts';
 import { describeError } from '../node-error.ts';
 import type { ConnectionEnd } from '../transport.ts';
 import { goAwayReason } from './answer-policy.ts';
-import { AnswerReader, encodeGreeting } from './answer-reader.ts';
+import { type AnswerEvents, AnswerReader, encodeGreeting } from './answer-reader.ts';
 import type { Backlog } from './backlog.ts';
 import { FrameOutlet } from './frame-outlet.ts';
 import { type Http2ConnectionClosure, politeEnds, socketEndOf } from './http2-closure.ts';
@@ -30,7 +30,8 @@ import { type OpenStream, StreamTable } from './stream-table.ts';
 //
 // - connecting: TCP, the proxy's tunnel, TLS, and the gateway's SETTINGS, which say how many streams it takes.
 // - open: requests are written, answers come in any order.
-// - leaving: no more requests; the answers that are due are waited for. By GOAWAY, or because we want to.
+// - leaving: no more requests; the answers that are due are waited for. By GOAWAY, or because we want to: also where
+//   the connection does not do its work, since answers that come late settle what would be uncertain.
 // - closed: everything in the window has been handed back, exactly once.
 //
 // The connection never decides what becomes of what it hands back: the transport does.
@@ -42,6 +43,8 @@ export interface Http2ConnectionEvents extends StreamOutcomeEvents {
   turned(): void;
   /** A GOAWAY named the credential as its reason. */
   refused(reason: string): void;
+  /** It is left because it does not do its work. */
+  doubted(reason: string): void;
   ended(connection: Http2Connection, closure: Http2ConnectionClosure): void;
 }
 
@@ -49,12 +52,19 @@ export interface Http2ConnectionSetup {
   readonly id: string;
   readonly secureContext: SecureContext;
   readonly needsToken: boolean;
+  /** The one before it left doubt. */
+  readonly startsSmall: boolean;
 }
 
 type State =
   | { readonly kind: 'connecting'; readonly cancelTimer: () => void; readonly isReady: boolean }
   | { readonly kind: 'open' }
-  | { readonly kind: 'leaving'; readonly end: ConnectionEnd; readonly detail: string }
+  | {
+      readonly kind: 'leaving';
+      readonly end: ConnectionEnd;
+      readonly detail: string;
+      readonly byOurselves: boolean;
+    }
   | { readonly kind: 'closed' };
 
 /** How long to go on reading answers after a write has failed. */
@@ -77,27 +87,30 @@ export class Http2Connection {
   /** No stream above it is processed: the gateway's GOAWAY. */
   #lastProcessedId = Number.POSITIVE_INFINITY;
   #peerStreams = Number.POSITIVE_INFINITY;
+  #hasProbed = false;
   #cancelGrace: (() => void) | undefined;
 
   constructor(options: ResolvedHttp2Options, setup: Http2ConnectionSetup, events: Http2ConnectionEvents) {
-    const { clock, streams, connectTimeoutMs, writeStallMs, serverName, port } = options;
-    const { id, secureContext, needsToken } = setup;
+    const { clock, connectTimeoutMs, writeStallMs, serverName, port } = options;
+    const { id, secureContext } = setup;
     this.id = id;
     this.#options = options;
     this.#events = events;
     const authority = port === 443 ? serverName : `${serverName}:${port}`;
     this.#writer = new RequestWriter(this.streams, authority, options.lastStreamId);
-    this.#outcomes = new StreamOutcomes(this, events, { clock, streams, needsToken });
-    this.#reader = new AnswerReader(this.streams, {
+    this.#outcomes = new StreamOutcomes(this, events, { ...options, ...setup });
+    const readerEvents: AnswerEvents = {
       taken: (stream) => this.#outcomes.taken(stream),
       finished: (stream) => this.#finish(stream),
       reset: (stream, code) => this.#reset(stream, code),
+      malformed: (stream, detail) => this.#malformed(stream, detail),
       setting: (name, value) => this.#setting(name, value),
       settingsEnd: () => this.#becomeOpen(),
       goAway: (lastStreamId, code, debug) => this.#goAway(lastStreamId, code, debug),
       windowUpdate: (streamId, increment) => this.#writer.widen(streamId, increment),
       reply: (frame) => this.#outlet.say(frame),
-    });
+    };
+    this.#reader = new AnswerReader(this.streams, readerEvents, clock.now());
     this.#liveness = new Liveness(options, clock.now());
     const cancelTimer = clock.after(connectTimeoutMs, () =>
       this.#close('connect-failed', `no connection within ${connectTimeoutMs} ms`),
@@ -144,14 +157,13 @@ export class Http2Connection {
     return this.#room <= 0 || this.#writer.isStuck;
   }
 
-  /** Whether the gateway has shown that it takes our token. */
+  /** Whether the gateway has shown that it takes our token, and serves as many streams as we want. */
   get isTrusted(): boolean {
     return this.#outcomes.isTrusted;
   }
 
   get #room(): number {
-    const ours = this.isTrusted ? this.#options.streams : 1;
-    return Math.min(ours, this.#peerStreams) - this.streams.size;
+    return Math.min(this.#outcomes.allowance, this.#peerStreams) - this.streams.size;
   }
 
   /** Writes requests from the front of the backlog until a chunk, the window or the backlog is used up. */
@@ -162,9 +174,13 @@ export class Http2Connection {
     if (this.#writer.isExhausted) this.leave('rotated', 'out of stream identifiers');
   }
 
-  /** Asks the gateway whether it takes our credential, with a request that can reach no device. */
+  /**
+   * Asks the gateway whether it takes our credential, with a request that can reach no device. Does nothing while the
+   * gateway allows no stream: to be called again when it has moved.
+   */
   probe(authorization: string | undefined): void {
-    if (!this.isOpen || this.#room <= 0) return;
+    if (!this.isOpen || this.#hasProbed || this.#room <= 0) return;
+    this.#hasProbed = true;
     const chunk = ChunkPool.take();
     const context = { chunk, authorization, nowMs: this.#options.clock.now() };
     this.#send(chunk, this.#writer.fillWith(context, new Probe(this.#options.topic)));
@@ -172,10 +188,18 @@ export class Http2Connection {
 
   /** Takes no more requests, and closes once the answers that are due have come. */
   leave(end: ConnectionEnd, detail: string): void {
-    if (this.#state.kind === 'connecting') this.#close(end, detail);
-    if (this.#state.kind !== 'open') return;
-    this.#state = { kind: 'leaving', end, detail };
+    const state = this.#state;
+    if (state.kind !== 'connecting' && state.kind !== 'open') return;
+    if (state.kind === 'connecting') state.cancelTimer();
+    this.#state = { kind: 'leaving', end, detail, byOurselves: true };
     this.#closeWhenEmpty();
+  }
+
+  /** Leaves a connection that does not do its work. */
+  doubt(end: ConnectionEnd, detail: string): void {
+    if (!this.isOpen) return;
+    this.#events.doubted(detail);
+    this.leave(end, detail);
   }
 
   /** Closes at once; what is without an answer is uncertain. */
@@ -188,8 +212,9 @@ export class Http2Connection {
     const { clock, streamTimeoutMs, pingTimeoutMs } = this.#options;
     if (!this.isOpen && !this.isLeaving) return;
     const now = clock.now();
-    this.#reader.relax();
+    this.#reader.relax(now);
     this.#giveUpStreams(now - streamTimeoutMs);
+    this.#checkWork(now);
     if (this.isClosed) return;
     if (this.#liveness.isLost(now)) {
       this.#close('ping-timeout', `a PING went unanswered for ${pingTimeoutMs} ms`);
@@ -199,7 +224,8 @@ export class Http2Connection {
     const isEmpty = this.streams.size === 0;
     if (isEmpty && this.#liveness.isIdle(now)) this.leave('idle', 'idle');
     // A gateway that takes nothing though nothing is under way will not take anything later either.
-    if (this.#liveness.isStalled(now, hasWork && isEmpty && this.isOpen && this.isSaturated)) {
+    this.#liveness.looked(now, hasWork && isEmpty && this.isOpen && this.isSaturated);
+    if (this.#liveness.isStalled(now)) {
       this.#close('write-stalled', `the gateway allowed no request for ${streamTimeoutMs} ms`);
       return;
     }
@@ -236,7 +262,9 @@ export class Http2Connection {
 
   #receive(chunk: Buffer): void {
     if (this.isClosed) return;
-    this.#liveness.read(this.#options.clock.now());
+    const now = this.#options.clock.now();
+    this.#liveness.read(now);
+    this.#outcomes.reading(now);
     try {
       this.#reader.read(chunk, this.#writer.nextStreamId, () => !this.isClosed);
     } catch (error) {
@@ -245,13 +273,21 @@ export class Http2Connection {
       return;
     }
     this.#outcomes.tellAccepted();
+    this.#checkWork(now);
     this.#endTurn();
     // Also after the last answer: what it brought may be due to be sent again.
     this.#events.turned();
   }
 
   #writeFailed(error: unknown): void {
-    if (this.isOpen) this.#state = { kind: 'leaving', end: 'write-error', detail: describeError(error) };
+    if (this.isOpen) {
+      this.#state = {
+        kind: 'leaving',
+        end: 'write-error',
+        detail: describeError(error),
+        byOurselves: false,
+      };
+    }
     this.#cancelGrace ??= this.#options.clock.after(errorGraceMs, () =>
       this.#close('write-error', describeError(error)),
     );
@@ -276,22 +312,43 @@ export class Http2Connection {
     }
     this.streams.remove(stream);
     this.#writer.unstick();
-    const trouble = this.#outcomes.reset(stream, code);
+    const trouble = this.#outcomes.reset(stream, code, stream.id === this.#writer.unsentId);
     this.#heed(trouble, 'stream-reset', `the probe was reset: ${http2ErrorName(code)}`);
+  }
+
+  /** An answer that makes no sense ends its stream, and no other (RFC 9113 section 8.1.1). */
+  #malformed(stream: OpenStream, detail: string): void {
+    this.#outlet.say(encodeRstStream(stream.id, Http2ErrorCode.protocolError));
+    this.#writer.forget(stream.id);
+    this.streams.remove(stream);
+    this.#writer.unstick();
+    this.#heed(this.#outcomes.malformed(stream), 'stream-reset', `the answer to the probe: ${detail}`);
+  }
+
+  /** Leaves the connection when it does not do its work. */
+  #checkWork(nowMs: number): void {
+    if (!this.isOpen) return;
+    const trouble = this.#outcomes.work.trouble(this.streams.oldestWriteMs, nowMs);
+    if (trouble === 'gateway-errors') this.doubt(trouble, 'the gateway answers nothing but 5xx');
+    else if (trouble === 'stream-stalled') this.doubt(trouble, 'the gateway does not answer');
   }
 
   /** Streams that wait for an answer since before that time are given up, on both sides. */
   #giveUpStreams(writtenBeforeMs: number): void {
     const overdue = this.streams.takeWrittenBefore(writtenBeforeMs);
     if (overdue.length === 0) return;
-    for (const { id } of overdue) this.#outlet.say(encodeRstStream(id, Http2ErrorCode.cancel));
+    const { unsentId } = this.#writer;
+    for (const { id } of overdue) {
+      this.#outlet.say(encodeRstStream(id, Http2ErrorCode.cancel));
+      this.#writer.forget(id);
+    }
     this.#writer.unstick();
-    this.#heed(this.#outcomes.overdue(overdue), 'stream-stalled', 'the probe went unanswered');
+    this.#heed(this.#outcomes.overdue(overdue, unsentId), 'stream-stalled', 'the probe went unanswered');
   }
 
   #heed(trouble: StreamTrouble, end: ConnectionEnd, probeDetail: string): void {
     if (trouble === 'probe-lost') this.#close(end, probeDetail);
-    else if (trouble === 'refuses-all') this.leave(end, 'every stream was refused');
+    else if (trouble === 'refuses-all') this.doubt(end, 'every stream was refused');
   }
 
   #setting(id: number, value: number): void {
@@ -307,7 +364,9 @@ export class Http2Connection {
     this.#lastProcessedId = Math.min(this.#lastProcessedId, lastStreamId);
     this.#outcomes.discarded(this.streams.takeAbove(this.#lastProcessedId));
     if (this.#state.kind === 'connecting') this.#close('goaway', detail);
-    else if (this.#state.kind === 'open') this.#state = { kind: 'leaving', end: 'goaway', detail };
+    else if (this.#state.kind === 'open') {
+      this.#state = { kind: 'leaving', end: 'goaway', detail, byOurselves: false };
+    }
     if (said?.isCredential === true) this.#events.refused(detail);
   }
 
@@ -339,12 +398,14 @@ export class Http2Connection {
     else this.#outlet.destroy();
     // Said first, it stays the reason: a gateway that says GOAWAY hangs up next.
     const reason = state.kind === 'leaving' && end === 'gateway-closed' ? state : { end, detail };
+    const wasLeft = state.kind === 'leaving' && state.byOurselves && reason.end === state.end;
     this.#events.ended(this, {
       end: reason.end,
       detail: reason.detail,
       livedMs: this.#openedAtMs === undefined ? 0 : this.#options.clock.now() - this.#openedAtMs,
-      uncertain: this.#outcomes.abandoned(this.streams.takeAbove(0)),
-      answered: this.#outcomes.answered,
+      uncertain: this.#outcomes.abandoned(this.streams.takeAbove(0), this.#writer.unsentId),
+      hasServed: this.#outcomes.hasServed,
+      wasLeft,
     });
   }
 }

@@ -14,8 +14,18 @@ export interface ProviderTokens {
   refresh(): Promise<void>;
   /** The gateway called `jwt` expired. Answers whether there is another one to try with. */
   expired(jwt: string): Promise<boolean>;
+  /**
+   * The gateway called `jwt` invalid. Answers whether there is another one to try with. Absent: refused tokens are not
+   * replaced.
+   */
+  refused?(jwt: string): Promise<boolean>;
   /** The gateway finds that tokens change too often. */
   tooManyUpdates(jwt: string): void;
+  /**
+   * The gateway is to be left alone for so long. Answers how much is left of the time that the fleet waits, so that it
+   * has one end for all. Milliseconds. Absent: the time is one's own.
+   */
+  hold?(ms: number): Promise<number>;
   onChange(listener: () => void): () => void;
 }
 

@@ -2,10 +2,17 @@ import { Announcer } from '../announcer.ts';
 import { countOf } from '../span.ts';
 import { Ticker } from '../ticker.ts';
 import type { Tally } from '../tracked-run.ts';
-import type { ConnectionEnd, NotificationRun, Transport, TransportState } from '../transport.ts';
+import type {
+  ConnectionEnd,
+  GatewayAnswer,
+  NotificationRun,
+  PauseKind,
+  Transport,
+  TransportState,
+} from '../transport.ts';
 import { stateOf } from '../transport-state.ts';
 import { Access, type AccessEvents } from './access.ts';
-import { isAboutCredential, type Verdict } from './answer-policy.ts';
+import { type CredentialAction, isAboutCredential, type Verdict } from './answer-policy.ts';
 import { Backlog } from './backlog.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import type { Http2ConnectionClosure } from './http2-closure.ts';
@@ -16,6 +23,7 @@ import {
   type ResolvedHttp2Options,
   resolveHttp2Options,
 } from './http2-transport-options.ts';
+import { RefusedTopics } from './refused-topics.ts';
 import type { OpenStream } from './stream-table.ts';
 
 // The HTTP/2 gateway behind the Transport interface: a backlog of spans, and a few connections that write from its
@@ -42,6 +50,7 @@ export class Http2Transport implements Transport, Http2ConnectionEvents, AccessE
   readonly #options: ResolvedHttp2Options;
   readonly #access: Access;
   readonly #backlog: Backlog;
+  readonly #refusedTopics: RefusedTopics;
   readonly #pool: ConnectionPool;
   readonly #announcer: Announcer;
   readonly #ticker: Ticker;
@@ -57,7 +66,8 @@ export class Http2Transport implements Transport, Http2ConnectionEvents, AccessE
     const { clock, streamTimeoutMs, pingAfterMs, pingTimeoutMs } = options;
     this.#options = options;
     this.#access = new Access(options, this);
-    this.#backlog = new Backlog(clock);
+    this.#refusedTopics = new RefusedTopics(options.pauseProbeMs);
+    this.#backlog = new Backlog(clock, this.#refusedTopics);
     this.#pool = new ConnectionPool(options, this.#access, this);
     this.#announcer = new Announcer(this, options.observer);
     this.#ticker = new Ticker(clock, () => this.#tick());
@@ -130,42 +140,65 @@ export class Http2Transport implements Transport, Http2ConnectionEvents, AccessE
 
   opened(connection: Http2Connection): void {
     this.#announcer.tell.connectionOpened(connection.id);
-    if (this.#access.pause !== undefined) connection.probe(this.#access.authorization.current());
     this.#announcer.state();
   }
 
   accepted(run: Http2Run, from: number, to: number): void {
-    this.#access.accepted();
+    this.#access.decided();
+    if (this.#refusedTopics.size > 0) {
+      for (let position = from; position < to; position++) {
+        this.#refusedTopics.allowed(run.headers.topic(position));
+      }
+    }
     run.accepted(from, to, 'proved');
   }
 
-  judged(connection: Http2Connection, stream: OpenStream, { action, answer }: Verdict): void {
+  judged(connection: Http2Connection, stream: OpenStream, verdict: Verdict): void {
     const { run, position } = stream;
+    const { action, answer } = verdict;
     this.#announcer.tell.errorResponse(connection.id, answer.status);
     if (isAboutCredential(action)) {
-      this.#backlog.sendAgain(stream);
-      connection.leave(action === 'pause' ? 'credential-refused' : 'error-response', answer.reason);
-      if (this.#access.refused(action, answer.reason, stream.authorization)) this.#rest();
+      this.#credentialRefused(connection, stream, action, answer.reason);
       return;
     }
-    this.#access.decided();
-    if (action === 'reject') run.rejected(position, answer);
+    const isServerError = answer.status >= 500;
+    if (action !== 'foreign' && !isServerError) this.#access.decided();
+    if (action === 'topic-refused') this.#topicRefused(connection, stream, answer);
+    else if (action === 'reject') run.rejected(position, answer);
     else run.retryable(position, answer);
-    if (action === 'retry-elsewhere') connection.leave('error-response', answer.reason);
+    if (action === 'foreign') {
+      connection.doubt('foreign-answers', `${answer.status} without the gateway's own body`);
+    } else if (action === 'retry-elsewhere') {
+      if (isServerError && connection.isOpen) this.#access.doubted(answer.reason);
+      connection.leave('error-response', answer.reason);
+    }
   }
 
   probed(connection: Http2Connection, stream: OpenStream, verdict: Verdict | undefined): void {
-    if (this.#access.probed(stream, verdict)) {
-      this.#announcer.state();
-      return;
+    switch (this.#access.probed(stream, verdict)) {
+      case 'lifted':
+        this.#announcer.state();
+        return;
+      case 'refused':
+        connection.leave('credential-refused', verdict!.answer.reason);
+        break;
+      case 'unknown':
+        connection.leave(
+          verdict!.action === 'foreign' ? 'foreign-answers' : 'gateway-errors',
+          `the probe was answered with ${verdict!.answer.status}`,
+        );
+        break;
     }
-    connection.leave('credential-refused', verdict!.answer.reason);
     this.#rest();
   }
 
   refused(reason: string): void {
     this.#access.lost(reason);
     this.#rest();
+  }
+
+  doubted(reason: string): void {
+    this.#access.doubted(reason);
   }
 
   unprocessed(streams: readonly OpenStream[]): void {
@@ -182,6 +215,7 @@ export class Http2Transport implements Transport, Http2ConnectionEvents, AccessE
   turned(): void {
     if (this.#access.pause !== undefined || this.#phase !== 'running') {
       this.#handBack();
+      this.#askWhetherOver();
     } else {
       const replayed = this.#backlog.restore();
       if (replayed > 0) this.#announcer.tell.replayed(replayed);
@@ -200,7 +234,6 @@ export class Http2Transport implements Transport, Http2ConnectionEvents, AccessE
     this.#announcer.state();
     if (this.#phase === 'closing') return;
     this.turned();
-    if (this.#access.pause !== undefined) this.#connectToProbe();
   }
 
   /** There is a provider token again. */
@@ -209,10 +242,11 @@ export class Http2Transport implements Transport, Http2ConnectionEvents, AccessE
   }
 
   /** There will be no provider token, for now. */
-  failed(reason: string, isCertain: boolean): void {
+  failed(reason: string, about: PauseKind | undefined): void {
     if (this.#phase !== 'running') return;
-    if (isCertain) {
-      this.refused(reason);
+    if (about !== undefined) {
+      this.#access.lost(reason, about);
+      this.#rest();
       return;
     }
     const { gate } = this.#access;
@@ -228,6 +262,12 @@ export class Http2Transport implements Transport, Http2ConnectionEvents, AccessE
   credentialChanged(): void {
     if (this.#access.pause !== undefined) this.probeNow();
     else if (this.#phase === 'running') this.#goOnSoon();
+  }
+
+  holdChanged(): void {
+    this.#cancelConnectTimer?.();
+    this.#cancelConnectTimer = undefined;
+    this.#goOnSoon();
   }
 
   get #takesRuns(): boolean {
@@ -263,7 +303,7 @@ export class Http2Transport implements Transport, Http2ConnectionEvents, AccessE
   }
 
   #goOn(): void {
-    if (this.#access.pause !== undefined) this.#connectToProbe();
+    if (this.#access.pause !== undefined) this.#askWhetherOver();
     else this.#pump();
   }
 
@@ -286,10 +326,41 @@ export class Http2Transport implements Transport, Http2ConnectionEvents, AccessE
     this.#announcer.roomMade();
   }
 
-  /** Paused: a connection is to ask, when it is time, whether the trouble is over. */
-  #connectToProbe(): void {
-    if (this.#phase !== 'running' || this.#cancelConnectTimer !== undefined || !this.#pool.isLeft) return;
+  /** The credential is refused, which the notification cannot help. */
+  #credentialRefused(
+    connection: Http2Connection,
+    stream: OpenStream,
+    action: CredentialAction,
+    reason: string,
+  ): void {
+    this.#backlog.sendAgain(stream);
+    // Requests that were under way when the first was refused say nothing new, unless they pause.
+    const isNews = connection.isOpen || action === 'pause';
+    const verdict = isNews ? this.#access.refused(action, reason, stream.authorization) : 'go-on';
+    connection.leave(action === 'pause' ? 'credential-refused' : 'error-response', reason);
+    if (verdict === 'rest') this.#rest();
+  }
+
+  /** The app's own topic is refused: it rests. The topic of a push type alone: its notifications are put off. */
+  #topicRefused(connection: Http2Connection, stream: OpenStream, answer: GatewayAnswer): void {
+    const { run, position } = stream;
+    const topic = run.headers.topic(position);
+    if (topic !== this.#options.topic) {
+      run.retryable(position, this.#refusedTopics.refused(topic, answer, this.#options.clock.now()));
+      return;
+    }
+    this.#backlog.sendAgain(stream);
+    this.#access.lost(answer.reason, 'topic');
+    connection.leave('error-response', answer.reason);
+    this.#rest();
+  }
+
+  /** Paused: when it is time, a connection asks whether the trouble is over. */
+  #askWhetherOver(): void {
+    if (this.#phase !== 'running' || this.#access.pause === undefined) return;
     const { authorization, gate } = this.#access;
+    if (authorization.isReady) this.#pool.probe(authorization.current());
+    if (this.#cancelConnectTimer !== undefined || !this.#pool.isLeft) return;
     const isTime = gate.delayMs(this.#options.clock.now()) === 0;
     if (isTime && !authorization.isReady) authorization.prepare();
     else this.#awaitConnection(this.#pool.connect());
@@ -306,9 +377,10 @@ export class Http2Transport implements Transport, Http2ConnectionEvents, AccessE
   /** The gateway does not let us send. */
   #rest(): void {
     this.#handBack();
-    this.#pool.leaveAll('credential-refused', 'paused');
+    const isCredential = this.#access.pause?.about === 'credential';
+    this.#pool.leaveAll(isCredential ? 'credential-refused' : 'error-response', 'paused');
     this.#announcer.state();
-    this.#connectToProbe();
+    this.#askWhetherOver();
   }
 
   #handBack(): void {

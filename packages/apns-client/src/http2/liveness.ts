@@ -24,7 +24,7 @@ export class Liveness {
     this.#lastWriteMs = nowMs;
   }
 
-  /** Whatever it says, the gateway is there. */
+  /** Whatever it says, the network and the far end are there. Whether requests are answered, `ConnectionWork` knows. */
   read(nowMs: number): void {
     this.#lastReadMs = nowMs;
     this.#pingSentMs = undefined;
@@ -46,9 +46,13 @@ export class Liveness {
     return nowMs - this.#lastWriteMs >= this.#options.idleTimeoutMs;
   }
 
-  /** Whether it has been stuck for too long; @param isStuck whether it is now. To be asked at every tick. */
-  isStalled(nowMs: number, isStuck: boolean): boolean {
+  /** To be called at every tick. @param isStuck The gateway allows no request, though nothing is under way. */
+  looked(nowMs: number, isStuck: boolean): void {
     this.#stuckSinceMs = isStuck ? (this.#stuckSinceMs ?? nowMs) : undefined;
+  }
+
+  /** The gateway has allowed no request for too long. */
+  isStalled(nowMs: number): boolean {
     return this.#stuckSinceMs !== undefined && nowMs - this.#stuckSinceMs >= this.#options.streamTimeoutMs;
   }
 }

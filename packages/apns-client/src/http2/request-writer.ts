@@ -99,6 +99,16 @@ export class RequestWriter {
     }
   }
 
+  /** The stream whose request has not been sent to its end, if there is one. */
+  get unsentId(): number | undefined {
+    return this.#partial?.streamId;
+  }
+
+  /** We have reset the stream: no more of its payload is sent. */
+  forget(streamId: number): void {
+    if (this.#partial?.streamId === streamId) this.#partial = undefined;
+  }
+
   /** The stream whose payload waits was answered or reset before all of it went out: our side has to end it too. */
   takeAbandoned(): number | undefined {
     const partial = this.#partial;

@@ -2,6 +2,7 @@ import { Http2ErrorCode } from '@pushfleet/apns-wire/http2';
 import type { Clock } from '../clock.ts';
 import type { ConnectionEnd } from '../transport.ts';
 import { isAboutCredential, judgeAnswer, type Verdict } from './answer-policy.ts';
+import { ConnectionWork } from './connection-work.ts';
 import type { Http2Connection } from './http2-connection.ts';
 import type { Http2Run, Http2Span } from './http2-run.ts';
 import { Probe } from './probe.ts';
@@ -24,46 +25,69 @@ export interface StreamOutcomeEvents {
 /** What a lost stream means for its connection. */
 export type StreamTrouble = 'probe-lost' | 'refuses-all' | undefined;
 
+export interface StreamOutcomesOptions {
+  readonly clock: Clock;
+  /** Streams at a time, at most. */
+  readonly streams: number;
+  readonly streamTimeoutMs: number;
+  /** The gateway takes one stream until it has seen a valid token (PROTOCOL section 4). */
+  readonly needsToken: boolean;
+  /** The connection before this one left doubt: it begins with one stream, and one more for each answer. */
+  readonly startsSmall: boolean;
+}
+
 /** Makes outcomes of what ends the streams of one connection. Streams come here when they are out of its window. */
 export class StreamOutcomes {
+  /** Whether the connection does its work. */
+  readonly work: ConnectionWork;
   readonly #connection: Http2Connection;
   readonly #events: StreamOutcomeEvents;
-  readonly #clock: Clock;
+  readonly #options: StreamOutcomesOptions;
   /** So many streams refused in a row, and the gateway is left alone for a while. */
   readonly #mostRefused: number;
-  #answered = false;
-  #isTrusted: boolean;
+  /** Of the chunk that is being read, by `Clock.now()`. */
+  #nowMs: number;
+  #hasServed = false;
+  #allowance: number;
   #refusedInARow = 0;
   /** Accepted, and not yet told: a range, since answers mostly come in order. */
   #accepted: { readonly run: Http2Run; readonly from: number; to: number } | undefined;
 
-  constructor(
-    connection: Http2Connection,
-    events: StreamOutcomeEvents,
-    options: { readonly clock: Clock; readonly streams: number; readonly needsToken: boolean },
-  ) {
+  constructor(connection: Http2Connection, events: StreamOutcomeEvents, options: StreamOutcomesOptions) {
+    const { clock, streams, streamTimeoutMs, needsToken, startsSmall } = options;
     this.#connection = connection;
     this.#events = events;
-    this.#clock = options.clock;
-    this.#mostRefused = 2 * options.streams;
-    this.#isTrusted = !options.needsToken;
+    this.#options = options;
+    this.#mostRefused = 2 * streams;
+    this.#nowMs = clock.now();
+    this.#allowance = needsToken || startsSmall ? 1 : streams;
+    this.work = new ConnectionWork(streamTimeoutMs);
   }
 
-  /** Whether the gateway ever answered a request. */
-  get answered(): boolean {
-    return this.#answered;
+  /** Whether the gateway ever answered a request with something else than trouble of its own. */
+  get hasServed(): boolean {
+    return this.#hasServed;
   }
 
-  /** Whether the gateway has shown that it takes our token: before, it takes one stream (PROTOCOL section 4). */
+  /** How many streams may be open at a time. */
+  get allowance(): number {
+    return this.#allowance;
+  }
+
+  /** Whether the gateway has shown that it takes our token, and serves as many streams as we want. */
   get isTrusted(): boolean {
-    return this.#isTrusted;
+    const { streams, needsToken } = this.#options;
+    return this.#allowance >= streams && (this.#hasServed || !needsToken);
+  }
+
+  /** A chunk is about to be read. */
+  reading(nowMs: number): void {
+    this.#nowMs = nowMs;
   }
 
   /** The head of an answer says 200; the stream itself may still be open. */
-  taken({ run, position }: OpenStream): void {
-    this.#answered = true;
-    this.#isTrusted = true;
-    this.#refusedInARow = 0;
+  taken({ run, position, writtenAtMs }: OpenStream): void {
+    this.#served(writtenAtMs);
     const accepted = this.#accepted;
     if (accepted?.run === run && accepted.to === position) {
       accepted.to++;
@@ -84,20 +108,33 @@ export class StreamOutcomes {
 
   /** The answer is as complete as it will be. */
   finished(stream: OpenStream): void {
-    if (stream.status !== 200) this.#judge(stream);
+    if (stream.status !== 200) this.#judge(stream, judgeAnswer(stream, this.#options.clock.epochMs()));
     else if (stream.run instanceof Probe) this.#events.probed(this.#connection, stream, undefined);
   }
 
-  /** The gateway reset a stream before it answered. */
-  reset(stream: OpenStream, code: number): StreamTrouble {
+  /**
+   * The gateway reset a stream before it answered.
+   *
+   * @param isUnsent The end of the request had not been sent, so that the gateway cannot have processed it.
+   */
+  reset(stream: OpenStream, code: number, isUnsent: boolean): StreamTrouble {
     if (stream.run instanceof Probe) return 'probe-lost';
-    if (code !== Http2ErrorCode.refusedStream) {
+    if (code !== Http2ErrorCode.refusedStream && !isUnsent) {
       this.#events.uncertain(spansOf([stream]), 'stream-reset');
       return undefined;
     }
     // Safe to send again (RFC 9113 section 8.7).
     this.#events.unprocessed([stream]);
     return ++this.#refusedInARow > this.#mostRefused ? 'refuses-all' : undefined;
+  }
+
+  /** The answer makes no sense (RFC 9113 section 8.1.1): its stream is over, whatever came before stands. */
+  malformed(stream: OpenStream): StreamTrouble {
+    this.work.malformed();
+    if (stream.run instanceof Probe) return 'probe-lost';
+    if (stream.status === 0) this.#events.uncertain(spansOf([stream]), 'stream-reset');
+    else this.#judgeUnfinished([stream]);
+    return undefined;
   }
 
   /** The gateway has said that it will not process these. */
@@ -107,32 +144,59 @@ export class StreamOutcomes {
     this.#judgeUnfinished(streams);
   }
 
-  /** No answer has come in time: nobody can know what became of them. */
-  overdue(streams: readonly OpenStream[]): StreamTrouble {
+  /**
+   * No answer has come in time: nobody can know what became of them.
+   *
+   * @param unsentId The stream whose request has not been sent to its end, if there is one.
+   */
+  overdue(streams: readonly OpenStream[], unsentId: number | undefined): StreamTrouble {
     this.#judgeUnfinished(streams);
-    const silent = streams.filter(isUnanswered);
-    if (silent.length > 0) this.#events.uncertain(spansOf(silent), 'stream-stalled');
+    const silent = this.#withoutUnsent(streams.filter(isUnanswered), unsentId);
+    if (silent.length > 0) {
+      this.work.unanswered(silent.length, silent[0]!.writtenAtMs);
+      this.#events.uncertain(spansOf(silent), 'stream-stalled');
+    }
     return streams.some(({ status, run }) => status === 0 && run instanceof Probe) ? 'probe-lost' : undefined;
   }
 
-  /** The connection has ended under these; gives what nobody can know. */
-  abandoned(streams: readonly OpenStream[]): Http2Span[] {
+  /** The connection has ended under these; returns what nobody can know. */
+  abandoned(streams: readonly OpenStream[], unsentId: number | undefined): Http2Span[] {
     this.#judgeUnfinished(streams);
-    return spansOf(streams.filter(isUnanswered));
+    return spansOf(this.#withoutUnsent(streams.filter(isUnanswered), unsentId));
   }
 
-  #judge(stream: OpenStream): void {
-    const verdict = judgeAnswer(stream, this.#clock.epochMs());
-    this.#answered = true;
+  #withoutUnsent(streams: readonly OpenStream[], unsentId: number | undefined): readonly OpenStream[] {
+    const unsent = streams.find(({ id }) => id === unsentId);
+    if (unsent === undefined) return streams;
+    this.#events.unprocessed([unsent]);
+    return streams.filter((stream) => stream !== unsent);
+  }
+
+  #judge(stream: OpenStream, verdict: Verdict): void {
+    const { action, answer } = verdict;
     this.#refusedInARow = 0;
-    if (!isAboutCredential(verdict.action)) this.#isTrusted = true;
+    if (answer.status >= 500) this.work.failed(this.#nowMs);
+    else if (action !== 'foreign' && !isAboutCredential(action)) this.#served(stream.writtenAtMs);
     if (stream.run instanceof Probe) this.#events.probed(this.#connection, stream, verdict);
     else this.#events.judged(this.#connection, stream, verdict);
   }
 
-  /** Answers whose head has come and whose body will not: the status alone has to do. */
+  /** The gateway has dealt with a request. */
+  #served(writtenAtMs: number): void {
+    const { streams, startsSmall } = this.#options;
+    this.#refusedInARow = 0;
+    this.#hasServed = true;
+    if (this.#allowance < streams) this.#allowance = startsSmall ? this.#allowance + 1 : streams;
+    this.work.answered(writtenAtMs, this.#nowMs);
+  }
+
+  /** Answers whose head has come and whose body will not: no word of Apple's, and no stranger's either. */
   #judgeUnfinished(streams: readonly OpenStream[]): void {
-    for (const stream of streams) if (stream.status !== 0 && stream.status !== 200) this.#judge(stream);
+    for (const stream of streams) {
+      if (stream.status === 0 || stream.status === 200) continue;
+      const verdict = judgeAnswer(stream, this.#options.clock.epochMs());
+      this.#judge(stream, verdict.action === 'foreign' ? { ...verdict, action: 'retry' } : verdict);
+    }
   }
 }
 

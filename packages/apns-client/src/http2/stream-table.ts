@@ -33,6 +33,12 @@ export class StreamTable {
     return this.#open.get(id);
   }
 
+  /** When the stream was opened that has been open longest; undefined: none is. */
+  get oldestWriteMs(): number | undefined {
+    for (const { writtenAtMs } of this.#open.values()) return writtenAtMs;
+    return undefined;
+  }
+
   add(id: number, run: Http2Run, position: number, authorization: string | undefined, nowMs: number): void {
     const stream = this.#free.pop() ?? {
       id,

@@ -10,7 +10,10 @@ export interface FrameReaderOptions {
   readonly maxHeaderBlockBytes?: number;
   /** CONTINUATION frames of one header block. Default 16. */
   readonly maxContinuations?: number;
-  /** Frames that bring an exchange no further, one after another. Default 10,000. */
+  /**
+   * Frames that bring an exchange no further, one after another. Default 10,000. A long frame counts as one more for
+   * every 64 bytes, which are what it costs to read.
+   */
   readonly maxIdleFrames?: number;
 }
 
@@ -263,7 +266,8 @@ export class Http2FrameReader {
   }
 
   #countIdle(): void {
-    if (++this.#idleFrames > this.#maxIdleFrames) {
+    this.#idleFrames += 1 + (this.flowLength >> 6);
+    if (this.#idleFrames > this.#maxIdleFrames) {
       this.#refuse('http2-flood', `More than ${this.#maxIdleFrames} frames that bring nothing, in a row`);
     }
   }

@@ -49,7 +49,8 @@ export function checkFrame(frame: RawFrame): void {
       return;
     case FrameType.windowUpdate:
       needLength(length, 4, 'WINDOW_UPDATE');
-      if ((frame.bytes.readUInt32BE(frame.start) & 0x7fff_ffff) === 0) {
+      // On a stream it is an error of that stream (section 6.9): left to who knows the streams.
+      if (frame.streamId === 0 && (frame.bytes.readUInt32BE(frame.start) & 0x7fff_ffff) === 0) {
         refuse('http2-protocol-error', 'WINDOW_UPDATE by nothing');
       }
       return;

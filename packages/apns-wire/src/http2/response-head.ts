@@ -20,26 +20,24 @@ export class ResponseHead {
     return this;
   }
 
-  /** Throws `http2-protocol-error` for a block that is no answer's (RFC 9113 section 8.3.2). */
+  /** Throws `http2-protocol-error`, for the stream, at a block that is no answer's (RFC 9113 section 8.3.2). */
   readonly field = (name: string, value: string): void => {
     if (name === ':status') {
       if (this.#hasFields || this.status !== 0 || !/^[1-9][0-9]{2}$/.test(value)) {
-        throw new Http2WireError(
-          'http2-protocol-error',
-          'An answer whose status is out of place or no status',
-        );
+        throw malformed('An answer whose status is out of place or no status');
       }
       this.status = Number(value);
       return;
     }
     if (name.charCodeAt(0) === 0x3a) {
-      throw new Http2WireError(
-        'http2-protocol-error',
-        'An answer with a pseudo-header field other than its status',
-      );
+      throw malformed('An answer with a pseudo-header field other than its status');
     }
     this.#hasFields = true;
     if (name === 'apns-id') this.apnsId = value;
     else if (name === 'retry-after') this.retryAfter = value;
   };
+}
+
+function malformed(message: string): Http2WireError {
+  return new Http2WireError('http2-protocol-error', message, 'stream');
 }

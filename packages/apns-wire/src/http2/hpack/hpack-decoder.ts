@@ -23,15 +23,18 @@ const maxIntegerShift = 28;
  * Reads header blocks of one connection, in order (RFC 7541). Every block has to go through it, also of streams that
  * nobody asks about any more: each may change the dynamic table.
  *
- * Text is octets (latin1). Throws `http2-compression-error` for what is no HPACK, `http2-protocol-error` for text that
- * no field may have (RFC 9113 section 8.2.1), `http2-flood` for a list over the limit. After a throw it is done: the
- * table may be wrong.
+ * Text is octets (latin1). Throws `http2-compression-error` for what is no HPACK and `http2-flood` for a list over the
+ * limit. After these it is done: the table may be wrong. Throws `http2-protocol-error`, for the stream alone, for text
+ * that no field may have (RFC 9113 section 8.2.1); so it does with such an error of the sink. Then the whole block has
+ * been read and the next one can be.
  */
 export class HpackDecoder {
   readonly #table: DynamicTable;
   readonly #maxHeaderListBytes: number;
   #maxTableBytes: number;
   #error: Http2WireError | undefined;
+  /** What makes no sense in the block at hand, though it is HPACK. */
+  #malformed: Http2WireError | undefined;
   #bytes: Buffer = Buffer.alloc(0);
   #at = 0;
   #end = 0;
@@ -66,12 +69,14 @@ export class HpackDecoder {
       if (error instanceof Http2WireError) this.#error = error;
       throw error;
     }
+    if (this.#malformed !== undefined) throw this.#malformed;
   }
 
   #decode(bytes: Uint8Array, start: number, end: number, sink: FieldSink): void {
     this.#bytes = asBuffer(bytes);
     this.#at = start;
     this.#end = end;
+    this.#malformed = undefined;
     let listBytes = 0;
     let sizeMayChange = true;
     while (this.#at < end) {
@@ -109,7 +114,16 @@ export class HpackDecoder {
       if (listBytes > this.#maxHeaderListBytes) {
         throw new Http2WireError('http2-flood', `A header list exceeds ${this.#maxHeaderListBytes} bytes`);
       }
+      if (this.#malformed === undefined) this.#tell(sink, name, value);
+    }
+  }
+
+  #tell(sink: FieldSink, name: string, value: string): void {
+    try {
       sink(name, value);
+    } catch (error) {
+      if (!(error instanceof Http2WireError) || error.scope === 'connection') throw error;
+      this.#malformed = error;
     }
   }
 
@@ -151,13 +165,13 @@ export class HpackDecoder {
 
   #readName(): string {
     const name = this.#readText();
-    if (!isFieldName(name)) throw badText('name', name);
+    if (!isFieldName(name)) this.#malformed ??= badText('name', name);
     return name;
   }
 
   #readValue(): string {
     const value = this.#readText();
-    if (!isFieldValue(value)) throw badText('value', value);
+    if (!isFieldValue(value)) this.#malformed ??= badText('value', value);
     return value;
   }
 
@@ -208,5 +222,6 @@ function badText(part: string, text: string): Http2WireError {
   return new Http2WireError(
     'http2-protocol-error',
     `A field's ${part} of ${text.length} characters has a character that it must not have`,
+    'stream',
   );
 }
