@@ -6,10 +6,11 @@ import type {
   NotificationRun,
   OutcomeSink,
 } from '@pushfleet/apns-client';
-import { type Lane, notificationId } from '@pushfleet/push-queue';
+import { type Lane, notificationId, settledOutcomes } from '@pushfleet/push-queue';
 import {
   type DecodedPushJob,
   type HeldJob,
+  type SettledCounts,
   type Settlement,
   selectColumns,
   selectValues,
@@ -25,6 +26,8 @@ export interface ActiveJobEvents {
   tryEnded(job: ActiveJob): void;
   /** The gateway accepted or rejected something. */
   decided(accepted: number, answer?: GatewayAnswer): void;
+  /** The transport sends so many again by itself, although the gateway may have had them. */
+  resent(notifications: number, cause: ConnectionEnd): void;
 }
 
 /**
@@ -40,6 +43,8 @@ export class ActiveJob implements OutcomeSink {
   readonly span: JobSpan | undefined;
   /** Another worker has it now: nothing may be said of it any more. */
   isLost = false;
+  /** It is on its way out of our hands, and Redis has what is known of it: whose it is then does not matter. */
+  isLeaving = false;
   /** Redis knows that it is handed over; only kept where an uncertain notification is dropped. */
   isAnnounced = false;
   /** When its batch was last asked for cancellations, by performance.now, and at which ring of the app's control doorbell. */
@@ -49,6 +54,8 @@ export class ActiveJob implements OutcomeSink {
   checkpointedChanges = 0;
   checkpointedAtMs = performance.now();
   readonly #events: ActiveJobEvents;
+  /** What the metrics have of its outcomes, or an earlier worker's. */
+  #counted: SettledCounts;
   /** Positions of the run below it have left the transport's queue. */
   #high = 0;
   #runCount = 0;
@@ -68,22 +75,41 @@ export class ActiveJob implements OutcomeSink {
     this.span = options.span;
     this.checkpointedChanges = options.settlement.changes;
     this.#events = options.events;
+    this.#counted = options.settlement.settled();
   }
 
   get decoded(): DecodedPushJob {
     return this.settlement.job;
   }
 
-  /** Marks what is left as handed over, and gives it as a run for the transport. */
+  /** Marks what is due as handed over, and gives it as a run for the transport. */
   beginTry(transport: 'binary' | 'http2'): NotificationRun {
     const { decoded, settlement } = this;
-    const places = settlement.placesLeft();
+    const { lease } = this.taken;
+    const places = settlement.placesDue(Date.now());
     settlement.handOver(places);
     const columns = places === undefined ? decoded.columns : selectColumns(decoded, places);
     this.#high = 0;
     this.#runCount = columns.count;
-    if (transport === 'binary') return { columns, sink: this };
-    return { columns, sink: this, http2: this.#http2Columns(places) };
+    if (transport === 'binary') return { columns, sink: this, lease };
+    return { columns, sink: this, lease, http2: this.#http2Columns(places) };
+  }
+
+  /** Another worker has it, or it has ended: nothing more of it is sent. */
+  lose(): void {
+    this.isLost = true;
+    this.taken.lease.end();
+  }
+
+  /** Redis took from us that so much has ended: what is new of it counts. */
+  count(settled: SettledCounts): void {
+    for (const outcome of settledOutcomes) {
+      const more = settled[outcome] - this.#counted[outcome];
+      // What is older than what has been counted comes late.
+      if (more < 0) return;
+      this.metrics.settled[outcome].inc(more);
+    }
+    this.#counted = settled;
   }
 
   written(from: number, to: number): void {
@@ -99,14 +125,12 @@ export class ActiveJob implements OutcomeSink {
 
   accepted(from: number, to: number, certainty: Certainty): void {
     const settled = this.settlement.accept(from, to, certainty);
-    this.metrics.settled[certainty === 'proved' ? 'accepted-proved' : 'accepted-presumed'].inc(settled);
     this.#events.decided(settled);
     this.#verdict();
   }
 
   rejected(position: number, answer: GatewayAnswer): void {
     this.settlement.reject(position, answer, Date.now());
-    this.metrics.settled.rejected.inc();
     this.#events.decided(0, answer);
     this.#verdict();
   }
@@ -121,9 +145,13 @@ export class ActiveJob implements OutcomeSink {
     this.#verdict();
   }
 
+  resent(from: number, to: number, cause: ConnectionEnd): void {
+    this.settlement.resent(to - from);
+    this.#events.resent(to - from, cause);
+  }
+
   expired(from: number, to: number): void {
     this.settlement.expire(from, to, Date.now());
-    this.metrics.settled.expired.inc(to - from);
     this.#leaveQueue(to);
     this.#verdict();
   }

@@ -45,6 +45,7 @@ export class AppLane {
   readonly #ready: ActiveJob[] = [];
   /** Held, and asking or telling Redis something before they are ready. */
   #asking = 0;
+  #isCheckpointing = false;
 
   constructor(options: AppLaneOptions) {
     const { lane, queue, intake, logger, mayTake, onChange, follow } = options;
@@ -98,11 +99,20 @@ export class AppLane {
   /** Writes the progress of jobs down that have been at it for `intervalMs`. */
   checkpoint(nowMs: number, intervalMs: number): void {
     const { jobEnd, follow } = this.#options;
-    for (const job of this.#held) {
+    if (this.#isCheckpointing) return;
+    const changed = [...this.#held].filter((job) => {
       const { outstanding, changes } = job.settlement;
-      if (changes === job.checkpointedChanges || outstanding === 0 || job.isLost) continue;
-      if (nowMs - job.checkpointedAtMs >= intervalMs) follow(jobEnd.checkpoint(this.queue, job, nowMs));
-    }
+      if (changes === job.checkpointedChanges || outstanding === 0 || job.isLost) return false;
+      return nowMs - job.checkpointedAtMs >= intervalMs;
+    });
+    if (changed.length === 0) return;
+    this.#isCheckpointing = true;
+    const written = jobEnd.checkpoint(this.queue, changed, nowMs);
+    follow(
+      written.finally(() => {
+        this.#isCheckpointing = false;
+      }),
+    );
   }
 
   /** Every notification that was handed over has its verdict. */
@@ -160,7 +170,7 @@ export class AppLane {
   #place(job: ActiveJob, at: 'push' | 'unshift'): void {
     if (job.isLost) this.#forget(job);
     else if (job.settlement.left === 0) this.tryEnded(job);
-    else if (this.#options.mayWait()) this.#ready[at](job);
+    else if (this.#options.mayWait() && job.settlement.dueAtMs() <= Date.now()) this.#ready[at](job);
     else this.#giveBack(job);
     this.#options.onChange();
   }
@@ -172,9 +182,9 @@ export class AppLane {
 
   /** Another worker has it: our silence was taken for death. */
   #lost(job: ActiveJob): void {
-    job.isLost = true;
-    const { logger } = this.#options;
-    logger.warn({ jobId: job.taken.id, ...job.span?.ids }, 'a push job was lost to another worker');
+    // It has left our hands, and the answer to that is on its way.
+    if (job.isLeaving) return;
+    this.#options.jobEnd.lost(job, 'lost');
     const place = this.#ready.indexOf(job);
     if (place < 0) return;
     this.#ready.splice(place, 1);

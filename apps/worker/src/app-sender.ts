@@ -20,7 +20,7 @@ import { JobEnd } from './job-end.ts';
 import { JobIntake } from './job-intake.ts';
 import type { JobSpans } from './job-span.ts';
 import type { MemoryBudget } from './memory-budget.ts';
-import type { RetryBackoff } from './retry-delay.ts';
+import type { defaultRetryBackoffs } from './retry-delay.ts';
 
 export interface AppSenderOptions {
   readonly app: FleetApp;
@@ -32,7 +32,7 @@ export interface AppSenderOptions {
   readonly locks: LockKeeper;
   readonly budget: MemoryBudget;
   readonly metrics: AppMetrics;
-  readonly backoff: RetryBackoff;
+  readonly backoffs: typeof defaultRetryBackoffs;
   readonly checkpointIntervalMs: number;
   readonly spans: JobSpans;
   readonly logger: Logger;
@@ -86,9 +86,15 @@ export class AppSender implements WatchedApp {
         this.#transport.decided(accepted, answer);
         if (this.#isProbing && accepted > 0) this.#pauses.lift();
       },
+      resent: (notifications, cause) => options.metrics.uncertain(notifications, cause),
     };
     this.#intake = new JobIntake({ ...options, events });
-    const jobEnd = new JobEnd({ ...options, link, letters: new DeadLetters(link, app.id) });
+    const jobEnd = new JobEnd({
+      ...options,
+      link,
+      letters: new DeadLetters(link, app.id),
+      countsTries: () => true,
+    });
     this.#lanes = lanes.map(
       (lane) =>
         new AppLane({
@@ -142,6 +148,11 @@ export class AppSender implements WatchedApp {
   /** Writes the progress of jobs down that have been at it for a while. */
   checkpoint(nowMs: number): void {
     for (const lane of this.#lanes) lane.checkpoint(nowMs, this.#options.checkpointIntervalMs);
+  }
+
+  /** Ends the connections at once: what waits in their sockets may be another worker's by now. */
+  cut(): void {
+    this.#transport.cut();
   }
 
   collectMetrics(): void {

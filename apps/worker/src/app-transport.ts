@@ -88,6 +88,11 @@ export class AppTransport {
     this.#breaker.reset();
   }
 
+  /** Ends the connections at once. The next work builds anew. */
+  cut(): void {
+    for (const transport of this.#all) transport.cut();
+  }
+
   async drain(deadlineMs: number): Promise<void> {
     this.#unsubscribe();
     await Promise.all([...this.#all].map(async (transport) => transport.drain(deadlineMs)));

@@ -1,9 +1,11 @@
 import {
   type DeadLetters,
+  type Held,
   type LaneQueue,
   type LockKeeper,
   type PoisonedJobError,
   reportPoisoned,
+  type SettledCounts,
   type TakenJob,
   type WorkerLink,
 } from '@pushfleet/push-queue/worker';
@@ -11,7 +13,7 @@ import type { FleetApp, Logger } from '@pushfleet/service-kit';
 import type { ActiveJob } from './active-job.ts';
 import type { AppMetrics } from './app-metrics.ts';
 import type { JobSpan } from './job-span.ts';
-import { type RetryBackoff, retryDelayMs } from './retry-delay.ts';
+import { type defaultRetryBackoffs, retryWaits } from './retry-delay.ts';
 
 export interface JobEndOptions {
   readonly app: FleetApp;
@@ -19,9 +21,14 @@ export interface JobEndOptions {
   readonly letters: DeadLetters;
   readonly locks: LockKeeper;
   readonly metrics: AppMetrics;
-  readonly backoff: RetryBackoff;
+  readonly backoffs: typeof defaultRetryBackoffs;
+  /** False: errors are the rule now, and no notification is held to have caused its own. */
+  readonly countsTries: () => boolean;
   readonly logger: Logger;
 }
+
+/** Push jobs that one script writes the progress of, at most. */
+const mostPerCheckpoint = 64;
 
 /**
  * What happens to a push job in Redis when a try of it has ended. Goes on until Redis has it, or until the job is
@@ -36,44 +43,67 @@ export class JobEnd {
 
   /** Never rejects. */
   async end(queue: LaneQueue, job: ActiveJob): Promise<void> {
-    const { app, metrics, backoff } = this.#options;
-    if (!job.isLost) {
-      const deadBefore = countDead(job);
-      const { left, tries, retryAfterMs, retried } = job.settlement.endTry(app, Date.now());
-      metrics.retried(retried);
-      job.metrics.settled.dead.inc(countDead(job) - deadBefore);
-      if (left === 0) await this.#finish(queue, job);
-      else if (tries === 0) await this.giveBack(queue, job);
-      else await this.#putOff(queue, job, retryDelayMs(backoff, tries, retryAfterMs));
-    }
+    const { app, metrics, backoffs, countsTries } = this.#options;
+    if (job.isLost) return;
+    const { attempts, onUncertain, retryForMs } = app;
+    const { left, retried } = job.settlement.endTry(
+      { attempts, onUncertain, retryForMs, countTries: countsTries(), waitMs: retryWaits(backoffs) },
+      Date.now(),
+    );
+    if (left === 0) await this.#finish(queue, job);
+    else await this.giveBack(queue, job);
+    if (!job.isLost) metrics.retried(retried);
   }
 
-  /** Gives a job back untouched, or with what has settled of it. Never rejects. */
+  /** Gives back what is left of a job: to be taken when the first of it is due. Never rejects. */
   async giveBack(queue: LaneQueue, job: ActiveJob): Promise<void> {
     const { settlement } = job;
     settlement.withdrawHandover();
-    job.span?.describe('given-back', settlement);
-    const progress = settlement.changes === 0 ? undefined : settlement.progress();
-    await this.#persist(job, () => queue.putBack(job.taken, progress));
+    const dueAtMs = settlement.dueAtMs();
+    const waitMs = dueAtMs - Date.now();
+    if (waitMs > 0) job.span?.describe('put-off', settlement, { 'pushfleet.delay_ms': waitMs });
+    else job.span?.describe('given-back', settlement);
+    if (settlement.changes > 0) await this.#save(queue, job);
+    await this.#leave(job, () =>
+      waitMs > 0 ? queue.delay(job.taken, dueAtMs - Date.now()) : queue.putBack(job.taken),
+    );
   }
 
   /** Writes down that a job is about to be handed over. Never rejects. */
   async announce(queue: LaneQueue, job: ActiveJob): Promise<void> {
     job.settlement.announceHandover();
-    await this.#persist(job, () => queue.checkpoint(job.taken, job.settlement.progress()));
+    await this.#save(queue, job);
     job.isAnnounced = true;
   }
 
-  /** Writes the progress of a job that goes on. Never rejects: the next one comes anyway. */
-  async checkpoint(queue: LaneQueue, job: ActiveJob, nowMs: number): Promise<void> {
-    job.checkpointedAtMs = nowMs;
-    job.checkpointedChanges = job.settlement.changes;
+  /** Writes the progress of jobs that go on. Never rejects: the next one comes anyway. */
+  async checkpoint(queue: LaneQueue, jobs: readonly ActiveJob[], nowMs: number): Promise<void> {
+    const chunk = jobs.slice(0, mostPerCheckpoint);
+    const notes = chunk.map((job) => {
+      const { changes } = job.settlement;
+      job.checkpointedAtMs = nowMs;
+      return { job, changes, settled: job.settlement.settled(), saved: job.settlement.saved() };
+    });
     try {
-      const held = await queue.checkpoint(job.taken, job.settlement.progress());
-      if (held === 'lost') job.isLost = true;
+      const held = await queue.checkpoint(notes.map(({ job, saved }) => ({ job: job.taken, saved })));
+      for (const [at, { job, changes, settled }] of notes.entries()) {
+        job.checkpointedChanges = Math.max(job.checkpointedChanges, changes);
+        this.#heard(job, held[at], settled);
+      }
     } catch (err) {
-      this.#options.logger.debug({ err, jobId: job.taken.id }, 'a checkpoint failed');
+      this.#options.logger.debug({ err, jobs: chunk.length }, 'a checkpoint failed');
     }
+    if (jobs.length > chunk.length) await this.checkpoint(queue, jobs.slice(chunk.length), nowMs);
+  }
+
+  /** Another worker has a job, or it has ended there already: our silence was taken for death. */
+  lost(job: ActiveJob, held: Exclude<Held, 'done'>): void {
+    if (job.isLost) return;
+    job.lose();
+    this.#options.logger.warn(
+      { jobId: job.taken.id, ...job.span?.ids },
+      held === 'lost' ? 'a push job was lost to another worker' : 'a push job is in Redis no more',
+    );
   }
 
   /** Puts a job whose data cannot be read into the dead letters, and ends it. Never rejects. */
@@ -108,34 +138,49 @@ export class JobEnd {
   }
 
   async #finish(queue: LaneQueue, job: ActiveJob): Promise<void> {
-    const { letters } = this.#options;
+    const { letters, link } = this.#options;
     const nowMs = Date.now();
-    if (countDead(job) > 0) {
+    if (job.settlement.settled().dead > 0) {
       // Before the letter, so that a crash in between ends with the same notifications dead.
-      await this.#persist(job, () => queue.checkpoint(job.taken, job.settlement.progress()));
-      await this.#persist(job, () => letters.keepDead(job.taken, job.settlement, nowMs));
+      await this.#save(queue, job);
+      await link.persist(
+        () => job.isLost,
+        () => letters.keepDead(job.taken, job.settlement, nowMs),
+      );
     }
     const report = job.settlement.report({ id: job.taken.id, firstIndex: job.firstIndex }, nowMs);
     job.span?.describe('settled', job.settlement);
-    await this.#persist(job, () => queue.report(job.taken, report, job.span?.traceparent));
-    if (job.isLost) return;
-    job.metrics.enqueueToSettled(Math.max(0, nowMs - job.taken.availableAtMs) / 1_000);
-    await this.#persist(job, () => queue.finish(job.taken));
+    const held = await link.persist(
+      () => job.isLost,
+      () => queue.report(job.taken, report, job.span?.traceparent),
+    );
+    if (held === 'lost') this.lost(job, held);
+    if (held === 'done') {
+      job.count(job.settlement.settled());
+      job.metrics.enqueueToSettled(Math.max(0, nowMs - job.taken.availableAtMs) / 1_000);
+    }
+    await this.#leave(job, () => queue.finish(job.taken));
   }
 
-  async #putOff(queue: LaneQueue, job: ActiveJob, delayMs: number): Promise<void> {
-    job.span?.describe('put-off', job.settlement, { 'pushfleet.delay_ms': delayMs });
-    await this.#persist(job, () => queue.delay(job.taken, delayMs, job.settlement.progress()));
+  /** Writes down how far a job has come. */
+  async #save(queue: LaneQueue, job: ActiveJob): Promise<void> {
+    const settled = job.settlement.settled();
+    const saved = job.settlement.saved();
+    const held = await this.#options.link.persist(
+      () => job.isLost,
+      () => queue.checkpoint([{ job: job.taken, saved }]),
+    );
+    this.#heard(job, held?.[0], settled);
   }
 
-  async #persist(job: ActiveJob, attempt: () => Promise<unknown>): Promise<void> {
-    const result = await this.#options.link.persist(() => job.isLost, attempt);
-    if (result === 'lost') job.isLost = true;
+  #heard(job: ActiveJob, held: Held | undefined, settled: SettledCounts): void {
+    if (held === 'done') job.count(settled);
+    else if (held !== undefined && !job.isLeaving) this.lost(job, held);
   }
-}
 
-function countDead(job: ActiveJob): number {
-  let dead = 0;
-  for (const { outcome } of job.settlement.exceptions) if (outcome === 'dead') dead++;
-  return dead;
+  /** Redis has what is known of a job: whether it is still ours when it moves on does not matter. */
+  async #leave(job: ActiveJob, move: () => Promise<unknown>): Promise<void> {
+    job.isLeaving = true;
+    await this.#options.link.persist(() => job.isLost, move);
+  }
 }

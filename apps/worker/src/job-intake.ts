@@ -61,7 +61,7 @@ export class JobIntake {
     const job = new ActiveJob({
       taken: held,
       firstIndex: parsedId.firstIndex,
-      settlement: new Settlement(decoded, taken.progress),
+      settlement: new Settlement(decoded, taken.progress, taken.waits),
       metrics: laneMetrics,
       events,
       span,
@@ -70,6 +70,7 @@ export class JobIntake {
       job.controlRings = controlRings;
       job.cancellationReadAtMs = performance.now();
     }
+    job.settlement.expireOverdue(app.retryForMs, nowMs);
     this.#dropUncertain(job, nowMs);
     this.#refuseTooLarge(job, nowMs);
     return job;
@@ -102,19 +103,19 @@ export class JobIntake {
     job.cancellationReadAtMs = performance.now();
     if (cancellation === undefined) return;
     const { whole, indexes } = cancellation;
-    const cancelled = job.settlement.endPlaces(
+    job.settlement.endPlaces(
       'cancelled',
       'cancelled',
       nowMs,
       (place) => whole || indexes.has(job.decoded.indexes[place]!),
     );
-    job.metrics.settled.cancelled.inc(cancelled);
   }
 
   /** What a worker that died had handed over may have been sent: at most once means not again. */
   #dropUncertain(job: ActiveJob, nowMs: number): void {
     if (this.#options.app.onUncertain !== 'drop' || job.taken.progress?.handedOver !== true) return;
-    job.metrics.settled.dead.inc(job.settlement.endPlaces('dead', uncertainReason, nowMs, () => true));
+    const { settlement } = job;
+    settlement.endPlaces('dead', uncertainReason, nowMs, (place) => settlement.isDue(place, nowMs));
   }
 
   /** The producer measures payloads by the configuration it knows; it may be another one, or none. */
@@ -127,7 +128,6 @@ export class JobIntake {
       return payloadOffsets[of + 1]! - payloadOffsets[of]! > payloadLimit(app, valueAt(pushType, place));
     });
     if (refused === 0) return;
-    job.metrics.settled.rejected.inc(refused);
     metrics.rejected('payload-too-large', refused);
   }
 }

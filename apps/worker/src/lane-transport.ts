@@ -75,6 +75,13 @@ export class LaneTransport {
     this.#retiring.add(drained);
   }
 
+  /** Ends the connections at once, and what waits in their sockets is not sent. The next work builds anew. */
+  cut(): void {
+    const transport = this.#transport;
+    this.#transport = undefined;
+    transport?.destroy();
+  }
+
   async drain(deadlineMs: number): Promise<void> {
     await this.#transport?.drain(deadlineMs);
     await Promise.all(this.#retiring);

@@ -1,21 +1,30 @@
+import type { RetryKind } from '@pushfleet/push-queue/worker';
+
 /** Doubles with each try, from `baseMs` up to `capMs`. Milliseconds. */
 export interface RetryBackoff {
   readonly baseMs: number;
   readonly capMs: number;
 }
 
-export const defaultRetryBackoff: RetryBackoff = { baseMs: 1_000, capMs: 300_000 };
+export const defaultRetryBackoffs: Readonly<Record<RetryKind, RetryBackoff>> = {
+  notification: { baseMs: 1_000, capMs: 300_000 },
+  // Apple asks for 15 minutes after a 5xx; a fault of a moment is over much sooner.
+  gateway: { baseMs: 1_000, capMs: 900_000 },
+  // Reconnects have a pace of their own.
+  uncertain: { baseMs: 2_000, capMs: 30_000 },
+};
 
 /**
- * How long to wait before the next try of what has been tried `tries` times: half of the backoff for certain, the
- * other half by chance, and never less than the gateway asks for.
+ * How long to wait before the next try of what has failed for the `times`-th time: half of the backoff for certain, the
+ * other half by chance. Chance decides once, so that what fails together is tried together.
  */
-export function retryDelayMs(
-  backoff: RetryBackoff,
-  tries: number,
-  retryAfterMs: number,
+export function retryWaits(
+  backoffs: Readonly<Record<RetryKind, RetryBackoff>>,
   random: () => number = Math.random,
-): number {
-  const ceiling = Math.min(backoff.capMs, backoff.baseMs * 2 ** Math.min(tries - 1, 30));
-  return Math.max(retryAfterMs, Math.ceil(ceiling * (0.5 + random() / 2)));
+): (kind: RetryKind, times: number) => number {
+  const share = 0.5 + random() / 2;
+  return (kind, times) => {
+    const { baseMs, capMs } = backoffs[kind];
+    return Math.ceil(Math.min(capMs, baseMs * 2 ** Math.min(times - 1, 30)) * share);
+  };
 }

@@ -11,7 +11,7 @@ import { type CreateTransport, Transports } from './create-transport.ts';
 import { tellExpiry } from './credential-expiry.ts';
 import { JobSpans } from './job-span.ts';
 import { MemoryBudget } from './memory-budget.ts';
-import { defaultRetryBackoff, type RetryBackoff } from './retry-delay.ts';
+import { defaultRetryBackoffs, type RetryBackoff } from './retry-delay.ts';
 import { createWorkerMetrics } from './worker-metrics.ts';
 
 export interface WorkerOptions {
@@ -27,8 +27,9 @@ export interface WorkerOptions {
   readonly lockDurationMs?: number;
   /** How often every app is looked at, whether or not its doorbell rang. Default 2,000. */
   readonly pollIntervalMs?: number;
-  /** A job that has been at it for so long is checkpointed. Default 2,000. */
+  /** A job of which something has settled is checkpointed so often. Default 250. */
   readonly checkpointIntervalMs?: number;
+  /** For every kind of fault the same. */
   readonly retryBackoff?: RetryBackoff;
   /** Memory of the push jobs held, about. Default 512 MiB, of which one app may have a quarter. */
   readonly budgetBytes?: number;
@@ -39,7 +40,7 @@ const startTimeoutMs = 3_000;
 /** How long the start waits for the doorbell, milliseconds. */
 const doorbellTimeoutMs = 2_000;
 /** How often jobs are looked over for checkpoints that are due. */
-const checkpointTickMs = 500;
+const checkpointTickMs = 100;
 
 /** Beyond the drain's own deadline, for what is to be written to Redis afterwards, milliseconds. */
 const stopGraceMs = 5_000;
@@ -54,7 +55,7 @@ export interface Worker {
 
 /** Opens a worker: it takes push jobs from now on. @throws PushQueueError when Redis cannot be reached */
 export async function openWorker(options: WorkerOptions): Promise<Worker> {
-  const { register, logger } = options;
+  const { register, logger, retryBackoff } = options;
   const lockDurationMs = options.lockDurationMs ?? 15_000;
   const budgetBytes = options.budgetBytes ?? 512 * 1024 * 1024;
   const openLink = () =>
@@ -76,7 +77,14 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     throw error;
   }
   const onRedisError = (err: unknown) => logger.debug({ err }, 'Redis did not answer');
-  const locks = new LockKeeper(Object.values(links), onRedisError);
+  const locks = new LockKeeper({
+    links: Object.values(links),
+    onStoodStill: (stoodStillMs) => {
+      logger.warn({ stoodStillMs }, 'this process stood still for longer than it may hold push jobs');
+      for (const sender of senders) sender.cut();
+    },
+    onError: onRedisError,
+  });
   const budget = new MemoryBudget({ totalBytes: budgetBytes, appBytes: budgetBytes / 4 });
   const transports = new Transports({
     tokenStore: createRedisTokenStore(link.client, options.redisPrefix),
@@ -100,8 +108,8 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
         locks,
         budget,
         metrics: new AppMetrics(families, app),
-        backoff: options.retryBackoff ?? defaultRetryBackoff,
-        checkpointIntervalMs: options.checkpointIntervalMs ?? 2_000,
+        backoffs: retryBackoff === undefined ? defaultRetryBackoffs : sameForAll(retryBackoff),
+        checkpointIntervalMs: options.checkpointIntervalMs ?? 250,
         spans: new JobSpans(options.tracer, app),
         logger: logger.child({ app: app.id }),
       }),
@@ -172,6 +180,10 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
       await closeLinks();
     },
   };
+}
+
+function sameForAll(backoff: RetryBackoff): typeof defaultRetryBackoffs {
+  return { notification: backoff, gateway: backoff, uncertain: backoff };
 }
 
 /** Whether a promise settles in time. */

@@ -89,7 +89,7 @@ async function observe(rules: readonly object[], policy: RetryPolicy): Promise<S
     backoff: { baseMs: 1, capMs: 10 },
   });
   while (settlement.left > 0) {
-    const places = settlement.placesLeft();
+    const places = settlement.placesDue(Number.POSITIVE_INFINITY);
     settlement.handOver(places);
     const columns = places === undefined ? job.columns : selectColumns(job, places);
     const { promise: ended, resolve } = Promise.withResolvers<void>();
@@ -116,6 +116,11 @@ async function observe(rules: readonly object[], policy: RetryPolicy): Promise<S
         settle(at, at + 1, 'rejected', () => settlement.reject(at, answer, Date.now())),
       retryable: (at, answer) => settle(at, at + 1, 'retryable', () => settlement.retry(at, answer)),
       uncertain: (from, to) => settle(from, to, 'uncertain', () => settlement.uncertain(from, to)),
+      resent: (from, to) => {
+        each(from, to, 'uncertain');
+        each(from, to, 'queued');
+        settlement.resent(to - from);
+      },
       expired: (from, to) => settle(from, to, 'expired', () => settlement.expire(from, to, Date.now())),
       unprocessed: (from, to) => {
         for (let position = from; position < to; position++) {
@@ -131,8 +136,8 @@ async function observe(rules: readonly object[], policy: RetryPolicy): Promise<S
     await ended;
     const before = [...states.keys()].filter((place) => ['uncertain', 'retryable'].includes(states[place]!));
     settlement.endTry(policy, Date.now());
-    const dead = settlement.deadPlaces();
-    for (const place of before) go(place, dead.includes(place) ? 'dead' : 'queued');
+    const outcomes = new Map(settlement.exceptions.map(({ index, outcome }) => [index, outcome]));
+    for (const place of before) go(place, outcomes.get(job.indexes[place]!) ?? 'queued');
   }
   await transport.drain(10_000);
   const final = new Set<string>(settlement.exceptions.map(({ outcome }) => outcome));
@@ -151,7 +156,14 @@ test('notifications go the ways that docs/delivery.md draws, all of them and no 
     .filter((line) => line !== '');
 
   const on = 'binary';
-  const resend = { attempts: 2, onUncertain: 'resend' } as const;
+  const resend: RetryPolicy = {
+    attempts: 2,
+    onUncertain: 'resend',
+    retryForMs: 60_000,
+    countTries: true,
+    waitMs: () => 1,
+  };
+  const tooLate = { ...resend, retryForMs: 0 };
   const reject = (status: number, times: number) => ({
     on,
     times,
@@ -165,7 +177,9 @@ test('notifications go the ways that docs/delivery.md draws, all of them and no 
     [[reject(1, 1)], resend],
     [[reject(1, 1)], { ...resend, attempts: 1 }],
     [[close], resend],
+    [[reject(1, 1)], tooLate],
     [[close], { ...resend, onUncertain: 'drop' }],
+    [[close], tooLate],
   ];
   for (const [rules, policy] of scenarios)
     for (const arrow of await observe(rules, policy)) observed.add(arrow);

@@ -110,6 +110,7 @@ function createRig(simulator: Simulator, redisUrl: string, prefix: string, worke
     window: 50_000,
     streams: 2_000,
     attempts: 5,
+    retryForMs: 86_400_000,
     shutdownIdentifier: 'last-sent',
     connectsPerMinute: 600,
     breaker: { rate: 1, minimum: 1_000_000, windowMs: 60_000 },

@@ -78,6 +78,15 @@ export const pushJobProgressSchema = z.strictObject({
 });
 export type PushJobProgress = z.infer<typeof pushJobProgressSchema>;
 
+/**
+ * Field of a push job's hash: what of it waits to be tried again, ascending ranges of from, to (half-open), tries that
+ * were not held against it, when the first one failed, and when the next is due (epoch milliseconds). Beside
+ * `progress` and not in it, whose schema is strict: a worker that does not know the field tries at once.
+ */
+export const waitsField = 'waits';
+export const pushJobWaitsSchema = z.array(z.tuple([index, z.int(), z.int().min(0), z.int(), z.int()]));
+export type PushJobWaits = z.infer<typeof pushJobWaitsSchema>;
+
 /** What a worker says of one finished push job. The identity holds: count = accepted + exceptions. */
 export const outcomeReportSchema = z.strictObject({
   v: z.literal(1),

@@ -88,8 +88,10 @@ export const appSchema = z.strictObject({
   window: z.int().min(1_000).max(10_000_000).optional(),
   /** Requests that wait for their answers on one HTTP/2 connection, at most, also where the gateway allows more. */
   streams: z.int().min(1).max(100_000).default(2_000),
-  /** Tries of a notification that the gateway had trouble with, or that got lost, before it is dead. */
+  /** Tries of a notification, where the gateway's trouble may be the notification's own, before it is dead. */
   attempts: z.int().min(1).max(100).default(5),
+  /** How long a notification is tried again where the trouble is not its own, unless it expires before. Milliseconds. */
+  retryFor: durationSchema.default(86_400_000),
   /** What the identifier of status 10 names: the last one sent, as Apple documents, or the first one not sent. */
   shutdownIdentifier: z.enum(['last-sent', 'first-unsent']).default('last-sent'),
   /** Connections that one worker may attempt in a minute for a lane, the first half of them at once: rapid connecting

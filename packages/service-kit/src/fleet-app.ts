@@ -2,7 +2,7 @@ import type { AppConfig, CredentialConfig } from './config.ts';
 
 /** An app of the configuration file with nothing left to guess: paths are absolute, defaults are filled in. */
 export interface FleetApp
-  extends Omit<AppConfig, 'gateway' | 'feedback' | 'confirmAfter' | 'breaker' | 'window'> {
+  extends Omit<AppConfig, 'gateway' | 'feedback' | 'confirmAfter' | 'retryFor' | 'breaker' | 'window'> {
   /** Its name in the file, in Redis, in metrics and logs. */
   readonly id: string;
   readonly gateway: Endpoint;
@@ -11,6 +11,8 @@ export interface FleetApp
   /** Paths are absolute. */
   readonly credential: CredentialConfig;
   readonly confirmAfterMs: number;
+  /** How long a notification is tried again for faults that are not its own. */
+  readonly retryForMs: number;
   readonly window: number;
   readonly breaker: { readonly rate: number; readonly minimum: number; readonly windowMs: number };
 }
@@ -46,7 +48,7 @@ export const defaultWindows = { binary: 1_000_000, http2: 20_000 } as const;
 
 /** Fills in what the file leaves out. @param absolute Resolves a path of the file. */
 export function resolveApp(id: string, config: AppConfig, absolute: (path: string) => string): FleetApp {
-  const { gateway, feedback: _, confirmAfter, breaker, credential, proxy, ...plain } = config;
+  const { gateway, feedback: _, confirmAfter, retryFor, breaker, credential, proxy, ...plain } = config;
   const ca = gateway?.ca === undefined ? undefined : absolute(gateway.ca);
   return {
     ...plain,
@@ -56,6 +58,7 @@ export function resolveApp(id: string, config: AppConfig, absolute: (path: strin
     credential: resolveCredential(credential, absolute),
     ...(proxy === undefined ? {} : { proxy: resolveProxy(proxy, absolute) }),
     confirmAfterMs: confirmAfter,
+    retryForMs: retryFor,
     window: config.window ?? defaultWindows[config.transport],
     breaker: { rate: breaker.rate, minimum: breaker.minimum, windowMs: breaker.window },
   };

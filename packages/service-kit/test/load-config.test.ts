@@ -67,6 +67,7 @@ test('an app that says only what it must has the rest filled in, Apple’s hosts
       window: 1_000_000,
       streams: 2_000,
       attempts: 5,
+      retryForMs: 86_400_000,
       shutdownIdentifier: 'last-sent',
       connectsPerMinute: 600,
       breaker: { rate: 0.5, minimum: 1_000, windowMs: 60_000 },

@@ -12,9 +12,18 @@ export {
   selectValues,
 } from './decoded-push-job.ts';
 export { Doorbell, type DoorbellOptions } from './doorbell.ts';
-export { type Held, type HeldJob, LaneQueue, type TakenJob, type TakeResult } from './lane-queue.ts';
-export { LockKeeper } from './lock-keeper.ts';
+export { JobLease, type LeaseClock } from './job-lease.ts';
+export {
+  type Held,
+  type HeldJob,
+  type JobCheckpoint,
+  LaneQueue,
+  type TakenJob,
+  type TakeResult,
+} from './lane-queue.ts';
+export { LockKeeper, type LockKeeperOptions } from './lock-keeper.ts';
 export { type AppSight, QueueWatch, type WatchedApp } from './queue-watch.ts';
 export { reportPoisoned } from './report-poisoned.ts';
-export { type RetryPolicy, Settlement, type TryEnd, uncertainReason } from './settlement.ts';
+export { type RetryKind, type RetryPolicy, uncertainReason } from './retries.ts';
+export { type SavedJob, type SettledCounts, Settlement, type TryEnd } from './settlement.ts';
 export { WorkerLink, type WorkerLinkOptions } from './worker-link.ts';

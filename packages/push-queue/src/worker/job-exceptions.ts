@@ -5,6 +5,8 @@ import { type DecodedPushJob, tokenHex } from './decoded-push-job.ts';
 export interface Refusal {
   readonly reason: string;
   readonly status?: number;
+  /** Whose trouble it may be: only the notification's own counts as a try. Absent: of a final outcome. */
+  readonly fault?: 'notification' | 'gateway';
   readonly tokenInvalid: boolean;
   readonly unregisteredAtMs?: number;
   readonly retryAfterMs?: number;
@@ -38,6 +40,13 @@ export class JobExceptions {
       atMs,
     };
     this.#all.push(this.#withholdsEvidence ? withoutEvidence(exception) : exception);
+  }
+
+  /** How many there are of each outcome. */
+  count(): Record<OutcomeException['outcome'], number> {
+    const counts = { rejected: 0, expired: 0, cancelled: 0, dead: 0 };
+    for (const { outcome } of this.#all) counts[outcome]++;
+    return counts;
   }
 
   /** From now on, and for what is here already, the gateway's word about tokens is not held against devices. */

@@ -1,18 +1,23 @@
 import { shareField } from '../job-share.ts';
+import { waitsField } from '../push-job.ts';
 
 // What a worker does in Redis beside BullMQ's own scripts. Each runs in the slot of one app, and each that changes a
 // job asks for its lock first: a worker that lost a job to another must neither report it nor overwrite its progress.
 
 /**
  * Says what became of a push job, once, and writes down that nothing of it is left: whoever takes it again, because we
- * died before it was ended, must not send it again. What somebody else has put in the queue enters the sums here, on
+ * died before it was ended, must not send it again. The holder that has reported it hears the same when it asks again;
+ * any other hears `already`. What somebody else has put in the queue enters the sums here, on
  * both sides. KEYS: job, lock, outcomes, totals, trace. ARGV: lock token, report, trace, trace's life in ms, channel,
  * message, progress, traceparent or nothing, then fields of the totals and what each rises by: first what was enqueued.
  */
 export const reportScript = `
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 'lost' end
-if redis.call('HSETNX', KEYS[1], 'reported', 1) == 0 then return 'already' end
+if redis.call('HSETNX', KEYS[1], 'reported', ARGV[1]) == 0 then
+  if redis.call('HGET', KEYS[1], 'reported') == ARGV[1] then return 'reported' end
+  return 'already'
+end
 redis.call('HSET', KEYS[1], 'progress', ARGV[7])
 if ARGV[8] == '' then redis.call('XADD', KEYS[3], '*', 'report', ARGV[2])
 else redis.call('XADD', KEYS[3], '*', 'report', ARGV[2], 'traceparent', ARGV[8]) end
@@ -22,12 +27,24 @@ redis.call('SET', KEYS[5], ARGV[3], 'PX', ARGV[4])
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 return 'reported'`;
 
-/** Writes the progress of a push job down. KEYS: job, lock. ARGV: lock token, progress. */
+/**
+ * Writes down how far push jobs of one queue have come. Gives for each `kept`, `lost` or `gone`. KEYS: job and lock of
+ * each. ARGV: lock token, progress and waits of each; nothing instead of waits: they stay as they are.
+ */
 export const checkpointScript = `
-if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 'lost' end
-redis.call('HSET', KEYS[1], 'progress', ARGV[2])
-return 'kept'`;
+local answer = {}
+for at = 1, #KEYS, 2 do
+  local arg = (at - 1) / 2 * 3
+  local result = 'kept'
+  if redis.call('EXISTS', KEYS[at]) == 0 then result = 'gone'
+  elseif redis.call('GET', KEYS[at + 1]) ~= ARGV[arg + 1] then result = 'lost'
+  else
+    redis.call('HSET', KEYS[at], 'progress', ARGV[arg + 2])
+    if ARGV[arg + 3] ~= '' then redis.call('HSET', KEYS[at], '${waitsField}', ARGV[arg + 3]) end
+  end
+  answer[#answer + 1] = result
+end
+return answer`;
 
 /**
  * Renews locks; gives the ids of the jobs that are no longer ours. A lock that ran out while Redis was away is taken

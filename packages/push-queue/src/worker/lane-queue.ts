@@ -1,7 +1,14 @@
 import type { JobJson, RedisQueueBackend } from 'bullmq';
 import { type JobShare, parseShare, shareField } from '../job-share.ts';
 import type { Lane } from '../lane.ts';
-import { type OutcomeReport, type PushJobProgress, pushJobProgressSchema } from '../push-job.ts';
+import {
+  type OutcomeReport,
+  type PushJobProgress,
+  type PushJobWaits,
+  pushJobProgressSchema,
+  pushJobWaitsSchema,
+  waitsField,
+} from '../push-job.ts';
 import {
   appPrefix,
   batchTraceKey,
@@ -11,6 +18,8 @@ import {
   totalsKey,
 } from '../redis-keys.ts';
 import type { SettledOutcome } from '../settled-outcome.ts';
+import { JobLease } from './job-lease.ts';
+import type { SavedJob } from './settlement.ts';
 import type { WorkerLink } from './worker-link.ts';
 
 /** A push job that this worker holds the lock of. */
@@ -18,8 +27,12 @@ export interface HeldJob {
   readonly id: string;
   /** Of the lock; another one each time a job is taken. */
   readonly token: string;
+  /** Until when it is ours, renewals included. */
+  readonly lease: JobLease;
   readonly name: string;
   readonly progress: PushJobProgress | undefined;
+  /** What of it is not due yet. */
+  readonly waits: PushJobWaits;
   /** When it could first be taken: when it was enqueued, or the time it was scheduled for. Epoch milliseconds. */
   readonly availableAtMs: number;
   /** Times it has been taken, this one included. */
@@ -40,8 +53,17 @@ export type TakeResult =
   /** `nextAtMs`: when the first of the delayed jobs is due. */
   | { readonly kind: 'empty'; readonly nextAtMs: number | undefined };
 
-/** What became of something that only the holder of the lock may do. */
-export type Held = 'done' | 'lost';
+/**
+ * What became of something that only the holder of the lock may do. `lost`: another worker has it. `gone`: it has ended
+ * already.
+ */
+export type Held = 'done' | 'lost' | 'gone';
+
+/** How far a job has come, to be written down. */
+export interface JobCheckpoint {
+  readonly job: HeldJob;
+  readonly saved: SavedJob;
+}
 
 /** How long a batch is remembered after a report, for those who ask before the report is in Postgres. */
 const traceLifeMs = 6 * 3_600_000;
@@ -70,6 +92,7 @@ export class LaneQueue {
   /** Takes the next job, if there is one; promotes delayed ones that are due. */
   async take(): Promise<TakeResult> {
     const token = `${this.#workerId}:${++tokensMade}`;
+    const lease = new JobLease(this.link.clock, this.link.lockDurationMs);
     let result: [JobJson | null, string, number, number];
     let mayBeCancelled: number;
     try {
@@ -79,7 +102,8 @@ export class LaneQueue {
       );
       [result, mayBeCancelled] = answers as [typeof result, number];
     } catch (error) {
-      if (error instanceof Error && error.cause instanceof SyntaxError) return this.#takeUnreadable(token);
+      if (error instanceof Error && error.cause instanceof SyntaxError)
+        return this.#takeUnreadable(token, lease);
       throw error;
     }
     const [job, id, , nextAtMs] = result;
@@ -93,9 +117,11 @@ export class LaneQueue {
       job: {
         id,
         token,
+        lease,
         name: job.name,
         data: job.data,
         progress: progress.success ? progress.data : undefined,
+        waits: progress.success ? await this.#readWaits(id) : [],
         availableAtMs,
         taken: job.attemptsStarted ?? 1,
         mayBeCancelled: mayBeCancelled === 1,
@@ -104,13 +130,13 @@ export class LaneQueue {
     };
   }
 
-  /** Writes down what has settled, so that a crash repeats less. */
-  async checkpoint(job: HeldJob, progress: PushJobProgress): Promise<Held> {
-    const text = JSON.stringify(progress);
-    return this.#holding(job, async () => {
-      const result = await this.link.run('pushfleetCheckpoint', this.#jobKeys(job), [job.token, text]);
-      return result === 'lost' ? 'lost' : 'done';
-    });
+  /** Writes down what has settled of jobs, so that a crash repeats less. Gives what became of each. */
+  async checkpoint(checkpoints: readonly JobCheckpoint[]): Promise<readonly Held[]> {
+    const held = await this.#checkpoint(checkpoints);
+    const retaken = await this.#retake(checkpoints.filter((_, at) => held[at] === 'lost'));
+    if (retaken.length === 0) return held;
+    const again = await this.#checkpoint(retaken);
+    return held.map((one, at) => again[retaken.indexOf(checkpoints[at]!)] ?? one);
   }
 
   /**
@@ -138,7 +164,8 @@ export class LaneQueue {
     ];
     return this.#holding(job, async () => {
       const result = await this.link.run('pushfleetReport', keys, args);
-      return result === 'lost' ? 'lost' : 'done';
+      // Another that had it meanwhile may have reported it.
+      return result === 'reported' ? 'done' : result === 'lost' ? 'lost' : 'gone';
     });
   }
 
@@ -155,17 +182,14 @@ export class LaneQueue {
     return this.#move(job, 'moveToFinished', args);
   }
 
-  /** Puts what is left of a job off. */
-  async delay(job: HeldJob, delayMs: number, progress: PushJobProgress): Promise<Held> {
-    const args = this.#backend.moveToDelayedArgs(job.id, Date.now(), job.token, Math.max(1, delayMs), {
-      fieldsToUpdate: { progress: JSON.stringify(progress) },
-    });
+  /** Puts a job off, whose progress is written down. When it is ours no more, whoever has it goes on with it. */
+  async delay(job: HeldJob, delayMs: number): Promise<Held> {
+    const args = this.#backend.moveToDelayedArgs(job.id, Date.now(), job.token, Math.max(1, delayMs), {});
     return this.#move(job, 'moveToDelayed', args);
   }
 
-  /** Gives a job back: it is the next that anybody takes. */
-  async putBack(job: HeldJob, progress: PushJobProgress | undefined): Promise<Held> {
-    if (progress !== undefined && (await this.checkpoint(job, progress)) === 'lost') return 'lost';
+  /** Gives a job back, whose progress is written down: it is the next that anybody takes. */
+  async putBack(job: HeldJob): Promise<Held> {
     const held = await this.#holding(job, async () => {
       try {
         await this.link.answer(() => this.#backend.moveJobFromActiveToWait(job.id, job.token));
@@ -204,7 +228,7 @@ export class LaneQueue {
   }
 
   /** What BullMQ cannot read of a job's own fields; the job is in our hands nevertheless. */
-  async #takeUnreadable(token: string): Promise<TakeResult> {
+  async #takeUnreadable(token: string, lease: JobLease): Promise<TakeResult> {
     const { keys } = this.#backend;
     const found = (await this.link.run('pushfleetFindTaken', [keys.active!], [keys['']!, token])) as
       | [string, string]
@@ -214,9 +238,11 @@ export class LaneQueue {
     const job = {
       id,
       token,
+      lease,
       name: 'unreadable',
       data,
       progress: undefined,
+      waits: [],
       availableAtMs: Date.now(),
       taken: 1,
       mayBeCancelled: false,
@@ -233,11 +259,44 @@ export class LaneQueue {
     });
   }
 
-  /** A lock that ran out, and that nobody else has taken, is taken again. */
   async #holding(job: HeldJob, attempt: () => Promise<Held>): Promise<Held> {
     const held = await attempt();
-    if (held === 'done' || (await this.renew([job])).length > 0) return held;
+    if (held !== 'lost' || (await this.#retake([{ job }])).length === 0) return held;
     return attempt();
+  }
+
+  /** A lock that ran out, and that nobody else has taken, is taken again. Gives those of which that could be done. */
+  async #retake<T extends { readonly job: HeldJob }>(lost: readonly T[]): Promise<readonly T[]> {
+    if (lost.length === 0) return lost;
+    const gone = await this.renew(lost.map(({ job }) => job));
+    return lost.filter(({ job }) => !gone.includes(job.id));
+  }
+
+  async #checkpoint(checkpoints: readonly JobCheckpoint[]): Promise<readonly Held[]> {
+    const results = (await this.link.run(
+      'pushfleetCheckpoint',
+      checkpoints.flatMap(({ job }) => this.#jobKeys(job)),
+      checkpoints.flatMap(({ job, saved: { progress, waits } }) => [
+        job.token,
+        JSON.stringify(progress),
+        waits.length === 0 ? '' : JSON.stringify(waits),
+      ]),
+    )) as ('kept' | 'lost' | 'gone')[];
+    return results.map((result) => (result === 'kept' ? 'done' : result));
+  }
+
+  /** BullMQ gives no fields of ours with a job that it takes; only those that were put off have this one. */
+  async #readWaits(id: string): Promise<PushJobWaits> {
+    const text = await this.link.answer(() =>
+      this.link.client.hget(`${this.#backend.keys['']!}${id}`, waitsField),
+    );
+    if (text === null) return [];
+    try {
+      const parsed = pushJobWaitsSchema.safeParse(JSON.parse(text));
+      return parsed.success ? parsed.data : [];
+    } catch {
+      return [];
+    }
   }
 
   #jobKeys(job: HeldJob): [string, string] {

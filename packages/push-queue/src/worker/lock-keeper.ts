@@ -1,34 +1,56 @@
+import { type LeaseClock, leaseDurationMs, systemLeaseClock } from './job-lease.ts';
 import type { HeldJob, LaneQueue } from './lane-queue.ts';
 import type { WorkerLink } from './worker-link.ts';
 
+export interface LockKeeperOptions {
+  readonly links: readonly Pick<WorkerLink, 'lockDurationMs' | 'onReady'>[];
+  readonly clock?: LeaseClock;
+  /** This process did not run for so long that its leases have ended, milliseconds. */
+  readonly onStoodStill?: (stoodStillMs: number) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+interface Kept {
+  readonly job: Pick<HeldJob, 'id' | 'token' | 'lease'>;
+  readonly onLost: () => void;
+}
+
 /** Keeps the locks of all jobs that this worker holds: one call per queue, three times in the life of a lock. */
 export class LockKeeper {
-  readonly #held = new Map<LaneQueue, Map<string, { readonly token: string; readonly onLost: () => void }>>();
+  readonly #options: LockKeeperOptions;
+  readonly #clock: LeaseClock;
+  readonly #held = new Map<LaneQueue, Map<string, Kept>>();
   readonly #timer: NodeJS.Timeout;
-  readonly #onError: (error: unknown) => void;
+  readonly #intervalMs: number;
+  readonly #leaseMs: number;
+  #lastTickMs: number;
   #running = false;
 
-  constructor(links: readonly WorkerLink[], onError: (error: unknown) => void) {
-    this.#onError = onError;
-    const lockDurationMs = Math.min(...links.map((link) => link.lockDurationMs));
-    this.#timer = setInterval(() => void this.renewAll(), lockDurationMs / 3);
+  constructor(options: LockKeeperOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemLeaseClock;
+    const lockDurationMs = Math.min(...options.links.map((link) => link.lockDurationMs));
+    this.#intervalMs = lockDurationMs / 3;
+    this.#leaseMs = leaseDurationMs(lockDurationMs);
+    this.#lastTickMs = this.#clock.now();
+    this.#timer = setInterval(() => this.#tick(), this.#intervalMs);
     // Redis was away: what ran out meanwhile is taken again before others find it.
-    for (const link of links) link.onReady(() => void this.renewAll());
+    for (const link of options.links) link.onReady(() => void this.renewAll());
   }
 
-  /** @param onLost The job is somebody else's now: stop working on it, and say nothing of it. */
-  hold(queue: LaneQueue, job: HeldJob, onLost: () => void): void {
+  /** @param onLost The job is another worker's now: stop working on it, and say nothing of it. */
+  hold(queue: LaneQueue, job: Kept['job'], onLost: () => void): void {
     let jobs = this.#held.get(queue);
     if (jobs === undefined) {
       jobs = new Map();
       this.#held.set(queue, jobs);
     }
-    jobs.set(job.id, { token: job.token, onLost });
+    jobs.set(job.id, { job, onLost });
   }
 
-  release(queue: LaneQueue, job: HeldJob): void {
+  release(queue: LaneQueue, job: Pick<HeldJob, 'id' | 'token'>): void {
     const jobs = this.#held.get(queue);
-    if (jobs?.get(job.id)?.token !== job.token) return;
+    if (jobs?.get(job.id)?.job.token !== job.token) return;
     jobs.delete(job.id);
     if (jobs.size === 0) this.#held.delete(queue);
   }
@@ -45,23 +67,33 @@ export class LockKeeper {
     clearInterval(this.#timer);
   }
 
-  async #renew(
-    queue: LaneQueue,
-    jobs: Map<string, { readonly token: string; readonly onLost: () => void }>,
-  ): Promise<void> {
-    const asked = [...jobs].map(([id, { token }]) => ({ id, token }));
+  /** Timers come before sockets are served: whoever stood still hears of it before more of what waits is sent. */
+  #tick(): void {
+    const nowMs = this.#clock.now();
+    const lateMs = nowMs - this.#lastTickMs - this.#intervalMs;
+    this.#lastTickMs = nowMs;
+    if (lateMs + this.#intervalMs >= this.#leaseMs) this.#options.onStoodStill?.(lateMs);
+    void this.renewAll();
+  }
+
+  async #renew(queue: LaneQueue, jobs: Map<string, Kept>): Promise<void> {
+    const asked = [...jobs.values()].map(({ job }) => ({ job, granted: job.lease.renewal() }));
     try {
-      const lost = new Set(await queue.renew(asked));
-      for (const { id, token } of asked) {
-        const job = jobs.get(id);
+      const lost = new Set(await queue.renew(asked.map(({ job }) => job)));
+      for (const { job, granted } of asked) {
+        const kept = jobs.get(job.id);
         // What has ended meanwhile is not lost.
-        if (!lost.has(id) || job?.token !== token) continue;
-        jobs.delete(id);
-        job.onLost();
+        if (kept?.job.token !== job.token) continue;
+        if (!lost.has(job.id)) granted();
+        else {
+          jobs.delete(job.id);
+          job.lease.end();
+          kept.onLost();
+        }
       }
       if (jobs.size === 0 && this.#held.get(queue) === jobs) this.#held.delete(queue);
     } catch (error) {
-      this.#onError(error);
+      this.#options.onError(error);
     }
   }
 }

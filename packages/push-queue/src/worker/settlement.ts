@@ -1,29 +1,29 @@
-import type { OutcomeException, OutcomeReport, PushJobProgress } from '../push-job.ts';
+import type { OutcomeException, OutcomeReport, PushJobProgress, PushJobWaits } from '../push-job.ts';
+import type { SettledOutcome } from '../settled-outcome.ts';
 import type { DecodedPushJob } from './decoded-push-job.ts';
 import { JobExceptions, type Refusal } from './job-exceptions.ts';
-import { describeRemaining, readRemaining } from './remaining.ts';
+import { lost, Retries, type RetryPolicy, type Verdict } from './retries.ts';
 
 // What is known of every notification of one push job, in one byte each. Pure bookkeeping: no I/O, no clock.
 //
 // Terminology: a place is a position in the job, from 0. A try hands some places over as a run; the transport speaks
 // of them by position in the run. Every place handed over gets one verdict; the try ends with the last.
 
-export interface RetryPolicy {
-  /** Tries of a notification before it is dead. */
-  readonly attempts: number;
-  readonly onUncertain: 'resend' | 'drop';
-}
-
 /** How a try ended. */
 export interface TryEnd {
   /** Notifications still to settle. */
   readonly left: number;
-  /** The most tries that any of them has had; 0: nothing was held against any. */
-  readonly tries: number;
-  /** The longest wait that the gateway asked for, milliseconds. */
-  readonly retryAfterMs: number;
   /** How many are tried again although, or because, they were tried. */
   readonly retried: number;
+}
+
+/** Notifications by how they ended. */
+export type SettledCounts = Readonly<Record<SettledOutcome, number>>;
+
+/** What Redis keeps of a job that has not ended. */
+export interface SavedJob {
+  readonly progress: PushJobProgress;
+  readonly waits: PushJobWaits;
 }
 
 const State = {
@@ -39,12 +39,10 @@ const State = {
 } as const;
 type State = (typeof State)[keyof typeof State];
 
-export const uncertainReason = 'uncertain';
-
 export class Settlement {
   readonly job: DecodedPushJob;
   readonly #state: Uint8Array;
-  readonly #tries: Uint8Array;
+  readonly #retries: Retries;
   readonly #exceptions: JobExceptions;
   /** Answers to retryable places of this try. */
   readonly #answers = new Map<number, Refusal>();
@@ -60,14 +58,17 @@ export class Settlement {
   #isHandedOver = false;
   #changes = 0;
 
-  /** @param progress What has settled before, by a worker that crashed or stopped, or in an earlier try. */
-  constructor(job: DecodedPushJob, progress?: PushJobProgress) {
+  /**
+   * @param progress What has settled before, by a worker that crashed or stopped, or in an earlier try.
+   * @param waits What of the rest is not due yet.
+   */
+  constructor(job: DecodedPushJob, progress?: PushJobProgress, waits: PushJobWaits = []) {
     this.job = job;
     this.#state = new Uint8Array(job.count);
-    this.#tries = new Uint8Array(job.count);
+    this.#retries = new Retries(job);
     this.#exceptions = new JobExceptions(job, progress?.exceptions ?? []);
     this.#left = job.count;
-    if (progress !== undefined) this.#resume(progress);
+    if (progress !== undefined) this.#resume(progress, waits);
   }
 
   /** Notifications without a final outcome. */
@@ -93,15 +94,35 @@ export class Settlement {
     return { proved: this.#proved, presumed: this.#presumed };
   }
 
-  /** Places without an outcome, ascending; undefined: all of the job. */
-  placesLeft(): Uint16Array | undefined {
-    if (this.#left === this.job.count) return undefined;
-    const places = new Uint16Array(this.#left);
-    let at = 0;
+  /** What has ended so far. */
+  settled(): SettledCounts {
+    const { proved, presumed } = this.accepted;
+    return { 'accepted-proved': proved, 'accepted-presumed': presumed, ...this.#exceptions.count() };
+  }
+
+  /** When the first of what is left may be tried, epoch milliseconds; 0: there is something that does not wait. */
+  dueAtMs(): number {
+    if (this.#retries.isEmpty) return 0;
+    let dueAtMs = Number.POSITIVE_INFINITY;
     for (let place = 0; place < this.job.count; place++) {
-      if (this.#state[place]! < State.accepted) places[at++] = place;
+      if (this.#state[place] === State.left) dueAtMs = Math.min(dueAtMs, this.#retries.dueAtMs(place));
     }
-    return places;
+    return dueAtMs;
+  }
+
+  /** Whether a place may be tried now. */
+  isDue(place: number, nowMs: number): boolean {
+    return this.#retries.dueAtMs(place) <= nowMs;
+  }
+
+  /** Places to try now, ascending; undefined: all of the job. */
+  placesDue(nowMs: number): Uint16Array | undefined {
+    if (this.#left === this.job.count && this.#retries.isEmpty) return undefined;
+    const places: number[] = [];
+    for (let place = 0; place < this.job.count; place++) {
+      if (this.#state[place] === State.left && this.isDue(place, nowMs)) places.push(place);
+    }
+    return places.length === this.job.count ? undefined : Uint16Array.from(places);
   }
 
   /** From now until the try ends, progress says that what remains may be with the gateway. */
@@ -115,10 +136,10 @@ export class Settlement {
     this.#isHandedOver = false;
   }
 
-  /** Marks what is left as handed over, in the order of `placesLeft`. */
+  /** Marks places as handed over, as `placesDue` gave them. */
   handOver(places: Uint16Array | undefined): void {
     this.#places = places;
-    this.#outstanding = this.#left;
+    this.#outstanding = places?.length ?? this.job.count;
     if (places === undefined) this.#state.fill(State.handed);
     else for (const place of places) this.#state[place] = State.handed;
   }
@@ -188,10 +209,23 @@ export class Settlement {
     return ended;
   }
 
+  /** The transport sends so many again by itself, although the gateway may have had them. */
+  resent(notifications: number): void {
+    this.#resentUncertain += notifications;
+    this.#changes++;
+  }
+
+  /** Ends what has waited for another try until it is too late for one. */
+  expireOverdue(retryForMs: number, nowMs: number): void {
+    if (this.#retries.isEmpty) return;
+    for (let place = 0; place < this.job.count; place++) {
+      if (this.#state[place] !== State.left) continue;
+      this.#end(place, this.#retries.overdue(place, retryForMs, nowMs), nowMs);
+    }
+  }
+
   /** Decides what becomes of what the try left. Nothing may be outstanding. */
-  endTry(policy: RetryPolicy, atMs: number): TryEnd {
-    let tries = 0;
-    let retryAfterMs = 0;
+  endTry(policy: RetryPolicy, nowMs: number): TryEnd {
     let retried = 0;
     for (let place = 0; place < this.job.count; place++) {
       const state = this.#state[place] as State;
@@ -199,23 +233,17 @@ export class Settlement {
       this.#state[place] = State.left;
       if (state !== State.uncertain && state !== State.retryable) continue;
       const answer = state === State.uncertain ? lost : this.#answers.get(place)!;
-      this.#tries[place]!++;
-      const used = this.#tries[place]! >= policy.attempts;
-      if (used || (state === State.uncertain && policy.onUncertain === 'drop')) {
-        this.#state[place] = State.excepted;
-        this.#except(place, 'dead', answer, atMs);
-        continue;
-      }
-      if (state === State.uncertain) this.#resentUncertain++;
+      const verdict = this.#retries.failed(place, answer, policy, nowMs);
+      this.#end(place, verdict, nowMs);
+      if (verdict !== undefined) continue;
       retried++;
-      tries = Math.max(tries, this.#tries[place]!);
-      retryAfterMs = Math.max(retryAfterMs, answer.retryAfterMs ?? 0);
+      if (answer === lost) this.#resentUncertain++;
     }
     this.#answers.clear();
     this.#isHandedOver = false;
     if (retried > 0) this.#attempt++;
     this.#changes++;
-    return { left: this.#left, tries, retryAfterMs, retried };
+    return { left: this.#left, retried };
   }
 
   /** Places that ended as dead, ascending. */
@@ -227,13 +255,19 @@ export class Settlement {
     return {
       v: 1,
       attempt: this.#attempt,
-      ...describeRemaining(this.job.indexes, (place) => this.#state[place]! < State.accepted, this.#tries),
+      ...this.#retries.describe((place) => this.#state[place]! < State.accepted),
       accepted: this.accepted,
       exceptions: this.#exceptions.all,
       resentUncertain: this.#resentUncertain,
       ...(this.#firstWrittenAtMs === undefined ? {} : { firstWrittenAtMs: this.#firstWrittenAtMs }),
       ...(this.#isHandedOver && this.#left > 0 ? { handedOver: true } : {}),
     };
+  }
+
+  /** What Redis is to keep of the job now. */
+  saved(): SavedJob {
+    const isLeft = (place: number) => this.#state[place]! < State.accepted;
+    return { progress: this.progress(), waits: this.#retries.describeWaits(isLeft) };
   }
 
   /**
@@ -265,12 +299,11 @@ export class Settlement {
     };
   }
 
-  #resume(progress: PushJobProgress): void {
+  #resume(progress: PushJobProgress, waits: PushJobWaits): void {
     this.#state.fill(State.earlier);
     this.#left = 0;
-    readRemaining(progress, this.job.indexes, (place, tried) => {
+    this.#retries.resume(progress, waits, (place) => {
       this.#state[place] = State.left;
-      this.#tries[place] = tried;
       this.#left++;
     });
     this.#attempt = progress.attempt;
@@ -295,11 +328,15 @@ export class Settlement {
     return changed;
   }
 
+  #end(place: number, verdict: Verdict, atMs: number): void {
+    if (verdict === undefined) return;
+    this.#state[place] = State.excepted;
+    this.#except(place, verdict.outcome, verdict.answer, atMs);
+  }
+
   #except(place: number, outcome: OutcomeException['outcome'], answer: Refusal, atMs: number): void {
     this.#left--;
     this.#changes++;
     this.#exceptions.add(place, outcome, answer, atMs);
   }
 }
-
-const lost: Refusal = { reason: uncertainReason, tokenInvalid: false };

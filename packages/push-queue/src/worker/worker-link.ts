@@ -1,6 +1,7 @@
 import { createRedisBackend, type RedisQueueBackend } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { RedisLink } from '../enqueue/redis-link.ts';
+import { type LeaseClock, systemLeaseClock } from './job-lease.ts';
 import {
   checkpointScript,
   findTakenScript,
@@ -18,6 +19,8 @@ export interface WorkerLinkOptions {
   readonly lockDurationMs: number;
   /** How often the fleet looks for jobs whose worker died. */
   readonly stalledIntervalMs: number;
+  /** By which leases end. */
+  readonly clock?: LeaseClock;
 }
 
 /** How long one command may take before the connection is given up, milliseconds. */
@@ -43,6 +46,7 @@ export class WorkerLink {
   readonly prefix: string;
   readonly lockDurationMs: number;
   readonly stalledIntervalMs: number;
+  readonly clock: LeaseClock;
   readonly #backend: RedisQueueBackend;
   readonly #link: RedisLink;
   readonly #runner: Parameters<RedisQueueBackend['execCommand']>[0];
@@ -52,6 +56,7 @@ export class WorkerLink {
     this.prefix = options.prefix;
     this.lockDurationMs = options.lockDurationMs;
     this.stalledIntervalMs = options.stalledIntervalMs;
+    this.clock = options.clock ?? systemLeaseClock;
     this.#link = new RedisLink(options.redis, 'pushfleet:worker');
     for (const [name, lua] of Object.entries(scripts)) this.#link.client.defineCommand(name, { lua });
     const settings = {
