@@ -107,7 +107,8 @@ test('producers killed at any moment leave nothing half done: a retry of all key
     );
     expect(await enqueued(app)).toBe(500);
   }
-});
+  // Eight processes are started, one after another.
+}, 180_000);
 
 async function killAfterAnswers(args: readonly string[], answers: number): Promise<void> {
   const file = fileURLToPath(new URL('fixtures/enqueue-keyed.ts', import.meta.url));
