@@ -97,7 +97,12 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
     ...config.admin,
     register,
     // Postgres is no reason: sends go out without it.
-    readiness: () => (redis.status === 'ready' ? [] : ['Redis cannot be reached']),
+    readiness: () =>
+      redis.status !== 'ready'
+        ? ['Redis cannot be reached']
+        : queue.refusal === undefined
+          ? []
+          : [`Redis takes no writes: ${queue.refusal}`],
     details: () => ({ database: database.state, databaseTrouble: database.trouble }),
     extend:
       boardKey === undefined

@@ -153,7 +153,11 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
   await endsWithin(listening.promise, doorbellTimeoutMs);
 
   return {
-    readiness: () => (hasRedis() ? [] : ['Redis cannot be reached']),
+    readiness: () => {
+      if (!hasRedis()) return ['Redis cannot be reached'];
+      const refusals = new Set(Object.values(links).flatMap(({ refusal }) => refusal ?? []));
+      return [...refusals].map((refusal) => `Redis takes no writes: ${refusal}`);
+    },
     details: () => ({
       apps: Object.fromEntries(
         senders

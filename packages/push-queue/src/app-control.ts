@@ -30,10 +30,17 @@ export interface AppPause {
   readonly sinceMs: number;
 }
 
+/**
+ * KEYS: the pauses of the app. ARGV: cause, pause. Also where Redis is full: an app that is paused adds nothing to it.
+ */
+const pauseScript = `#!lua flags=allow-oom
+return redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])`;
+
 /** Puts an app to rest, or keeps it there: the first pause of a cause stands, with its time. */
 export async function pauseApp(options: AppControlOptions, app: string, pause: AppPause): Promise<void> {
   const { cause, reason, sinceMs } = pause;
-  await options.redis.hsetnx(pausesKey(options.prefix, app), cause, JSON.stringify({ reason, sinceMs }));
+  const key = pausesKey(options.prefix, app);
+  await options.redis.eval(pauseScript, 1, key, cause, JSON.stringify({ reason, sinceMs }));
   await ringControl(options, app);
 }
 
@@ -71,8 +78,11 @@ export interface Cancellation {
 
 const wholeBatch = '0';
 
-/** KEYS: what is cancelled of the batch, the sign that anything is. ARGV: how long for in ms, the members. */
-const cancelScript = `
+/**
+ * KEYS: what is cancelled of the batch, the sign that anything is. ARGV: how long for in ms, the members. Also where
+ * Redis is full: what is cancelled makes room in it.
+ */
+const cancelScript = `#!lua flags=allow-oom
 for at = 2, #ARGV do redis.call('SADD', KEYS[1], ARGV[at]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[1]) then redis.call('SET', KEYS[2], 1, 'PX', ARGV[1]) end

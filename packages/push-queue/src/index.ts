@@ -15,4 +15,5 @@ export * from './push-job-id.ts';
 export * from './push-queue-error.ts';
 export { createRedisClient, parseRedisUrl, RedisUrlError, redisProtocols } from './redis-client.ts';
 export * from './redis-keys.ts';
+export { describeRedisTrouble, type RedisTrouble, redisTroubleOf } from './redis-trouble.ts';
 export * from './settled-outcome.ts';

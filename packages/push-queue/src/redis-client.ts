@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { outliveLateErrors } from './late-errors.ts';
+import { redisTroubleOf } from './redis-trouble.ts';
 
 // The one place where a URL becomes a connection to Redis. What it may say:
 //
@@ -49,6 +50,8 @@ type SocketOptions = Pick<
   | 'enableOfflineQueue'
   | 'keepAlive'
   | 'lazyConnect'
+  | 'autoResubscribe'
+  | 'reconnectOnError'
   | 'maxRetriesPerRequest'
   | 'retryStrategy'
 >;
@@ -124,7 +127,15 @@ function parseNode(text: string, usualPort: number): { host: string; port: numbe
  * @throws RedisUrlError where the URL says something that it may not say, or names a file that cannot be read
  */
 export function createRedisClient(text: string, options: RedisClientOptions = {}): Redis | Cluster {
-  return outliveLateErrors(connect(text, options));
+  return outliveLateErrors(connect(text, { reconnectOnError: isOfAnotherRole, ...options }));
+}
+
+/**
+ * A server that was demoted in place refuses writes on connections that stay open: the address may lead to the new
+ * primary by now, and only a new connection finds out.
+ */
+export function isOfAnotherRole(error: Error): boolean {
+  return redisTroubleOf(error) === 'role';
 }
 
 function connect(text: string, clientOptions: RedisClientOptions): Redis | Cluster {

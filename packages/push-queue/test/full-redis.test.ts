@@ -1,13 +1,23 @@
 import { provideRedis } from '@pushfleet/testkit';
 import { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
-import { createBatchId, createPushQueue, deadLetterQueue, outcomesKey } from '../src/index.ts';
+import {
+  cancel,
+  createBatchId,
+  createPushQueue,
+  deadLetterQueue,
+  liftPauses,
+  outcomesKey,
+  pauseApp,
+  readCancellation,
+  readPauses,
+} from '../src/index.ts';
 import { FleetFacts, OutcomeReader } from '../src/outcomes/index.ts';
 import { discardDeadLetter } from '../src/status/index.ts';
 
 const prefix = 'full';
 
-test('a Redis that is full takes no send, tells how full it is, and lets go of reports and dead letters', async () => {
+test('a Redis that is full takes no send, tells how full it is, pauses and cancels, and lets go of reports and dead letters', async () => {
   const server = await provideRedis({ own: true });
   const redis = new Redis(server.url);
   const link = { redis: server.url, prefix };
@@ -39,6 +49,16 @@ test('a Redis that is full takes no send, tells how full it is, and lets go of r
     expect(await reader.backlog(['shop'])).toMatchObject([{ reports: 0 }]);
     expect(await discardDeadLetter({ redis, prefix }, 'shop', 'one')).toBe(true);
     expect(await discardDeadLetter({ redis, prefix }, 'shop', 'one')).toBe(false);
+
+    // What stops the flow works: it is what an operator reaches for now.
+    const control = { redis, prefix };
+    const batch = createBatchId();
+    await pauseApp(control, 'shop', { cause: 'operator', reason: 'full', sinceMs: 1 });
+    expect(await readPauses(control, 'shop')).toMatchObject([{ reason: 'full' }]);
+    await liftPauses(control, 'shop', ['operator']);
+    expect(await readPauses(control, 'shop')).toEqual([]);
+    await cancel(control, 'shop', batch, 60_000);
+    expect(await readCancellation(control, 'shop', batch)).toMatchObject({ whole: true });
 
     await redis.config('SET', 'maxmemory', 0);
     await send();

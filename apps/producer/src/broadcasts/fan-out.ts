@@ -1,10 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Tracer } from '@opentelemetry/api';
-import { type Lane, type PushQueue, PushQueueError, type TokensInput } from '@pushfleet/push-queue';
+import {
+  type Lane,
+  type PushQueue,
+  PushQueueError,
+  redisTroubleOf,
+  type TokensInput,
+} from '@pushfleet/push-queue';
 import { readQueueDepth, type StatusOptions } from '@pushfleet/push-queue/status';
 import type { Logger } from '@pushfleet/service-kit';
 import type { AudienceColumns, Broadcast, Broadcasts, Lease } from '@pushfleet/token-store';
-import { isRedisUnavailable } from '../redis-unavailable.ts';
 import { withinChunkSpan } from '../tracing/within-chunk-span.ts';
 import { cancelChunk, chunkKey, chunkMemoryMs } from './cancel-chunk.ts';
 
@@ -221,6 +226,6 @@ function retryPauseMs(attempt: number): number {
 }
 
 function isTransient(error: unknown): boolean {
-  if (!(error instanceof PushQueueError)) return isRedisUnavailable(error);
+  if (!(error instanceof PushQueueError)) return redisTroubleOf(error) !== undefined;
   return ['backpressure', 'redis-unavailable', 'redis-timeout'].includes(error.code);
 }

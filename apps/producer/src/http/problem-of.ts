@@ -1,6 +1,10 @@
-import { PushQueueError, type PushQueueErrorCode } from '@pushfleet/push-queue';
+import {
+  describeRedisTrouble,
+  PushQueueError,
+  type PushQueueErrorCode,
+  redisTroubleOf,
+} from '@pushfleet/push-queue';
 import { TokenStoreError } from '@pushfleet/token-store';
-import { isRedisUnavailable } from '../redis-unavailable.ts';
 import { Problem, type ProblemCode } from './problem.ts';
 
 const queueProblems: Readonly<Record<PushQueueErrorCode, ProblemCode>> = {
@@ -29,8 +33,9 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof TokenStoreError && error.isTransient) {
     return new Problem('database-unavailable', 'Postgres cannot be reached', { cause: error });
   }
-  if (isRedisUnavailable(error)) {
-    return new Problem('redis-unavailable', 'Redis cannot be reached', { cause: error });
+  const trouble = redisTroubleOf(error);
+  if (trouble !== undefined) {
+    return new Problem('redis-unavailable', describeRedisTrouble(trouble), { cause: error });
   }
   if (error instanceof Error) {
     const { code, statusCode } = error as { code?: unknown; statusCode?: unknown };

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { createRedisBackend, type JobJson, QueueKeys, type RedisQueueBackend } from 'bullmq';
 import type { ChainableCommander } from 'ioredis';
 import { formatShare, shareField } from '../job-share.ts';
@@ -6,6 +7,7 @@ import type { PushJobData } from '../push-job.ts';
 import { pushJobId } from '../push-job-id.ts';
 import { PushQueueError } from '../push-queue-error.ts';
 import { appPrefix, doorbellChannel, totalsKey } from '../redis-keys.ts';
+import { isAboutConnection, redisTroubleOf } from '../redis-trouble.ts';
 import { formatTraceparents } from '../traceparent.ts';
 import { asPushQueueError, neverSent, RedisLink } from './redis-link.ts';
 
@@ -40,6 +42,9 @@ export type KeyedWrite = (stored: readonly (string | null)[]) => JobWrite | unde
 
 type Outcome = 'written' | 'nothing-written';
 
+/** How long to wait while keys move between nodes of a cluster, milliseconds. */
+const movePauseMs = 20;
+
 /** Job events are nobody's business here, and BullMQ keeps 10,000 per queue by default. */
 const maxEvents = 100;
 const deadJobs = { age: 30 * 86_400, count: 10_000 };
@@ -73,17 +78,22 @@ export class JobWriter {
     this.#sharedBackend = createBackend(this.#shared);
   }
 
+  /** Why Redis takes no writes, though it can be reached; undefined: it does, as far as is known. */
+  get refusal(): string | undefined {
+    return this.#shared.refusal;
+  }
+
   /** Reads one key. Throws `PushQueueError`. */
   async read(key: string): Promise<string | null> {
     const deadlineMs = performance.now() + this.#options.writeTimeoutMs;
-    await this.#shared.ready(deadlineMs - performance.now());
+    await this.#shared.ready(deadlineMs - performance.now(), key);
     return this.#shared.answer(deadlineMs - performance.now(), () => this.#shared.client.get(key));
   }
 
   /** Stores a record, unless there is one: then gives that. Throws `PushQueueError`. */
   async remember(key: string, value: string, windowMs: number): Promise<string | null> {
     const deadlineMs = performance.now() + this.#options.writeTimeoutMs;
-    await this.#shared.ready(deadlineMs - performance.now());
+    await this.#shared.ready(deadlineMs - performance.now(), key);
     const [stored, found] = await this.#shared.answer(deadlineMs - performance.now(), () =>
       Promise.all([this.#shared.client.set(key, value, 'PX', windowMs, 'NX'), this.#shared.client.get(key)]),
     );
@@ -95,7 +105,7 @@ export class JobWriter {
     const deadlineMs = performance.now() + this.#options.writeTimeoutMs;
     let outcome: Outcome;
     do {
-      await this.#shared.ready(deadlineMs - performance.now());
+      await this.#shared.ready(deadlineMs - performance.now(), totalsKey(this.#options.prefix, write.app));
       outcome = await this.#transact(this.#shared, this.#sharedBackend, write, deadlineMs);
     } while (outcome !== 'written');
   }
@@ -120,11 +130,19 @@ export class JobWriter {
     const { link, backend } = this.#openExclusive();
     let outcome: Outcome = 'nothing-written';
     while (outcome !== 'written') {
-      await link.ready(deadlineMs - performance.now());
+      await link.ready(deadlineMs - performance.now(), keys[0]);
       const connection = link.connectionCount;
-      const [, stored] = await link.answer(deadlineMs - performance.now(), () =>
-        Promise.all([link.client.watch(...keys), link.client.mget(...keys)]),
-      );
+      let stored: (string | null)[];
+      try {
+        [, stored] = await link.answer(deadlineMs - performance.now(), () =>
+          Promise.all([link.client.watch(...keys), link.client.mget(...keys)]),
+        );
+      } catch (error) {
+        if (redisTroubleOf(error) !== 'moved') throw error;
+        // Nothing has been written. The keys are on their way to another node, or there already.
+        await setTimeout(movePauseMs);
+        continue;
+      }
       const write = decide(stored);
       if (write === undefined) {
         await link.answer(deadlineMs - performance.now(), () => link.client.unwatch());
@@ -150,6 +168,10 @@ export class JobWriter {
       results = await link.answer(deadlineMs - performance.now(), () => multi.exec());
     } catch (error) {
       if (neverSent(error)) return 'nothing-written';
+      if (redisTroubleOf(error) === 'moved') {
+        await setTimeout(movePauseMs);
+        return 'nothing-written';
+      }
       throw error;
     }
     // A watched key has changed.
@@ -161,9 +183,14 @@ export class JobWriter {
         link.reset();
         return 'nothing-written';
       }
-      if (error !== null) throw asPushQueueError(error);
+      if (error !== null) {
+        // The whole transaction is refused for it: nothing was written.
+        if (isAboutConnection(redisTroubleOf(error))) link.heed(error);
+        throw asPushQueueError(error);
+      }
       if (result === notAdded) throw new PushQueueError('redis-unavailable', 'Redis did not add the jobs');
     }
+    link.wrote();
     this.#queuesWithMeta.add(`${write.app}/${write.lane}`);
     return 'written';
   }

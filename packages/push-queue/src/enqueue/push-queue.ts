@@ -189,6 +189,11 @@ export class PushQueue {
     return earlier?.count === 0 ? undefined : earlier;
   }
 
+  /** Why Redis takes no writes, though it can be reached; undefined: it does, as far as is known. */
+  get refusal(): string | undefined {
+    return this.#writer.refusal;
+  }
+
   /** Bytes that wait to be written. */
   get backlogBytes(): number {
     return this.#backlog.bytes;

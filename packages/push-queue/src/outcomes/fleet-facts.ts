@@ -3,6 +3,7 @@ import { type AppPause, readPauses } from '../app-control.ts';
 import { RedisLink } from '../enqueue/redis-link.ts';
 import { type Lane, lanes } from '../lane.ts';
 import { appPrefix, deadLetterQueue, defaultRedisPrefix, totalsKey } from '../redis-keys.ts';
+import { redisTroubleOf } from '../redis-trouble.ts';
 import { scheduledDelayMs } from '../scheduled-delay.ts';
 import { type SettledOutcome, settledOutcomes } from '../settled-outcome.ts';
 
@@ -91,12 +92,14 @@ export class FleetFacts {
     );
   }
 
-  /** Of one server, or of the primaries of a cluster. @throws PushQueueError */
+  /** Of one server, or of the primaries of a cluster; empty where the user may not ask. @throws PushQueueError */
   async memory(timeoutMs = 10_000): Promise<NodeMemory[]> {
     await this.#link.ready(timeoutMs);
     const { client } = this.#link;
     const nodes = client.isCluster ? (client as unknown as Cluster).nodes('master') : [client];
-    return this.#link.answer(timeoutMs, () => Promise.all(nodes.map((node) => readMemory(node))));
+    return this.#link.answer(timeoutMs, () =>
+      Promise.all(nodes.map((node) => readMemory(node))).catch(noneWithoutRights),
+    );
   }
 
   async close(): Promise<void> {
@@ -159,6 +162,12 @@ export class FleetFacts {
   #queueKey(app: string, queue: string, name: string): string {
     return `${appPrefix(this.#prefix, app)}:${queue}:${name}`;
   }
+}
+
+/** How full Redis is, is good to know and nothing to fail for. */
+function noneWithoutRights(error: unknown): [] {
+  if (redisTroubleOf(error) === 'rights') return [];
+  throw error;
 }
 
 async function readMemory(node: Redis): Promise<NodeMemory> {

@@ -21,7 +21,10 @@ export class Doorbell {
 
   constructor(options: DoorbellOptions) {
     const channel = doorbellChannel(options.prefix);
-    this.#link = new RedisLink(options.redis, 'pushfleet:doorbell');
+    this.#link = new RedisLink(options.redis, 'pushfleet:doorbell', {
+      // The client's own promise to subscribe again belongs to nobody: its rejection would end the process.
+      autoResubscribe: false,
+    });
     const { client } = this.#link;
     client.on('message', (from: string, text: string) => {
       if (from !== channel) return;

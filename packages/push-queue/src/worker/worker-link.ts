@@ -89,6 +89,11 @@ export class WorkerLink {
     return this.#link.isReady;
   }
 
+  /** Why Redis takes no writes, though it can be reached; undefined: it does, as far as is known. */
+  get refusal(): string | undefined {
+    return this.#link.refusal;
+  }
+
   get isClosed(): boolean {
     return this.#closed;
   }
@@ -113,7 +118,9 @@ export class WorkerLink {
   /** Runs a script of ours. Throws `PushQueueError`. */
   async run(name: ScriptName, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
     const commands = this.#link.client as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
-    return this.answer(() => commands[name]!(keys.length, ...keys, ...args));
+    const result = await this.answer(() => commands[name]!(keys.length, ...keys, ...args));
+    if (name !== 'pushfleetPeek') this.#link.wrote();
+    return result;
   }
 
   /** Runs a script of BullMQ's with arguments that a backend made; gives what it returns, codes of errors too. */

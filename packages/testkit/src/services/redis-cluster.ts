@@ -16,6 +16,8 @@ export interface RedisCluster {
   readonly url: string;
   /** Kills the primary that has the replica, without warning; resolves when the replica has taken over. */
   failOver(): Promise<void>;
+  /** Moves the slot of a key to another primary while it is used. */
+  moveSlot(key: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -61,6 +63,25 @@ export async function openRedisCluster(program: string, options: RedisClusterOpt
         const primary = await findPrimary(left, slot).catch(() => undefined);
         return primary !== undefined && (await isComplete(left));
       });
+    },
+    async moveSlot(key) {
+      const slot = await nodes[0]!.client.cluster('KEYSLOT', key);
+      const from = await findPrimary(nodes, slot);
+      const ids = new Map<Node, string>();
+      for (const node of nodes) ids.set(node, (await node.client.cluster('MYID')) as string);
+      const to = nodes.slice(0, options.primaries).find((node) => node !== from)!;
+      const set = (node: Node, state: 'IMPORTING' | 'MIGRATING' | 'NODE', id: string) =>
+        node.client.call('CLUSTER', 'SETSLOT', String(slot), state, id);
+      await set(to, 'IMPORTING', ids.get(from)!);
+      await set(from, 'MIGRATING', ids.get(to)!);
+      for (;;) {
+        const keys = (await from.client.call('CLUSTER', 'GETKEYSINSLOT', String(slot), '10')) as string[];
+        if (keys.length === 0) break;
+        const auth = ['AUTH', password, 'KEYS', ...keys];
+        await from.client.call('MIGRATE', '127.0.0.1', String(to.port), '', '0', '5000', ...auth);
+      }
+      await set(to, 'NODE', ids.get(to)!);
+      await set(from, 'NODE', ids.get(to)!);
     },
     stop,
   };
