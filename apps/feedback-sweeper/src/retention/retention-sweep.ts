@@ -17,6 +17,8 @@ export interface RetentionSweepOptions {
 
 /** How often to ask whether it is time, milliseconds. */
 const askMs = 300_000;
+/** How soon to try again what has failed, milliseconds. */
+const retryMs = 5_000;
 
 /** Removes what is old, once a day in the whole fleet. */
 export class RetentionSweep {
@@ -29,14 +31,17 @@ export class RetentionSweep {
   /** Resolves after the signal, between two chunks. */
   async run(): Promise<void> {
     const { postgres, signal } = this.#options;
-    do {
+    for (let pauseMs = askMs; !signal.aborted; await pause(pauseMs * (0.5 + Math.random()), signal)) {
       try {
         await this.look();
         postgres.succeeded();
+        pauseMs = askMs;
       } catch (error) {
         postgres.failed(error);
+        // Soon: this service counts as unready until it has succeeded.
+        pauseMs = retryMs;
       }
-    } while (await pause(askMs * (0.5 + Math.random()), signal));
+    }
   }
 
   /** Removes what is old if it is time. @throws TokenStoreError */
