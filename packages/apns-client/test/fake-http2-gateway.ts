@@ -31,6 +31,8 @@ export class FakeHttp2Gateway {
   /** Provider tokens that it calls expired, and whether it dislikes all. */
   readonly expired = new Set<string>();
   refusesCredential = false;
+  /** Topics that it refuses. */
+  readonly refusedTopics = new Set<string>();
   /** Streams that it allows at first. */
   firstLimit = 100;
   /** What a client did that the protocol forbids. */
@@ -60,15 +62,23 @@ interface PendingWrite {
   readonly dropped: () => void;
 }
 
+/**
+ * How a connection serves: `silent` answers no request though it answers PINGs, `ailing` answers 500, and behind
+ * `strange` a proxy answers 403 with words of its own.
+ */
+export type Service = 'well' | 'silent' | 'ailing' | 'strange';
+
 interface Request {
   readonly streamId: number;
   readonly token: string;
+  readonly topic: string;
   readonly authorization: string;
 }
 
 export class FakeHttp2Socket implements Http2Socket {
   isOver = false;
   isOpen = false;
+  service: Service = 'well';
   readonly waitingBytes = 0;
   readonly #gateway: FakeHttp2Gateway;
   readonly #events: Http2SocketEvents;
@@ -132,6 +142,11 @@ export class FakeHttp2Socket implements Http2Socket {
     while (this.#waiting.length > 0) this.answer();
   }
 
+  /** Complete requests that it has not looked at. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   accept(): void {
     if (this.isOver || this.isOpen) return;
     this.isOpen = true;
@@ -161,9 +176,14 @@ export class FakeHttp2Socket implements Http2Socket {
   answer(): void {
     const request = this.#next();
     if (request === undefined) return;
-    const { streamId, token, authorization } = request;
-    const { refusesCredential, expired, invalid } = this.#gateway;
-    if (refusesCredential) this.#refuse(streamId, 403, 'InvalidProviderToken');
+    const { streamId, token, topic, authorization } = request;
+    const { refusesCredential, refusedTopics, expired, invalid } = this.#gateway;
+    if (this.service === 'silent') {
+      if (streamId % 4 === 1) this.#count(token);
+    } else if (this.service === 'ailing') this.#refuse(streamId, 500, 'InternalServerError');
+    else if (this.service === 'strange') this.#refuse(streamId, 403, undefined);
+    else if (refusedTopics.has(topic)) this.#refuse(streamId, 400, 'TopicDisallowed');
+    else if (refusesCredential) this.#refuse(streamId, 403, 'InvalidProviderToken');
     else if (expired.has(authorization)) this.#refuse(streamId, 403, 'ExpiredProviderToken');
     else if (/^0+$/.test(token) || invalid.has(token)) this.#refuse(streamId, 400, 'BadDeviceToken');
     else {
@@ -285,6 +305,7 @@ export class FakeHttp2Socket implements Http2Socket {
         this.#begun.set(streamId, {
           streamId,
           token: fields.get(':path')!.slice('/3/device/'.length),
+          topic: fields.get('apns-topic')!,
           authorization: fields.get('authorization')!,
         });
         return;
@@ -322,14 +343,14 @@ export class FakeHttp2Socket implements Http2Socket {
     return request;
   }
 
-  #refuse(streamId: number, status: number, reason: string): void {
+  /** @param reason undefined: the answer is not the gateway's own */
+  #refuse(streamId: number, status: number, reason: string | undefined): void {
     const field = { name: 8, value: String(status), indexing: 'without' } as const;
     const head = Buffer.alloc(literalLength(field));
     writeLiteralField(head, 0, field);
     this.#say(encodeFrame(FrameType.headers, FrameFlag.endHeaders, streamId, head));
-    this.#say(
-      encodeFrame(FrameType.data, FrameFlag.endStream, streamId, Buffer.from(JSON.stringify({ reason }))),
-    );
+    const body = reason === undefined ? '<html>Forbidden</html>' : JSON.stringify({ reason });
+    this.#say(encodeFrame(FrameType.data, FrameFlag.endStream, streamId, Buffer.from(body)));
   }
 
   #say(bytes: Buffer): void {

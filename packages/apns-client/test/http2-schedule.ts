@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { Http2Transport } from '../src/http2/http2-transport.ts';
 import { type Http2TransportOptions, resolveHttp2Options } from '../src/http2/http2-transport-options.ts';
 import type { ProviderTokens } from '../src/index.ts';
-import { FakeHttp2Gateway, type FakeHttp2Socket } from './fake-http2-gateway.ts';
+import { FakeHttp2Gateway, type FakeHttp2Socket, type Service } from './fake-http2-gateway.ts';
 import { type CommonStep, Schedule } from './schedule.ts';
 
 /** What one socket or the gateway behind it does. */
@@ -26,6 +26,9 @@ export const acts = [
 export type Http2Step =
   | CommonStep
   | { readonly do: 'renewToken' | 'expireToken' | 'refuseCredential' }
+  | { readonly do: 'refuseTopic'; readonly topic: string }
+  | { readonly do: 'submitVoip'; readonly count: number }
+  | { readonly do: 'serve'; readonly socket: number; readonly service: Service }
   | { readonly do: 'limit'; readonly socket: number; readonly streams: number }
   | { readonly do: 'narrow'; readonly socket: number; readonly window: number }
   | { readonly do: (typeof acts)[number]; readonly socket: number };
@@ -98,6 +101,17 @@ export class Http2Schedule extends Schedule<Http2Step, FakeHttp2Socket> {
       case 'refuseCredential':
         this.gateway.refusesCredential = !this.gateway.refusesCredential;
         break;
+      case 'refuseTopic':
+        if (!this.gateway.refusedTopics.delete(next.topic)) this.gateway.refusedTopics.add(next.topic);
+        break;
+      case 'submitVoip':
+        this.submit(next.count, [], { http2: { pushType: 'voip' } });
+        break;
+      case 'serve': {
+        const socket = this.socket(next.socket);
+        if (socket !== undefined) socket.service = next.service;
+        break;
+      }
       case 'limit':
         this.socket(next.socket)?.limit(next.streams);
         break;
@@ -116,8 +130,10 @@ export class Http2Schedule extends Schedule<Http2Step, FakeHttp2Socket> {
 
   override async calm(until: () => boolean): Promise<void> {
     this.gateway.refusesCredential = false;
+    this.gateway.refusedTopics.clear();
     this.gateway.firstLimit = 100;
     for (const each of this.gateway.live) {
+      each.service = 'well';
       each.limit(100);
       each.narrow(65_535);
     }

@@ -35,6 +35,25 @@ const step: fc.Arbitrary<Http2Step> = fc.oneof(
       window: fc.constantFrom(0, 7, 65_535),
     }),
   },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('refuseTopic' as const),
+      topic: fc.constantFrom('com.example.shop', 'com.example.shop.voip'),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('submitVoip' as const), count: fc.integer({ min: 1, max: 40 }) }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('serve' as const),
+      socket,
+      service: fc.constantFrom('well', 'silent', 'ailing', 'strange'),
+    }),
+  },
   { weight: 24, arbitrary: fc.record({ do: fc.constantFrom('accept', 'take', 'read', 'answer'), socket }) },
   { weight: 8, arbitrary: fc.record({ do: fc.constantFrom(...acts), socket }) },
 );

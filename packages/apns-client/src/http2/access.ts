@@ -1,7 +1,7 @@
 import type { SecureContext } from 'node:tls';
 import { ConnectGate, type Pause } from '../connect-gate.ts';
 import { CredentialContext } from '../credential-context.ts';
-import type { PauseKind } from '../transport.ts';
+import type { ConnectionEnd, PauseKind } from '../transport.ts';
 import { type CredentialAction, isAboutCredential, type Verdict } from './answer-policy.ts';
 import { Authorization, type AuthorizationEvents } from './authorization.ts';
 import type { Http2ConnectionClosure } from './http2-closure.ts';
@@ -76,8 +76,19 @@ export class Access {
     if (this.gate.pause === undefined) this.gate.answered();
   }
 
-  /** A connection does not do its work: the next one is not made at once, and later each time. */
-  doubted(reason: string): void {
+  /**
+   * A connection does not do its work: the next one is not made at once, and later each time.
+   * @param isCutOff No other connection is open.
+   */
+  doubted(end: ConnectionEnd, reason: string, isCutOff: boolean): void {
+    const now = this.#options.clock.now();
+    // 5xx everywhere is the gateway's trouble; silence and strangers everywhere may lie on the way of this worker.
+    if (end === 'gateway-errors') this.gate.failed(now, reason);
+    else this.gate.unreachable(now, reason, isCutOff);
+  }
+
+  /** The gateway wants to be rid of a connection for trouble of its own. */
+  failed(reason: string): void {
     this.gate.failed(this.#options.clock.now(), reason);
   }
 
@@ -111,8 +122,10 @@ export class Access {
   probed({ authorization }: OpenStream, verdict: Verdict | undefined): ProbeVerdict {
     if (verdict !== undefined) {
       const { action, answer } = verdict;
-      if (action === 'foreign' || answer.status >= 500) {
-        this.doubted(answer.reason);
+      // Where no connection came about, any answer of the gateway's shows that the way is open.
+      const isServerError = answer.status >= 500 && this.pause?.about !== 'worker';
+      if (action === 'foreign' || isServerError) {
+        this.failed(answer.reason);
         return 'unknown';
       }
       if (action === 'topic-refused') {
@@ -138,8 +151,11 @@ export class Access {
     this.gate.refused(this.#options.clock.now(), reason, true, about);
   }
 
-  /** What an ended connection says of the gateway and of our credential. */
-  judgeEnd({ end, detail, hasServed, wasLeft }: Http2ConnectionClosure): void {
+  /**
+   * What an ended connection says of the gateway and of our credential.
+   * @param isCutOff No other connection is open.
+   */
+  judgeEnd({ end, detail, hasServed, wasLeft }: Http2ConnectionClosure, isCutOff: boolean): void {
     if (wasLeft) return;
     const now = this.#options.clock.now();
     switch (end) {
@@ -152,14 +168,12 @@ export class Access {
         // A gateway that sends everybody away is left alone for a while.
         if (!hasServed) this.gate.failed(now, detail);
         return;
-      case 'tls-failed':
-        this.gate.refused(now, detail, false, 'worker');
-        return;
       case 'credential-refused':
         this.gate.refused(now, detail, true);
         return;
       default:
-        this.gate.failed(now, detail);
+        if (hasServed) this.gate.failed(now, detail);
+        else this.gate.unreachable(now, detail, isCutOff);
     }
   }
 

@@ -43,8 +43,8 @@ export interface Http2ConnectionEvents extends StreamOutcomeEvents {
   turned(): void;
   /** A GOAWAY named the credential as its reason. */
   refused(reason: string): void;
-  /** It is left because it does not do its work. */
-  doubted(reason: string): void;
+  /** It is being left because it does not do its work. */
+  doubted(end: ConnectionEnd, reason: string): void;
   ended(connection: Http2Connection, closure: Http2ConnectionClosure): void;
 }
 
@@ -198,8 +198,9 @@ export class Http2Connection {
   /** Leaves a connection that does not do its work. */
   doubt(end: ConnectionEnd, detail: string): void {
     if (!this.isOpen) return;
-    this.#events.doubted(detail);
-    this.leave(end, detail);
+    this.#state = { kind: 'leaving', end, detail, byOurselves: true };
+    this.#events.doubted(end, detail);
+    this.#closeWhenEmpty();
   }
 
   /** Closes at once; what is without an answer is uncertain. */

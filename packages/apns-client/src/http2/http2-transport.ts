@@ -169,7 +169,7 @@ export class Http2Transport implements Transport, Http2ConnectionEvents, AccessE
     if (action === 'foreign') {
       connection.doubt('foreign-answers', `${answer.status} without the gateway's own body`);
     } else if (action === 'retry-elsewhere') {
-      if (isServerError && connection.isOpen) this.#access.doubted(answer.reason);
+      if (isServerError && connection.isOpen) this.#access.failed(answer.reason);
       connection.leave('error-response', answer.reason);
     }
   }
@@ -197,8 +197,10 @@ export class Http2Transport implements Transport, Http2ConnectionEvents, AccessE
     this.#rest();
   }
 
-  doubted(reason: string): void {
-    this.#access.doubted(reason);
+  doubted(end: ConnectionEnd, reason: string): void {
+    const wasPaused = this.#access.pause !== undefined;
+    this.#access.doubted(end, reason, this.#pool.openConnections === 0);
+    if (!wasPaused && this.#access.pause !== undefined) this.#rest();
   }
 
   unprocessed(streams: readonly OpenStream[]): void {
@@ -229,7 +231,7 @@ export class Http2Transport implements Transport, Http2ConnectionEvents, AccessE
     this.#announcer.tell.connectionClosed(connection.id, closure.end, closure.livedMs);
     this.uncertain(closure.uncertain, closure.end);
     const wasPaused = this.#access.pause !== undefined;
-    this.#access.judgeEnd(closure);
+    this.#access.judgeEnd(closure, this.#pool.openConnections === 0);
     if (!wasPaused && this.#access.pause !== undefined) this.#rest();
     this.#announcer.state();
     if (this.#phase === 'closing') return;
