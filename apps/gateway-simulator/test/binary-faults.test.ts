@@ -204,7 +204,9 @@ describe('a connection', () => {
     expect(await counts(simulator)).toEqual([6, 0, 0]);
   });
 
-  test('is not read any further after so many, until the rule is taken away', async ({ simulator }) => {
+  test('is not read any further after so many, until the rule is taken away', {
+    timeout: 60_000,
+  }, async ({ simulator }) => {
     await simulator.setFaults([{ on: 'binary', match: { after: 6 }, action: { kind: 'stopReading' } }]);
     const client = await simulator.connect();
     const filler = { payload: Buffer.alloc(2_000, 0x20) };
@@ -218,7 +220,7 @@ describe('a connection', () => {
       client.send(...notifications(last, last + 999).map((each) => ({ ...each, ...filler })));
       last += 999;
     }
-    await vi.waitFor(async () => expect(await counts(simulator)).toEqual([6, 0, 0]));
+    await vi.waitFor(async () => expect(await counts(simulator)).toEqual([6, 0, 0]), 30_000);
     expect(client.socket.writableNeedDrain).toBe(true);
     await simulator.setFaults([]);
     await client.close();

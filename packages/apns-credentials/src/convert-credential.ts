@@ -26,7 +26,7 @@ export interface ToPkcs12Options {
 }
 
 /** What a `.p12` file holds. */
-export function toPkcs12(credential: CertificateCredential, options: ToPkcs12Options): Buffer {
+export async function toPkcs12(credential: CertificateCredential, options: ToPkcs12Options): Promise<Buffer> {
   const [leaf, ...rest] = credential.certPem
     .split(/(?<=-----END CERTIFICATE-----\n)/)
     .map((pem) => new X509Certificate(pem));

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { decodeText } from './decode-text.ts';
 import { derTag, readDerSequence, readDerValues } from './der.ts';
 import { CredentialError } from './errors.ts';
 
@@ -16,7 +17,7 @@ export interface EncodedKey {
 export type FilePart =
   | { readonly kind: 'certificate'; readonly certificate: X509Certificate }
   | { readonly kind: 'private-key'; readonly key: EncodedKey }
-  | { readonly kind: 'pkcs12' }
+  | { readonly kind: 'pkcs12'; readonly bytes: Buffer }
   | { readonly kind: 'certificate-request' }
   | { readonly kind: 'provisioning-profile' }
   | { readonly kind: 'public-key' }
@@ -26,31 +27,63 @@ export type FilePart =
 /** Nothing, where nothing known is in it. @throws CredentialError `malformed`, where a known part is damaged */
 export function readFileParts(bytes: Buffer): FilePart[] {
   if (bytes[0] === derTag.sequence) {
-    const part = recognizeDer(bytes);
-    return part === undefined ? [] : [part];
+    const part = recognizeDer(withoutTrailingSpace(bytes));
+    if (part !== undefined) return [part];
   }
-  const text = bytes.toString('latin1');
+  const text = decodeText(bytes, 'latin1');
   if (/<plist\b/.test(text)) return [{ kind: 'provisioning-profile' }];
-  return [...text.matchAll(pemBlock)].map(([block, label = '', body = '']) =>
+  const parts = [...withLineEnds(text).matchAll(pemBlock)].map(([block, label = '', body = '']) =>
     readPemBlock(block, label, body),
   );
+  if (parts.length > 0) return parts;
+  if (/-----BEGIN [A-Z0-9 ]+-----/.test(text))
+    throw new CredentialError('malformed', 'The file is cut off: it has a line BEGIN and no line END to it');
+  return readBareBase64(text);
 }
 
-const pemBlock = /-----BEGIN ([A-Z0-9 ]+)-----\r?\n?([\s\S]*?)-----END \1-----/g;
+/** A line end after a DER file, which an editor or `echo` has put there. */
+function withoutTrailingSpace(bytes: Buffer): Buffer {
+  const content = contentStart(bytes);
+  // Of indefinite length: the parser finds its end.
+  if (content === 2 && bytes[1] === 0x80) return bytes;
+  // A file has less than 2^32 bytes; a length in more than four of them is none.
+  if (content > 6 || content > bytes.length) return bytes;
+  const length = content === 2 ? (bytes[1] ?? 0) : bytes.readUIntBE(2, content - 2);
+  const rest = bytes.subarray(content + length);
+  return isBlank(rest) ? bytes.subarray(0, content + length) : bytes;
+}
+
+/** Old Macs end lines with CR alone, and secrets that pass through JSON or a shell hold `\\n` as two characters. */
+function withLineEnds(text: string): string {
+  return text.replace(/\\r\\n|\\n|\r\n?/g, '\n');
+}
+
+/** A file in base64 without the lines BEGIN and END, as secrets are often stored; PEM or DER within. */
+function readBareBase64(text: string): FilePart[] {
+  const digits = withLineEnds(text).replace(/\s+/g, '');
+  if (digits.length < 64 || !/^[A-Za-z0-9+/]+={0,2}$/.test(digits)) return [];
+  const decoded = Buffer.from(digits, 'base64');
+  const isKnown = decoded[0] === derTag.sequence || decoded.includes('-----BEGIN ');
+  return isKnown ? readFileParts(decoded) : [];
+}
+
+const pemBlock = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/g;
 
 function readPemBlock(block: string, label: string, body: string): FilePart {
   switch (label) {
     case 'CERTIFICATE':
     case 'X509 CERTIFICATE':
+      return certificatePart(decodeBase64(body));
     case 'TRUSTED CERTIFICATE':
-      return certificatePart(Buffer.from(block, 'latin1'));
+      // Has more than the certificate in it, which only OpenSSL's own reader of PEM passes over.
+      return certificatePart(Buffer.from(`${block.trim()}\n`, 'latin1'));
     case 'PRIVATE KEY':
       return keyPart('pkcs8', decodeBase64(body));
     case 'ENCRYPTED PRIVATE KEY':
       return keyPart('encrypted-pkcs8', decodeBase64(body));
     case 'RSA PRIVATE KEY':
     case 'EC PRIVATE KEY':
-      return /^Proc-Type:.*ENCRYPTED/m.test(body)
+      return /Proc-Type:.*ENCRYPTED/.test(body)
         ? keyPart('encrypted-traditional', Buffer.from(block, 'latin1'))
         : keyPart('traditional', decodeBase64(body));
     case 'CERTIFICATE REQUEST':
@@ -75,7 +108,7 @@ function readPemBlock(block: string, label: string, body: string): FilePart {
 function recognizeDer(bytes: Buffer): FilePart | undefined {
   // Before anything that wants definite lengths: Keychain writes .p12 files and profiles with indefinite ones.
   const content = contentStart(bytes);
-  if (bytes.subarray(content, content + 3).equals(pkcs12Version)) return { kind: 'pkcs12' };
+  if (bytes.subarray(content, content + 3).equals(pkcs12Version)) return { kind: 'pkcs12', bytes };
   if (bytes.subarray(content, content + signedDataOid.length).equals(signedDataOid))
     return { kind: bytes.includes('<plist') ? 'provisioning-profile' : 'pkcs7' };
   try {
@@ -123,14 +156,22 @@ function startsWith(tags: readonly number[], ...expected: readonly number[]): bo
   return expected.every((tag, index) => tags[index] === tag);
 }
 
-function certificatePart(pem: Buffer): FilePart {
+/** @param bytes DER or PEM. */
+function certificatePart(bytes: Buffer): FilePart {
   try {
-    return { kind: 'certificate', certificate: new X509Certificate(pem) };
+    return { kind: 'certificate', certificate: new X509Certificate(bytes) };
   } catch (error) {
     throw new CredentialError('malformed', 'The certificate is damaged: it cannot be decoded', {
       cause: error,
     });
   }
+}
+
+/** Whether there is nothing but what ends lines and files. */
+function isBlank(bytes: Buffer): boolean {
+  return bytes.every(
+    (byte) => byte === 0x0a || byte === 0x0d || byte === 0x20 || byte === 0x09 || byte === 0x1a,
+  );
 }
 
 function keyPart(form: EncodedKey['form'], bytes: Buffer): FilePart {

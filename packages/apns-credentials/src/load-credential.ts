@@ -1,4 +1,5 @@
 import { createHash, createPublicKey, type KeyObject, type X509Certificate } from 'node:crypto';
+import { basename } from 'node:path';
 import { type CertificateFacts, readCertificateFacts } from './certificate-facts.ts';
 import { CertificateCredential, type Credential, TokenCredential } from './credential.ts';
 import { readCredentialFile, readPassphrase } from './credential-files.ts';
@@ -29,8 +30,15 @@ export async function loadCredential(
     location.passphrase === undefined
       ? undefined
       : await readPassphrase(location.passphrase, options.environment ?? process.env);
-  if ('p12' in location) return loadPkcs12(location.p12, passphrase);
-  return loadPem(location.cert, location.key ?? location.cert, passphrase);
+  try {
+    if ('p12' in location) return await loadPkcs12(location.p12, passphrase);
+    return await loadPem(location.cert, location.key ?? location.cert, passphrase);
+  } catch (error) {
+    const isWrong = error instanceof CredentialError && error.code === 'passphrase-wrong';
+    if (!isWrong || passphrase?.trim() === passphrase) throw error;
+    const message = `${error.message}. It begins or ends with a space, which counts`;
+    throw new CredentialError(error.code, message, { cause: error });
+  }
 }
 
 /** A certificate by itself, as Apple's `aps.cer`: the rest of the file is not looked at. */
@@ -44,7 +52,7 @@ export interface LoadedCertificate {
 /** @throws CredentialError whose message names the file */
 export async function loadCertificate(path: string): Promise<LoadedCertificate> {
   const bytes = await readCredentialFile(path);
-  return naming(path, () => {
+  return naming(path, async () => {
     const certificates = readCertificates(bytes);
     return { certPem: toPem(certificates), certificate: readCertificateFacts(certificates[0]) };
   });
@@ -52,7 +60,7 @@ export async function loadCertificate(path: string): Promise<LoadedCertificate> 
 
 async function loadPkcs12(path: string, passphrase: string | undefined): Promise<CertificateCredential> {
   const bytes = await readCredentialFile(path);
-  return naming(path, () => {
+  return naming(path, async () => {
     const parts = readFileParts(bytes);
     if (parts[0]?.kind === 'certificate' || parts[0]?.kind === 'private-key')
       throw new CredentialError(
@@ -60,7 +68,7 @@ async function loadPkcs12(path: string, passphrase: string | undefined): Promise
         'This is not a .p12 file but a certificate or key by itself: name them as cert and key, not as p12',
       );
     if (parts[0]?.kind !== 'pkcs12') throw notWanted(parts, 'a .p12 file');
-    const { certificates, keys } = readPkcs12(bytes, passphrase);
+    const { certificates, keys } = await readPkcs12(parts[0].bytes, passphrase);
     if (keys.length === 0)
       throw new CredentialError(
         'key-missing',
@@ -86,14 +94,14 @@ async function loadPem(
     readCredentialFile(certPath),
     readCredentialFile(keyPath),
   ]);
-  const certificates = naming(certPath, () => readCertificates(certBytes));
-  const keys = naming(keyPath, () => {
+  const certificates = await naming(certPath, async () => readCertificates(certBytes));
+  const keys = await naming(keyPath, async () => {
     const parts = readFileParts(keyBytes);
     const found = parts.flatMap((part) => (part.kind === 'private-key' ? [part.key] : []));
     if (found.length === 0) throw notWanted(parts, 'a private key', 'key-missing');
-    return found.map((key) => decodePrivateKey(key, passphrase));
+    return Promise.all(found.map(async (key) => decodePrivateKey(key, passphrase)));
   });
-  return naming(certPath === keyPath ? certPath : `${certPath} and ${keyPath}`, () =>
+  return naming(certPath === keyPath ? certPath : `${certPath} and ${keyPath}`, async () =>
     toCredential(certificates, keys),
   );
 }
@@ -104,7 +112,7 @@ async function loadProviderKey(location: {
   readonly teamId: string;
 }): Promise<TokenCredential> {
   const bytes = await readCredentialFile(location.p8);
-  return naming(location.p8, () => {
+  return naming(location.p8, async () => {
     const { keyId, teamId } = location;
     for (const [name, id] of Object.entries({ keyId, teamId })) {
       if (!/^[A-Z0-9]{10}$/.test(id))
@@ -113,10 +121,23 @@ async function loadProviderKey(location: {
           `${name} must be 10 characters of A-Z and 0-9, as the developer portal shows it; it is "${id}"`,
         );
     }
+    const named = keyIdInName(location.p8);
+    if (named !== undefined && named !== keyId)
+      throw new CredentialError(
+        'provider-ids-invalid',
+        `By its name this is the key ${named}, and keyId says ${keyId}: the gateway would refuse every token. ` +
+          'Set the keyId of this file, or name the file of that key',
+      );
     const parts = readFileParts(bytes);
     const part = parts.find((candidate) => candidate.kind === 'private-key');
     if (part === undefined) throw notWanted(parts, 'a provider key (.p8)', 'provider-key-invalid');
-    const key = decodePrivateKey(part.key, undefined);
+    if (part.key.form.startsWith('encrypted'))
+      throw new CredentialError(
+        'provider-key-invalid',
+        'This provider key is encrypted, and Apple gives them out in the clear: use the file as it was downloaded, or ' +
+          'decrypt it with openssl pkcs8 -in <file> -out <new file>',
+      );
+    const key = await decodePrivateKey(part.key, undefined);
     if (key.asymmetricKeyType !== 'ec' || key.asymmetricKeyDetails?.namedCurve !== 'prime256v1')
       throw new CredentialError(
         'provider-key-invalid',
@@ -195,10 +216,15 @@ function describeKey(key: KeyObject): string {
   return [key.asymmetricKeyType?.toUpperCase() ?? 'unknown', namedCurve ?? modulusLength].join(' ').trim();
 }
 
+/** Apple names the file after the key; what is added, such as ` (1)`, says nothing. */
+function keyIdInName(path: string): string | undefined {
+  return /^AuthKey_([A-Z0-9]{10})\b/.exec(basename(path))?.[1];
+}
+
 /** Puts the file's name before the reason. */
-function naming<T>(path: string, read: () => T): T {
+export async function naming<T>(path: string, read: () => Promise<T>): Promise<T> {
   try {
-    return read();
+    return await read();
   } catch (error) {
     if (!(error instanceof CredentialError)) throw error;
     throw new CredentialError(error.code, `${path}: ${error.message}`, { cause: error.cause });

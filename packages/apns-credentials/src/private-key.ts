@@ -5,7 +5,7 @@ import { readBer } from './pkcs12/ber.ts';
 import { decryptPrivateKeyInfo } from './pkcs12/encrypted-content.ts';
 
 /** @throws CredentialError `passphrase-missing`, `passphrase-wrong`, `encryption-unsupported`, `malformed` */
-export function decodePrivateKey(key: EncodedKey, passphrase: string | undefined): KeyObject {
+export async function decodePrivateKey(key: EncodedKey, passphrase: string | undefined): Promise<KeyObject> {
   switch (key.form) {
     case 'pkcs8':
       return parsePkcs8(key.bytes);
@@ -13,7 +13,7 @@ export function decodePrivateKey(key: EncodedKey, passphrase: string | undefined
       return parseTraditional(key.bytes);
     case 'encrypted-pkcs8':
       if (passphrase === undefined) throw passphraseMissing();
-      return parsePkcs8(decryptPrivateKeyInfo(readBer(key.bytes), passphrase));
+      return parsePkcs8(await decryptPrivateKeyInfo(readBer(key.bytes), passphrase));
     case 'encrypted-traditional':
       if (passphrase === undefined) throw passphraseMissing();
       return decryptTraditional(key.bytes, passphrase);
@@ -55,6 +55,11 @@ function decryptTraditional(pem: Buffer, passphrase: string): KeyObject {
     throw new CredentialError(
       'encryption-unsupported',
       `The private key is encrypted with ${cipher}, which is out of use: encrypt it anew with AES`,
+    );
+  if (!/\n\s*\n/.test(pem.toString('latin1')))
+    throw new CredentialError(
+      'malformed',
+      'The line ends of the encrypted private key are lost, and its head with them: save it again with its lines',
     );
   try {
     return createPrivateKey({ key: pem, format: 'pem', passphrase });

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { type FSWatcher, watch } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type CredentialUse, checkCredential } from './check-credential.ts';
 import type { Credential } from './credential.ts';
+import { readCredentialFile } from './credential-files.ts';
 import { type CredentialLocation, filesOf } from './credential-location.ts';
 import { CredentialError } from './errors.ts';
 import { type LoadOptions, loadCredential } from './load-credential.ts';
@@ -177,7 +177,7 @@ export class WatchedCredential {
   async #digest(): Promise<string> {
     const hash = createHash('sha256');
     for (const path of filesOf(this.#location)) {
-      const content = await readFile(path).catch((error: NodeJS.ErrnoException) => `${error.code}`);
+      const content = await readCredentialFile(path).catch((error: Error) => error.message);
       hash.update(`${path}\0${content.length}\0`).update(content);
     }
     return hash.digest('hex');

@@ -67,27 +67,30 @@ test('a key is written in the clear, or under AES-256, and opens again', async (
 test.each(['aes256', '3des'] as const)(
   'a .p12 written with %s opens again, with its chain',
   async (encryption) => {
-    const p12 = await file('out.p12', toPkcs12(credential, { passphrase: 'größe€', encryption }));
+    const p12 = await file('out.p12', await toPkcs12(credential, { passphrase: 'größe€', encryption }));
     const again = await load({ p12, ...fromEnv }, 'größe€');
     expect([again.certPem, again.keyPem]).toEqual([credential.certPem, credential.keyPem]);
   },
 );
 
-test.each(['aes256', '3des'] as const)('Node and node-forge open a .p12 written with %s', (encryption) => {
-  const pfx = toPkcs12(credential, { passphrase: 'geheim', encryption, friendlyName: 'Größe' });
-  expect(() => createSecureContext({ pfx, passphrase: 'geheim' })).not.toThrow();
-  expect(() => createSecureContext({ pfx, passphrase: 'falsch' })).toThrow(/mac verify failure/);
-  const read = forge.pkcs12.pkcs12FromAsn1(forge.asn1.fromDer(pfx.toString('latin1')), 'geheim');
-  const [certificate] = read.getBags({ friendlyName: 'Größe' }).friendlyName ?? [];
-  expect(certificate).toBeDefined();
-});
+test.each(['aes256', '3des'] as const)(
+  'Node and node-forge open a .p12 written with %s',
+  async (encryption) => {
+    const pfx = await toPkcs12(credential, { passphrase: 'geheim', encryption, friendlyName: 'Größe' });
+    expect(() => createSecureContext({ pfx, passphrase: 'geheim' })).not.toThrow();
+    expect(() => createSecureContext({ pfx, passphrase: 'falsch' })).toThrow(/mac verify failure/);
+    const read = forge.pkcs12.pkcs12FromAsn1(forge.asn1.fromDer(pfx.toString('latin1')), 'geheim');
+    const [certificate] = read.getBags({ friendlyName: 'Größe' }).friendlyName ?? [];
+    expect(certificate).toBeDefined();
+  },
+);
 
 test('an EC key goes into a .p12 and comes out again', async () => {
   const ec = await load({
     cert: fixture('test-only-ec-cert.pem'),
     key: fixture('test-only-ec-key-sec1.pem'),
   });
-  const p12 = await file('ec.p12', toPkcs12(ec, { passphrase: 'geheim' }));
+  const p12 = await file('ec.p12', await toPkcs12(ec, { passphrase: 'geheim' }));
   const again = await load({ p12, ...fromEnv }, 'geheim');
   expect(createPrivateKey(again.keyPem).equals(createPrivateKey(ec.keyPem))).toBe(true);
 });
@@ -97,7 +100,7 @@ test.skipIf(!hasOpenssl())('openssl reads both kinds of .p12, and says how they 
     ['aes256', /AES-256-CBC, Iteration 10000, PRF hmacWithSHA256/],
     ['3des', /pbeWithSHA1And3-KeyTripleDES-CBC, Iteration 2048/],
   ] as const) {
-    const p12 = await file('openssl.p12', toPkcs12(credential, { passphrase: 'geheim', encryption }));
+    const p12 = await file('openssl.p12', await toPkcs12(credential, { passphrase: 'geheim', encryption }));
     const info = execFileSync(
       'sh',
       ['-c', 'openssl pkcs12 -in "$0" -info -nodes -passin env:PASSPHRASE 2>&1', p12],

@@ -8,9 +8,14 @@ const { asn1 } = forge;
 /** @throws CredentialError `malformed` */
 export function readBer(bytes: Buffer): forge.asn1.Asn1 {
   try {
-    return asn1.fromDer(bytes.toString('latin1'), { strict: true, decodeBitStrings: false } as never);
+    const buffer = forge.util.createBuffer(bytes.toString('latin1'));
+    const options = { strict: true, parseAllBytes: false, decodeBitStrings: false };
+    const node = asn1.fromDer(buffer, options as never);
+    // A line end behind it is none of its bytes, and harms nobody.
+    if (buffer.bytes().trim() !== '') throw new Error('something else follows it');
+    return node;
   } catch (error) {
-    throw malformed('it is cut off, or not BER', error);
+    throw malformed('it is cut off, not BER, or something else follows it', error);
   }
 }
 

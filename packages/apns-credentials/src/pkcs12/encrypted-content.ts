@@ -1,4 +1,5 @@
-import { createDecipheriv, pbkdf2Sync } from 'node:crypto';
+import { createDecipheriv, pbkdf2 } from 'node:crypto';
+import { promisify } from 'node:util';
 import forge from 'node-forge';
 import { CredentialError, passphraseWrong } from '../errors.ts';
 import { bytesOf, childrenOf, integerOf, oidOf } from './ber.ts';
@@ -6,6 +7,9 @@ import { derivePkcs12Key } from './key-derivation.ts';
 
 // Decrypts what is encrypted with a passphrase inside .p12 files and encrypted PKCS #8 keys: the old schemes of
 // RFC 7292 appendix C, of which OpenSSL 3 refuses the RC2 ones that Keychain still writes, and PBES2 (RFC 8018).
+
+/** In the thread pool: 600,000 rounds and more are usual, and would hold the event loop up for half a second. */
+const derivePbkdf2 = promisify(pbkdf2);
 
 interface Pkcs12Scheme {
   readonly keyBytes: number;
@@ -52,12 +56,12 @@ const pbes2Ciphers: Readonly<Record<string, { readonly name: string; readonly ke
  *
  * @throws CredentialError `passphrase-wrong`, `encryption-unsupported`, `malformed`
  */
-export function decryptPrivateKeyInfo(
+export async function decryptPrivateKeyInfo(
   encrypted: forge.asn1.Asn1 | undefined,
   passphrase: string | undefined,
-): Buffer {
+): Promise<Buffer> {
   const [algorithm, content] = childrenOf(encrypted);
-  const plain = decryptContent(algorithm, bytesOf(content), passphrase);
+  const plain = await decryptContent(algorithm, bytesOf(content), passphrase);
   // Padding is right by chance once in 256 tries: a SEQUENCE it must be, too.
   if (plain[0] !== 0x30) throw passphraseWrong();
   return plain;
@@ -67,18 +71,18 @@ export function decryptPrivateKeyInfo(
  * @param algorithm An AlgorithmIdentifier that names the scheme and holds its parameters.
  * @throws CredentialError `passphrase-wrong`, `encryption-unsupported`, `malformed`
  */
-export function decryptContent(
+export async function decryptContent(
   algorithm: forge.asn1.Asn1 | undefined,
   content: Buffer,
   passphrase: string | undefined,
-): Buffer {
+): Promise<Buffer> {
   const [id, parameters] = childrenOf(algorithm);
   const oid = oidOf(id);
   if (oid === pbes2Oid) return decryptPbes2(parameters, content, passphrase ?? '');
   const scheme = pkcs12Schemes[oid];
   if (scheme === undefined) throw unsupported(`scheme ${oid}`);
   const [salt, iterations] = childrenOf(parameters);
-  const derive = (purpose: 'key' | 'iv', length: number): Buffer =>
+  const derive = async (purpose: 'key' | 'iv', length: number): Promise<Buffer> =>
     derivePkcs12Key({
       passphrase,
       purpose,
@@ -87,10 +91,14 @@ export function decryptContent(
       salt: bytesOf(salt),
       iterations: integerOf(iterations),
     });
-  return scheme.decrypt(derive('key', scheme.keyBytes), derive('iv', blockBytes), content);
+  return scheme.decrypt(await derive('key', scheme.keyBytes), await derive('iv', blockBytes), content);
 }
 
-function decryptPbes2(parameters: forge.asn1.Asn1 | undefined, content: Buffer, passphrase: string): Buffer {
+async function decryptPbes2(
+  parameters: forge.asn1.Asn1 | undefined,
+  content: Buffer,
+  passphrase: string,
+): Promise<Buffer> {
   const [derivation, encryption] = childrenOf(parameters);
   const [derivationId, derivationParameters] = childrenOf(derivation);
   if (oidOf(derivationId) !== pbkdf2Oid) throw unsupported(`key derivation ${oidOf(derivationId)}`);
@@ -103,7 +111,7 @@ function decryptPbes2(parameters: forge.asn1.Asn1 | undefined, content: Buffer, 
   if (digest === undefined) throw unsupported(`pseudo-random function ${oidOf(childrenOf(prf)[0])}`);
   if (cipher === undefined) throw unsupported(`cipher ${oidOf(cipherId)}`);
   // PBES2 takes the passphrase as UTF-8, unlike the old schemes.
-  const key = pbkdf2Sync(passphrase, bytesOf(salt), integerOf(iterations), cipher.keyBytes, digest);
+  const key = await derivePbkdf2(passphrase, bytesOf(salt), integerOf(iterations), cipher.keyBytes, digest);
   return decipher(cipher.name, key, bytesOf(iv), content);
 }
 

@@ -1,6 +1,6 @@
 import { createHmac, type KeyObject, timingSafeEqual, X509Certificate } from 'node:crypto';
 import type forge from 'node-forge';
-import { passphraseMissing, passphraseWrong } from '../errors.ts';
+import { CredentialError, passphraseMissing, passphraseWrong } from '../errors.ts';
 import { parsePkcs8 } from '../private-key.ts';
 import { bytesOf, childrenOf, integerOf, malformed, oidOf, readBer, writeDer } from './ber.ts';
 import { decryptContent, decryptPrivateKeyInfo } from './encrypted-content.ts';
@@ -36,33 +36,52 @@ export interface Pkcs12Content {
  * @param bytes What a `.p12` or `.pfx` file holds.
  * @throws CredentialError `passphrase-missing`, `passphrase-wrong`, `encryption-unsupported`, `malformed`
  */
-export function readPkcs12(bytes: Buffer, passphrase: string | undefined): Pkcs12Content {
+export async function readPkcs12(bytes: Buffer, passphrase: string | undefined): Promise<Pkcs12Content> {
   const [, safeInfo, macData] = childrenOf(readBer(bytes));
   const safe = contentOf(safeInfo, contentOids.data);
-  const effective = macData === undefined ? passphrase : provePassphrase(macData, safe, passphrase);
+  if (macData !== undefined) return readSafe(safe, await provePassphrase(macData, safe, passphrase));
+  // Without an integrity code only what is encrypted tells whether the passphrase is right.
+  let refusal: unknown;
+  for (const candidate of candidatesFor(passphrase)) {
+    try {
+      return await readSafe(safe, candidate);
+    } catch (error) {
+      if (!(error instanceof CredentialError && error.code === 'passphrase-wrong')) throw error;
+      refusal = error;
+    }
+  }
+  throw passphrase === undefined ? passphraseMissing() : refusal;
+}
+
+async function readSafe(safe: Buffer, passphrase: string | undefined): Promise<Pkcs12Content> {
   const found: { certificates: X509Certificate[]; keys: KeyObject[] } = { certificates: [], keys: [] };
   for (const info of childrenOf(readBer(safe))) {
-    readBags(openContent(info, effective), effective, found);
+    await readBags(await openContent(info, passphrase), passphrase, found);
   }
   return found;
+}
+
+/** Writers disagree on what no passphrase means: both readings are tried. */
+function candidatesFor(passphrase: string | undefined): readonly (string | undefined)[] {
+  return passphrase === undefined || passphrase === '' ? ['', undefined] : [passphrase];
 }
 
 /**
  * The passphrase that the integrity code proves right. Without one given, both readings of "no passphrase" are tried.
  */
-function provePassphrase(
+async function provePassphrase(
   macData: forge.asn1.Asn1,
   safe: Buffer,
   passphrase: string | undefined,
-): string | undefined {
+): Promise<string | undefined> {
   const [digestInfo, salt, iterations] = childrenOf(macData);
   const [algorithm, expected] = childrenOf(digestInfo);
   const digest = macDigests[oidOf(childrenOf(algorithm)[0])];
   // A code of an unknown kind proves nothing; a wrong passphrase then shows when something is decrypted with it.
   if (digest === undefined) return passphrase;
-  const isProved = (candidate: string | undefined): boolean => {
+  const isProved = async (candidate: string | undefined): Promise<boolean> => {
     const expectedMac = bytesOf(expected);
-    const key = derivePkcs12Key({
+    const key = await derivePkcs12Key({
       passphrase: candidate,
       purpose: 'mac',
       digest,
@@ -73,13 +92,12 @@ function provePassphrase(
     const mac = createHmac(digest, key).update(safe).digest();
     return mac.length === expectedMac.length && timingSafeEqual(mac, expectedMac);
   };
-  const candidates = passphrase === undefined || passphrase === '' ? ['', undefined] : [passphrase];
-  for (const candidate of candidates) if (isProved(candidate)) return candidate;
+  for (const candidate of candidatesFor(passphrase)) if (await isProved(candidate)) return candidate;
   throw passphrase === undefined ? passphraseMissing() : passphraseWrong();
 }
 
 /** The bags' bytes, decrypted where they are not in the clear. */
-function openContent(info: forge.asn1.Asn1, passphrase: string | undefined): Buffer {
+async function openContent(info: forge.asn1.Asn1, passphrase: string | undefined): Promise<Buffer> {
   const type = oidOf(childrenOf(info)[0]);
   if (type === contentOids.data) return contentOf(info, contentOids.data);
   if (type !== contentOids.encryptedData)
@@ -96,11 +114,11 @@ function contentOf(info: forge.asn1.Asn1 | undefined, expectedType: string): Buf
   return bytesOf(childrenOf(wrapped)[0]);
 }
 
-function readBags(
+async function readBags(
   bags: Buffer,
   passphrase: string | undefined,
   found: { certificates: X509Certificate[]; keys: KeyObject[] },
-): void {
+): Promise<void> {
   for (const bag of childrenOf(readBer(bags))) {
     const [id, wrapped] = childrenOf(bag);
     const [value] = childrenOf(wrapped);
@@ -112,7 +130,7 @@ function readBags(
         found.keys.push(parsePkcs8(writeDer(value)));
         break;
       case bagOids.shroudedKey:
-        found.keys.push(parsePkcs8(decryptPrivateKeyInfo(value, passphrase)));
+        found.keys.push(parsePkcs8(await decryptPrivateKeyInfo(value, passphrase)));
         break;
       default:
       // Revocation lists and the like: nothing that a connection needs.

@@ -1,5 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
-import { createCipheriv, createHash, createHmac, type KeyObject, pbkdf2Sync, randomBytes } from 'node:crypto';
+import { createCipheriv, createHash, createHmac, type KeyObject, pbkdf2, randomBytes } from 'node:crypto';
+import { promisify } from 'node:util';
 import { derTag, encodeDer, encodeOid, encodeUnsigned } from '../der.ts';
 import { derivePkcs12Key, type Pkcs12Digest } from './key-derivation.ts';
 
@@ -43,7 +44,7 @@ const iterations = { aes256: 10_000, '3des': 2_048 } as const;
 const saltBytes = 16;
 
 /** What a `.p12` file holds. */
-export function writePkcs12(options: Pkcs12Options): Buffer {
+export async function writePkcs12(options: Pkcs12Options): Promise<Buffer> {
   // Readers pair certificate and key by this id.
   const localKeyId = createHash('sha1').update(options.certificates[0].raw).digest();
   const attributes = bagAttributes(options.friendlyName, localKeyId);
@@ -55,9 +56,9 @@ export function writePkcs12(options: Pkcs12Options): Buffer {
     ),
   );
   const keyInfo = options.key.export({ type: 'pkcs8', format: 'der' });
-  const [keyAlgorithm, encryptedKey] = encrypt(keyInfo, options);
+  const [keyAlgorithm, encryptedKey] = await encrypt(keyInfo, options);
   const keyBag = bag(oids.shroudedKeyBag, sequence(keyAlgorithm, octetString(encryptedKey)), attributes);
-  const [algorithm, encrypted] = encrypt(sequence(...certificateBags), options);
+  const [algorithm, encrypted] = await encrypt(sequence(...certificateBags), options);
   const safe = sequence(
     sequence(
       oid(oids.encryptedData),
@@ -67,22 +68,22 @@ export function writePkcs12(options: Pkcs12Options): Buffer {
     ),
     dataContent(sequence(keyBag)),
   );
-  return sequence(integer(3), dataContent(safe), macData(safe, options));
+  return sequence(integer(3), dataContent(safe), await macData(safe, options));
 }
 
 /** The AlgorithmIdentifier and what was made of `plain`. */
-function encrypt(plain: Buffer, { passphrase, encryption }: Pkcs12Options): [Buffer, Buffer] {
+async function encrypt(plain: Buffer, { passphrase, encryption }: Pkcs12Options): Promise<[Buffer, Buffer]> {
   const salt = randomBytes(saltBytes);
   const rounds = iterations[encryption];
   if (encryption === '3des') {
     const base = { passphrase, digest: 'sha1', salt, iterations: rounds } as const;
-    const key = derivePkcs12Key({ ...base, purpose: 'key', length: 24 });
-    const iv = derivePkcs12Key({ ...base, purpose: 'iv', length: 8 });
+    const key = await derivePkcs12Key({ ...base, purpose: 'key', length: 24 });
+    const iv = await derivePkcs12Key({ ...base, purpose: 'iv', length: 8 });
     const algorithm = sequence(oid(oids.tripleDes), sequence(octetString(salt), integer(rounds)));
     return [algorithm, encipher('des-ede3-cbc', key, iv, plain)];
   }
   const iv = randomBytes(16);
-  const key = pbkdf2Sync(passphrase, salt, rounds, 32, 'sha256');
+  const key = await promisify(pbkdf2)(passphrase, salt, rounds, 32, 'sha256');
   const derivation = sequence(
     oid(oids.pbkdf2),
     sequence(octetString(salt), integer(rounds), sequence(oid(oids.hmacSha256), nothing)),
@@ -99,10 +100,10 @@ function encipher(name: string, key: Buffer, iv: Buffer, plain: Buffer): Buffer 
   return Buffer.concat([cipher.update(plain), cipher.final()]);
 }
 
-function macData(safe: Buffer, { passphrase, encryption }: Pkcs12Options): Buffer {
+async function macData(safe: Buffer, { passphrase, encryption }: Pkcs12Options): Promise<Buffer> {
   const digest: Pkcs12Digest & keyof typeof oids = encryption === '3des' ? 'sha1' : 'sha256';
   const salt = randomBytes(saltBytes);
-  const key = derivePkcs12Key({
+  const key = await derivePkcs12Key({
     passphrase,
     purpose: 'mac',
     digest,
