@@ -45,6 +45,20 @@ test('the right to sign is given to one, until it lets go, and only its owner le
   expect(await redis.pttl(`${prefix}:{token.a}:lock`)).toBeGreaterThan(0);
 });
 
+test('a hold has one end, and the clock of Redis is told with tokens and locks', async () => {
+  const { store } = openStore();
+  const leftMs = await store.hold('a', 60_000);
+  expect(leftMs).toBeGreaterThan(50_000);
+  expect(await store.hold('a', 600_000)).toBeLessThanOrEqual(leftMs);
+  expect(await store.hold('b', 600_000)).toBeGreaterThan(500_000);
+  await store.set('a', { jwt: 'x', ageMs: 0 }, 60_000);
+  const [seconds] = await redis.time();
+  const nowMs = Number(seconds) * 1_000;
+  for (const timed of [await store.get('a'), await store.lock('a', 1_000)]) {
+    expect(Math.abs(timed!.storeNowMs! - nowMs)).toBeLessThan(10_000);
+  }
+});
+
 test('a fleet signs once for all', async () => {
   const { prefix } = openStore();
   const { p8, keyId, teamId } = createProviderKey();

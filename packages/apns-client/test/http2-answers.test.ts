@@ -264,6 +264,61 @@ describe('trouble with the credential', () => {
     expect(gateway.requests.filter(({ session }) => session === 1)).toHaveLength(1);
   });
 
+  test('an invalid token that another worker signed is replaced once, without a pause', async ({ kit }) => {
+    const gateway = await kit.node({
+      answer: (stream, request) => {
+        if (request.headers.authorization === 'bearer own') accept(stream, request);
+        else refuse(stream, 403, { reason: 'InvalidProviderToken' });
+      },
+    });
+    class Replacing extends TestTokens {
+      async refused(jwt: string): Promise<boolean> {
+        this.calls.push(`refused ${jwt}`);
+        this.renew('own');
+        return true;
+      }
+    }
+    const tokens = new Replacing("another's");
+    const { submit, observed } = kit.open(gateway.port, { authentication: { kind: 'token', tokens } });
+    expect((await submit({ count: 50 }).settled()).sums).toEqual({ proved: 50 });
+    expect(tokens.calls).toEqual(["refused another's"]);
+    expect(observed.states.map(({ kind }) => kind)).not.toContain('paused');
+  });
+
+  test('a key that cannot be used is trouble of this worker', async ({ kit }) => {
+    const gateway = await kit.node();
+    class Unusable extends TestTokens {
+      override async refresh(): Promise<void> {
+        throw Object.assign(new Error('no provider key'), { name: 'CredentialError' });
+      }
+    }
+    const { submit, transport } = kit.open(gateway.port, {
+      authentication: { kind: 'token', tokens: new Unusable() },
+    });
+    expect((await submit({ count: 2 }).settled()).sums).toEqual({ unprocessed: 2 });
+    expect(transport.state).toMatchObject({ kind: 'paused', about: 'worker' });
+  });
+
+  test('a hold that the fleet has begun earlier ends for all at the same time', async ({ kit }) => {
+    const gateway = await kit.node(first(2, 429, 'TooManyProviderTokenUpdates'));
+    class Shared extends TestTokens {
+      async hold(ms: number): Promise<number> {
+        this.calls.push(`hold ${ms}`);
+        return 50;
+      }
+    }
+    const tokens = new Shared('a.b.c');
+    const { submit, transport } = kit.open(gateway.port, {
+      authentication: { kind: 'token', tokens },
+      tokenUpdatePauseMs: 600_000,
+      pauseProbeMs: 1,
+    });
+    expect((await submit({ count: 4 }).settled()).sums).toEqual({ unprocessed: 4 });
+    expect(transport.state).toMatchObject({ kind: 'paused', isHold: true });
+    await expect.poll(() => transport.state.kind).toBe('open');
+    expect(tokens.calls).toContain('hold 600000');
+  });
+
   test('a token that is expired however often it is signed pauses', async ({ kit }) => {
     const gateway = await kit.node(first(Number.POSITIVE_INFINITY, 403, 'ExpiredProviderToken'));
     const tokens = new TestTokens('stale');

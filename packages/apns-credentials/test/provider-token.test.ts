@@ -42,6 +42,7 @@ class Fleet {
         return whenThere(() => memory.set(name, token, expires));
       },
       lock: (name, ttl) => whenThere(() => memory.lock(name, ttl)),
+      hold: (name, ms) => whenThere(() => memory.hold(name, ms)),
     };
   }
 
@@ -221,4 +222,74 @@ test('a certificate cannot sign', async () => {
   open.push(source);
   await expect(source.refresh()).rejects.toThrow(/needs a provider key \(\.p8\)/);
   expect(source.current()).toBeUndefined();
+});
+
+/** Has the store hold a token that was issued at that time. */
+async function share(fleet: Fleet, issuedAtMs: number): Promise<string> {
+  const jwt = await signProviderToken({
+    key: privateKey,
+    keyId: credential.keyId,
+    teamId: credential.teamId,
+    issuedAtMs,
+  });
+  await fleet.store.set(credential.fingerprint, { jwt, ageMs: minuteMs }, 50 * minuteMs);
+  return jwt;
+}
+
+test('a clock that is fast issues nothing from the future', async () => {
+  const fleet = new Fleet();
+  const fast = fleet.process(10 * minuteMs);
+  await fast.refresh();
+  expect(decodeJwt(fast.current()!).iat! * 1_000).toBeLessThanOrEqual(fleet.nowMs);
+});
+
+test.each([
+  ['the clock of the store', 2, 0],
+  ['the own clock, where that of the store is fast too', 0, -10],
+])(
+  'a shared token that was issued in the future by %s is not adopted',
+  async (_, aheadMinutes, skewMinutes) => {
+    const fleet = new Fleet();
+    const shared = await share(fleet, fleet.nowMs + aheadMinutes * minuteMs);
+    const source = fleet.process(skewMinutes * minuteMs);
+    await source.refresh();
+    expect(source.current()).toBeDefined();
+    expect(source.current()).not.toBe(shared);
+    // The others have a good one then.
+    const other = fleet.process(skewMinutes * minuteMs);
+    await other.refresh();
+    expect(other.current()).toBe(source.current());
+  },
+);
+
+test('a refused token that another process signed is replaced once by one signed here', async () => {
+  const fleet = new Fleet();
+  const [a, b, c] = [fleet.process(), fleet.process(), fleet.process()];
+  for (const source of [a, b, c]) await source.refresh();
+  const first = a.current()!;
+  expect(await b.refused(first)).toBe(true);
+  const second = b.current()!;
+  expect(second).not.toBe(first);
+  // Others take over what has been replaced already.
+  expect(await c.refused(first)).toBe(true);
+  expect(c.current()).toBe(second);
+  expect(await a.refused(first)).toBe(true);
+  expect(a.current()).toBe(second);
+  // Who has signed it has nothing better.
+  expect(await b.refused(second)).toBe(false);
+  expect(fleet.signed.size).toBe(2);
+});
+
+test('a hold has one end for all, which a restart does not put off', async () => {
+  const fleet = new Fleet();
+  const [a, b] = [fleet.process(), fleet.process()];
+  expect(await a.hold(20 * minuteMs)).toBe(20 * minuteMs);
+  fleet.pass(5);
+  expect(await b.hold(20 * minuteMs)).toBe(15 * minuteMs);
+  fleet.pass(5);
+  expect(await fleet.process().hold(20 * minuteMs)).toBe(10 * minuteMs);
+  fleet.pass(10);
+  expect(await a.hold(20 * minuteMs)).toBe(20 * minuteMs);
+  fleet.isStoreAway = true;
+  expect(await b.hold(20 * minuteMs)).toBe(20 * minuteMs);
 });

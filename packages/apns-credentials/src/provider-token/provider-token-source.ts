@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { decodeJwt } from 'jose';
 import type { Credential, TokenCredential } from '../credential.ts';
 import { CredentialError } from '../errors.ts';
 import type { ProviderTokenStore, StoredProviderToken } from './provider-token-store.ts';
@@ -10,8 +11,9 @@ import { signProviderToken } from './sign-provider-token.ts';
 //           40 … 50 min   whoever gets the lock renews; the others go on with it
 //           50 min …      must not be used any more: wait for the one who renews, or without a store sign one's own
 //
-// Ages are told by the store, and between two looks at it by the own clock; only `iat` depends on what the signer takes
-// for the time, and is set back a little, so that a clock that is fast issues nothing from the future.
+// Ages are told by the store, and between two looks at it by the own clock. `iat` is the earlier of what the store and
+// the signer take for the time, set back a little, so that a clock that is fast issues nothing from the future. A token
+// that was issued in the future all the same is not adopted: the gateway would refuse it.
 
 const minuteMs = 60_000;
 const renewAfterMs = 40 * minuteMs;
@@ -19,6 +21,11 @@ const replaceAfterMs = 50 * minuteMs;
 /** Apple's own limit; a refused renewal is not tried again before it either. */
 const renewalFloorMs = 20 * minuteMs;
 const backDatingMs = minuteMs;
+/**
+ * A shared token that is so much ahead of the own clock is not adopted, whatever the store's clock says. Less may be
+ * the own clock's fault.
+ */
+const ownClockToleranceMs = 5 * minuteMs;
 const lockTtlMs = 10_000;
 const lockRetryMs = 50;
 
@@ -55,6 +62,8 @@ export class ProviderTokenSource {
   #held: HeldToken | undefined;
   #previous: HeldToken | undefined;
   #refreshing: Promise<void> | undefined;
+  /** The last that this process signed itself. */
+  #signedHere: string | undefined;
   #noRenewalBeforeMs = 0;
   #lastForcedMs = Number.NEGATIVE_INFINITY;
 
@@ -101,15 +110,26 @@ export class ProviderTokenSource {
    * on this machine.
    */
   async expired(jwt: string): Promise<boolean> {
-    await this.#refreshing?.catch(() => undefined);
-    if (this.#held?.jwt !== jwt) return this.#held !== undefined;
-    const credential = this.#credential();
-    const isOther = (stored: StoredProviderToken): boolean => stored.jwt !== jwt;
-    if (await this.#adopt(credential.fingerprint, isOther)) return true;
-    if (this.#now() - this.#lastForcedMs < renewalFloorMs) return false;
-    this.#lastForcedMs = this.#now();
-    await this.#renew(credential, isOther, 'pressing');
-    return this.#held.jwt !== jwt;
+    return this.#replace(jwt, true);
+  }
+
+  /**
+   * The gateway called `jwt` invalid (InvalidProviderToken): replaces it once where another process signed it, since that
+   * one's clock or key may be wrong. Answers whether there is another token to try with; false says that this process
+   * has signed it itself, so that the key is what the gateway dislikes.
+   */
+  async refused(jwt: string): Promise<boolean> {
+    return this.#replace(jwt, this.#signedHere !== jwt);
+  }
+
+  /**
+   * The gateway wants to be left alone for `ms`. Returns how much is left of that: the fleet has one end for all, which
+   * a process that starts anew does not put off. Where the store is away, `ms`.
+   */
+  async hold(ms: number): Promise<number> {
+    const { fingerprint } = this.#credential();
+    const left = await this.#attempt(() => this.#options.store.hold(fingerprint, ms));
+    return left.failed ? ms : left.value;
   }
 
   /**
@@ -130,6 +150,19 @@ export class ProviderTokenSource {
     clearInterval(this.#timer);
     this.#unsubscribe();
     this.#listeners.clear();
+  }
+
+  /** Another token than that: what another process has signed since, or where `maySign` one that is signed here. */
+  async #replace(jwt: string, maySign: boolean): Promise<boolean> {
+    await this.#refreshing?.catch(() => undefined);
+    if (this.#held?.jwt !== jwt) return this.#held !== undefined;
+    const credential = this.#credential();
+    const isOther = (stored: StoredProviderToken): boolean => stored.jwt !== jwt;
+    if (await this.#adopt(credential.fingerprint, isOther)) return true;
+    if (!maySign || this.#now() - this.#lastForcedMs < renewalFloorMs) return false;
+    this.#lastForcedMs = this.#now();
+    await this.#renew(credential, isOther, 'pressing');
+    return this.#held.jwt !== jwt;
   }
 
   async #refresh(): Promise<void> {
@@ -157,14 +190,14 @@ export class ProviderTokenSource {
     for (;;) {
       const lock = await this.#attempt(() => store.lock(name, lockTtlMs));
       if (lock.failed) {
-        if (urgency === 'pressing') await this.#sign(credential);
+        if (urgency === 'pressing') await this.#sign(credential, undefined);
         return;
       }
       const { value: held } = lock;
       if (held !== undefined) {
         try {
           // Another process may have been quicker, between our look and our lock.
-          if (!(await this.#adopt(name, isGood))) await this.#sign(credential);
+          if (!(await this.#adopt(name, isGood))) await this.#sign(credential, held.storeNowMs);
         } finally {
           await this.#attempt(() => held.release());
         }
@@ -180,19 +213,29 @@ export class ProviderTokenSource {
   async #adopt(name: string, isGood: (stored: StoredProviderToken) => boolean): Promise<boolean> {
     const stored = await this.#attempt(() => this.#options.store.get(name));
     if (stored.failed || stored.value === undefined || !isGood(stored.value)) return false;
-    this.#hold(name, stored.value);
+    if (this.#isFromTheFuture(stored.value)) return false;
+    this.#use(name, stored.value);
     return true;
   }
 
-  async #sign(credential: TokenCredential): Promise<void> {
-    const { key, keyId, teamId, fingerprint: name } = credential;
-    const jwt = await signProviderToken({ key, keyId, teamId, issuedAtMs: this.#now() - backDatingMs });
-    const token = { jwt, ageMs: backDatingMs };
-    await this.#attempt(() => this.#options.store.set(name, token, replaceAfterMs));
-    this.#hold(name, token);
+  /** The gateway would refuse it: whoever signed it has a clock that is fast. */
+  #isFromTheFuture({ jwt, storeNowMs = Number.POSITIVE_INFINITY }: StoredProviderToken): boolean {
+    const issuedAtMs = issuedAtMsOf(jwt);
+    return issuedAtMs > Math.min(storeNowMs, this.#now() + ownClockToleranceMs);
   }
 
-  #hold(name: string, token: StoredProviderToken): void {
+  /** @param storeNowMs By the clock of the store, where it is known. */
+  async #sign(credential: TokenCredential, storeNowMs = this.#now()): Promise<void> {
+    const { key, keyId, teamId, fingerprint: name } = credential;
+    const issuedAtMs = Math.min(this.#now(), storeNowMs) - backDatingMs;
+    const jwt = await signProviderToken({ key, keyId, teamId, issuedAtMs });
+    const token = { jwt, ageMs: storeNowMs - issuedAtMs };
+    this.#signedHere = jwt;
+    await this.#attempt(() => this.#options.store.set(name, token, replaceAfterMs));
+    this.#use(name, token);
+  }
+
+  #use(name: string, token: StoredProviderToken): void {
     const isOther = token.jwt !== this.#held?.jwt;
     if (isOther) this.#previous = this.#held;
     this.#held = { ...token, name, asOfMs: this.#now() };
@@ -238,5 +281,15 @@ export class ProviderTokenSource {
         // Its own affair.
       }
     }
+  }
+}
+
+/** Epoch milliseconds; 0 where the token cannot be read, which is for the gateway to say. */
+function issuedAtMsOf(jwt: string): number {
+  try {
+    const { iat } = decodeJwt(jwt);
+    return typeof iat === 'number' ? iat * 1_000 : 0;
+  } catch {
+    return 0;
   }
 }

@@ -10,16 +10,25 @@ export interface ProviderTokenStore {
   get(name: string): Promise<StoredProviderToken | undefined>;
   /** Keeps a token that is `ageMs` old now, until it is `expiresAtAgeMs` old. */
   set(name: string, token: StoredProviderToken, expiresAtAgeMs: number): Promise<void>;
-  /** The right to sign, for `ttlMs` at most; nothing, where somebody else has it. */
+  /** The right to sign, for `ttlMs` at most; nothing, where another process has it. */
   lock(name: string, ttlMs: number): Promise<ProviderTokenLock | undefined>;
+  /**
+   * Has the fleet leave the gateway alone for `ms`, unless it does so already. Returns how much is left: whoever asks
+   * later, or again, is told the same end.
+   */
+  hold(name: string, ms: number): Promise<number>;
 }
 
 export interface StoredProviderToken {
   readonly jwt: string;
   readonly ageMs: number;
+  /** By the clock of the store, epoch milliseconds: a token must not have been issued after it. */
+  readonly storeNowMs?: number;
 }
 
 export interface ProviderTokenLock {
+  /** By the clock of the store, epoch milliseconds. */
+  readonly storeNowMs?: number;
   release(): Promise<void>;
 }
 
@@ -27,11 +36,13 @@ export interface ProviderTokenLock {
 export function createMemoryTokenStore(now: () => number = Date.now): ProviderTokenStore {
   const tokens = new Map<string, { jwt: string; bornMs: number; untilMs: number }>();
   const locks = new Map<string, { untilMs: number }>();
+  const holds = new Map<string, number>();
   return {
     get: (name) => {
       const token = tokens.get(name);
       const isThere = token !== undefined && now() < token.untilMs;
-      return Promise.resolve(isThere ? { jwt: token.jwt, ageMs: now() - token.bornMs } : undefined);
+      if (!isThere) return Promise.resolve(undefined);
+      return Promise.resolve({ jwt: token.jwt, ageMs: now() - token.bornMs, storeNowMs: now() });
     },
     set: (name, { jwt, ageMs }, expiresAtAgeMs) => {
       const bornMs = now() - ageMs;
@@ -47,7 +58,12 @@ export function createMemoryTokenStore(now: () => number = Date.now): ProviderTo
         if (locks.get(name) === lock) locks.delete(name);
         return Promise.resolve();
       };
-      return Promise.resolve({ release });
+      return Promise.resolve({ storeNowMs: now(), release });
+    },
+    hold: (name, ms) => {
+      const heldUntilMs = holds.get(name) ?? 0;
+      if (heldUntilMs <= now()) holds.set(name, now() + ms);
+      return Promise.resolve(holds.get(name)! - now());
     },
   };
 }

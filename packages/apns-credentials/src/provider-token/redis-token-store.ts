@@ -21,9 +21,18 @@ if not stored then return false end
 local now = redis.call('TIME')
 local born, jwt = string.match(stored, '^(%-?%d+) (.*)$')
 if not born then return false end
-return { jwt, now[1] * 1000 + math.floor(now[2] / 1000) - tonumber(born) }`;
+local nowMs = now[1] * 1000 + math.floor(now[2] / 1000)
+return { jwt, nowMs - tonumber(born), nowMs }`;
 
-const lockScript = `return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])`;
+/** Returns the time by the clock of Redis where the lock was free. */
+const lockScript = `
+if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return false end
+local now = redis.call('TIME')
+return now[1] * 1000 + math.floor(now[2] / 1000)`;
+
+const holdScript = `
+redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[1])
+return redis.call('PTTL', KEYS[1])`;
 
 const releaseScript = `
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
@@ -35,13 +44,14 @@ return 0`;
  */
 export function createRedisTokenStore(redis: ScriptRunner, prefix: string): ProviderTokenStore {
   const tokenKey = (name: string): string => `${prefix}:{token.${name}}`;
+  const holdKey = (name: string): string => `${tokenKey(name)}:hold`;
   const lockKey = (name: string): string => `${tokenKey(name)}:lock`;
   return {
     async get(name) {
       const stored = await redis.eval(getScript, 1, tokenKey(name));
       if (!Array.isArray(stored)) return undefined;
-      const [jwt, ageMs] = stored as [string, number];
-      return { jwt, ageMs };
+      const [jwt, ageMs, storeNowMs] = stored as [string, number, number];
+      return { jwt, ageMs, storeNowMs };
     },
     async set(name, { jwt, ageMs }, expiresAtAgeMs) {
       const livesMs = Math.round(expiresAtAgeMs - ageMs);
@@ -49,13 +59,17 @@ export function createRedisTokenStore(redis: ScriptRunner, prefix: string): Prov
     },
     async lock(name, ttlMs) {
       const mine = randomUUID();
-      const taken = await redis.eval(lockScript, 1, lockKey(name), mine, Math.round(ttlMs));
-      if (taken !== 'OK') return undefined;
+      const storeNowMs = await redis.eval(lockScript, 1, lockKey(name), mine, Math.round(ttlMs));
+      if (typeof storeNowMs !== 'number') return undefined;
       return {
+        storeNowMs,
         async release() {
           await redis.eval(releaseScript, 1, lockKey(name), mine);
         },
       };
+    },
+    async hold(name, ms) {
+      return (await redis.eval(holdScript, 1, holdKey(name), Math.round(ms))) as number;
     },
   };
 }
