@@ -13,6 +13,7 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 // Closed label sets, initialised to zero. What begins with `pushfleet_fleet_` and the facts of queues are read from
 // Redis and so the same in every sweeper: a dashboard takes the maximum by app.
 
+const letterBounds = ['age', 'bytes'] as const;
 const queueStates = ['wait', 'active', 'delayed'] as const;
 
 export class SweeperMetrics {
@@ -30,6 +31,8 @@ export class SweeperMetrics {
   readonly #queueJobs: Gauge;
   readonly #queueAge: Gauge;
   readonly #deadLetters: Gauge;
+  readonly #deadLetterBytes: Gauge;
+  readonly #deadLettersTrimmed: Counter;
   readonly #paused: Gauge;
   readonly #memoryUsed: Gauge;
   readonly #memoryLimit: Gauge;
@@ -89,6 +92,13 @@ export class SweeperMetrics {
       'lane',
     );
     this.#deadLetters = gauge('dead_letters', 'Dead letters', 'app');
+    this.#deadLetterBytes = gauge('dead_letter_bytes', 'Data of the dead letters', 'app');
+    this.#deadLettersTrimmed = counter(
+      'dead_letters_trimmed_total',
+      'Dead letters that the retention has taken, by the bound that they passed',
+      'app',
+      'bound',
+    );
     this.#paused = gauge('app_paused', '1 while the app rests for this cause', 'app', 'cause');
     this.#memoryUsed = gauge('redis_memory_used_bytes', 'Memory that Redis uses', 'node');
     this.#memoryLimit = gauge('redis_memory_limit_bytes', 'Memory that Redis may use; 0: no limit', 'node');
@@ -146,6 +156,7 @@ export class SweeperMetrics {
   fleetFacts(facts: readonly AppFacts[], nowMs: number): void {
     this.#fleetEnqueued.reset();
     this.#fleetSettled.reset();
+    this.#deadLettersTrimmed.reset();
     for (const { app, lanes: byLane, pauses, deadLetters } of facts) {
       for (const lane of lanes) {
         const { enqueued, settled, waiting, active, delayed, oldestWaitingMs } = byLane[lane];
@@ -158,7 +169,10 @@ export class SweeperMetrics {
         const ageMs = oldestWaitingMs === undefined ? 0 : Math.max(0, nowMs - oldestWaitingMs);
         this.#queueAge.set({ app, lane }, ageMs / 1000);
       }
-      this.#deadLetters.set({ app }, deadLetters);
+      this.#deadLetters.set({ app }, deadLetters.count);
+      this.#deadLetterBytes.set({ app }, deadLetters.bytes);
+      for (const bound of letterBounds)
+        this.#deadLettersTrimmed.inc({ app, bound }, deadLetters.trimmed[bound]);
       for (const cause of pauseCauses) {
         this.#paused.set({ app, cause }, pauses.some((pause) => pause.cause === cause) ? 1 : 0);
       }
@@ -172,6 +186,8 @@ export class SweeperMetrics {
     this.#backlogAge.set({ app }, 0);
     this.#tupleBacklog.set({ app }, 0);
     this.#deadLetters.set({ app }, 0);
+    this.#deadLetterBytes.set({ app }, 0);
+    for (const bound of letterBounds) this.#deadLettersTrimmed.inc({ app, bound }, 0);
     for (const result of tupleResults) this.#tuples.inc({ app, result }, 0);
     for (const result of readingResults) this.#readings.inc({ app, result }, 0);
     for (const source of deactivationSources) this.#deactivations.inc({ app, source }, 0);

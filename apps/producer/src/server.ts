@@ -9,6 +9,7 @@ import { describeApi } from './http/openapi.ts';
 import type { RequestObserver } from './request-durations.ts';
 import { addAppRoutes } from './routes/apps.ts';
 import { addBroadcastRoutes } from './routes/broadcasts.ts';
+import { addBulkDeadLetterRoutes } from './routes/bulk-dead-letters.ts';
 import { addCancellationRoutes } from './routes/cancellations.ts';
 import { addDeadLetterRoutes } from './routes/dead-letters.ts';
 import { addDeviceRoutes } from './routes/devices.ts';
@@ -58,6 +59,7 @@ export async function createServer(context: ProducerContext): Promise<ProducerSe
   addBroadcastRoutes(server, context);
   addAppRoutes(server, context);
   addDeadLetterRoutes(server, context);
+  addBulkDeadLetterRoutes(server, context);
   addWebhookRoutes(server, context);
   await app.ready();
   return server;

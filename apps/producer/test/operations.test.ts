@@ -2,11 +2,13 @@ import { randomUUID } from 'node:crypto';
 import {
   cancelledKey,
   createBatchId,
-  deadLetterQueue,
+  type DeadLetter,
   notificationId,
+  type PoisonedLetter,
   type PushJobData,
   pushJobId,
 } from '@pushfleet/push-queue';
+import { DeadLetters, WorkerLink } from '@pushfleet/push-queue/worker';
 import { generateTokens } from '@pushfleet/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openProducer, type ProducerProbe } from './producer-probe.ts';
@@ -166,11 +168,20 @@ test('an app is paused, says why, and is resumed', async () => {
 });
 
 /** As a worker leaves it. */
-async function writeLetter(name: 'dead' | 'poisoned', letter: object): Promise<string> {
-  const id = `${createBatchId()}-1`;
-  const key = `${probe.prefix}:{shop}:${deadLetterQueue}`;
-  await probe.redis.hset(`${key}:${id}`, { name, data: JSON.stringify(letter) });
-  await probe.redis.lpush(`${key}:wait`, id);
+async function writeLetter(
+  letter: DeadLetter | PoisonedLetter,
+  id = `${createBatchId()}-1`,
+): Promise<string> {
+  const { prefix } = probe;
+  const link = new WorkerLink({
+    redis: probe.redis,
+    prefix,
+    lockDurationMs: 30_000,
+    stalledIntervalMs: 30_000,
+  });
+  await link.open(5_000);
+  await new DeadLetters(link, 'shop').keep(id, letter);
+  await link.close();
   return id;
 }
 
@@ -199,7 +210,13 @@ function deadJob(): PushJobData {
 test('a dead letter is listed, shown, replayed once and gone', async () => {
   const job = deadJob();
   const reasons = { 2: 'uncertain', 5: 'attempts', 9: 'uncertain' };
-  const id = await writeLetter('dead', { v: 1, reasons, job, atMs: Date.now() });
+  const id = await writeLetter({
+    v: 1,
+    reasons,
+    deaths: { 5: { status: 1, atMs: 7_000 } },
+    job,
+    atMs: Date.now(),
+  });
   const letters = '/v1/apps/shop/dead-letters';
   expect((await probe.call('GET', letters)).body).toMatchObject({
     total: 1,
@@ -219,6 +236,8 @@ test('a dead letter is listed, shown, replayed once and gone', async () => {
     index: 5,
     token: tokens[1],
     reason: 'attempts',
+    status: 1,
+    at: '1970-01-01T00:00:07.000Z',
   });
   const before = Math.floor(Date.now() / 1000);
   const replay = await probe.call('POST', `${letters}/${id}/replay`, { body: { ttl: 60 } });
@@ -241,18 +260,16 @@ test('a dead letter is listed, shown, replayed once and gone', async () => {
 
 test('a letter that was replayed but not taken away is replayed once', async () => {
   const job = deadJob();
-  const letter = { v: 1, reasons: { 2: 'a', 5: 'a', 9: 'a' }, job, atMs: Date.now() };
-  const id = await writeLetter('dead', letter);
+  const letter: DeadLetter = { v: 1, reasons: { 2: 'a', 5: 'a', 9: 'a' }, job, atMs: Date.now() };
+  const id = await writeLetter(letter);
   const first = await probe.call('POST', `/v1/apps/shop/dead-letters/${id}/replay`);
-  const key = `${probe.prefix}:{shop}:${deadLetterQueue}`;
-  await probe.redis.hset(`${key}:${id}`, { name: 'dead', data: JSON.stringify(letter) });
-  await probe.redis.lpush(`${key}:wait`, id);
+  await writeLetter(letter, id);
   const second = await probe.call('POST', `/v1/apps/shop/dead-letters/${id}/replay`);
   expect(second.body).toEqual({ ...first.body, replayed: true });
 });
 
 test('a poisoned letter shows its data, cannot be replayed, and is thrown away', async () => {
-  const id = await writeLetter('poisoned', { v: 1, error: 'no JSON', raw: '{"x', atMs: Date.now() });
+  const id = await writeLetter({ v: 1, error: 'no JSON', raw: '{"x', atMs: Date.now() });
   const url = `/v1/apps/shop/dead-letters/${id}`;
   expect((await probe.call('GET', url)).body).toMatchObject({
     summary: { kind: 'poisoned', error: 'no JSON' },
@@ -268,12 +285,59 @@ test('a poisoned letter shows its data, cannot be replayed, and is thrown away',
 });
 
 test('no other key of the queue is taken for a letter', async () => {
-  const id = await writeLetter('poisoned', { v: 1, error: 'no JSON', raw: '{"x', atMs: Date.now() });
+  const id = await writeLetter({ v: 1, error: 'no JSON', raw: '{"x', atMs: Date.now() });
   const url = '/v1/apps/shop/dead-letters';
-  for (const other of ['wait', 'meta', 'id']) {
+  for (const other of ['wait', 'meta', 'id', 'failed']) {
     expect(await probe.call('GET', `${url}/${other}`)).toMatchObject({ status: 404 });
     expect(await probe.call('DELETE', `${url}/${other}`)).toMatchObject({ status: 404 });
   }
   expect((await probe.call('GET', url)).body).toMatchObject({ total: 1, letters: [{ id }] });
   expect((await probe.call('DELETE', `${url}/${id}`)).status).toBe(204);
+});
+
+test('dead letters are listed page by page, with what there is of each reason', async () => {
+  await probe.call('POST', '/v1/apps/shop/dead-letters/discard', { body: {} });
+  for (let at = 0; at < 3; at++) {
+    const job = deadJob();
+    await writeLetter({ v: 1, reasons: { 2: 'paged', 5: 'b', 9: 'paged' }, job, atMs: Date.now() + at });
+  }
+  const url = '/v1/apps/shop/dead-letters?limit=2';
+  const first = (await probe.call('GET', url)).body;
+  expect(first).toMatchObject({ total: 3, reasons: { paged: 6, b: 3 }, trimmed: { age: 0, bytes: 0 } });
+  const second = (await probe.call('GET', `${url}&cursor=${first.next}`)).body;
+  expect([first.letters.length, second.letters.length, second.next]).toEqual([2, 1, null]);
+  expect(first.bytes).toBe([...first.letters, ...second.letters].reduce((sum, { bytes }) => sum + bytes, 0));
+  expect((await probe.call('GET', `${url}&cursor=x`)).status).toBe(400);
+});
+
+test('what a filter means is replayed and discarded step by step', async () => {
+  const url = '/v1/apps/shop/dead-letters';
+  await probe.call('POST', `${url}/discard`, { body: {} });
+  for (let at = 0; at < 3; at++) {
+    await writeLetter({ v: 1, reasons: { 2: 'a', 5: 'b', 9: 'a' }, job: deadJob(), atMs: Date.now() + at });
+  }
+  const counts: number[] = [];
+  let cursor: string | null | undefined;
+  while (cursor !== null) {
+    const body: Record<string, unknown> = { reason: 'a', lane: 'bulk', limit: 3, ttl: 60 };
+    if (cursor !== undefined) body.cursor = cursor;
+    const answer = await probe.call('POST', `${url}/replay`, { body });
+    expect(answer.status).toBe(200);
+    counts.push(answer.body.notifications);
+    cursor = answer.body.next;
+  }
+  expect(counts).toEqual([3, 3, 0]);
+  expect((await probe.call('GET', url)).body).toMatchObject({ total: 3, reasons: { b: 3 } });
+  expect((await probe.call('POST', `${url}/discard`, { body: { until: 1 } })).body.notifications).toBe(0);
+  expect(
+    (await probe.call('POST', `${url}/discard`, { body: { reason: 'b', limit: 2 } })).body,
+  ).toMatchObject({
+    notifications: 2,
+    letters: 2,
+    parts: 0,
+    next: expect.any(String),
+  });
+  expect((await probe.call('POST', `${url}/discard`, { body: {} })).body.next).toBe(null);
+  expect((await probe.call('GET', url)).body).toMatchObject({ total: 0, bytes: 0, reasons: {} });
+  expect((await probe.call('POST', `${url}/replay`, { body: { since: 'yesterday' } })).status).toBe(400);
 });

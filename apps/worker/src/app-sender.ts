@@ -56,6 +56,7 @@ export class AppSender implements WatchedApp {
   readonly #pauses: AppPauses;
   readonly #transport: AppTransport;
   readonly #intake: JobIntake;
+  readonly #letters: DeadLetters;
   /** What goes on in Redis; a stop waits for it. */
   readonly #pending = new Set<Promise<void>>();
   /** One job is out to try whether a trouble is over. */
@@ -89,12 +90,11 @@ export class AppSender implements WatchedApp {
       resent: (notifications, cause) => options.metrics.uncertain(notifications, cause),
     };
     this.#intake = new JobIntake({ ...options, events });
-    const jobEnd = new JobEnd({
-      ...options,
-      link,
-      letters: new DeadLetters(link, app.id),
-      countsTries: () => true,
+    this.#letters = new DeadLetters(link, app.id, {
+      retention: app.deadLetters,
+      onTrimmed: (trimmed) => logger.warn({ trimmed }, 'dead letters went to keep within their bounds'),
     });
+    const jobEnd = new JobEnd({ ...options, link, letters: this.#letters, countsTries: () => true });
     this.#lanes = lanes.map(
       (lane) =>
         new AppLane({
@@ -153,6 +153,11 @@ export class AppSender implements WatchedApp {
   /** Ends the connections at once: what waits in their sockets may be another worker's by now. */
   cut(): void {
     this.#transport.cut();
+  }
+
+  /** Lets dead letters go that are older, or more, than they may be. Throws `PushQueueError`. */
+  async trimLetters(): Promise<void> {
+    await this.#letters.trim(Date.now());
   }
 
   collectMetrics(): void {

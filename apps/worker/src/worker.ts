@@ -29,6 +29,8 @@ export interface WorkerOptions {
   readonly pollIntervalMs?: number;
   /** A job of which something has settled is checkpointed so often. Default 250. */
   readonly checkpointIntervalMs?: number;
+  /** How often dead letters are held against their bounds, beside each time that one comes. Default a minute. */
+  readonly letterTrimIntervalMs?: number;
   /** For every kind of fault the same. */
   readonly retryBackoff?: RetryBackoff;
   /** Memory of the push jobs held, about. Default 512 MiB, of which one app may have a quarter. */
@@ -148,6 +150,11 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     for (const sender of senders) sender.checkpoint(nowMs);
     tellOfRedis();
   }, checkpointTickMs);
+  const trimLetters = () => {
+    for (const sender of senders) sender.trimLetters().catch(onRedisError);
+  };
+  trimLetters();
+  const trims = setInterval(trimLetters, options.letterTrimIntervalMs ?? 60_000);
   watch.start();
   // Who says that it is ready hears what rings from now on. Without the doorbell the watch finds it, only later.
   await endsWithin(listening.promise, doorbellTimeoutMs);
@@ -180,6 +187,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
       }
       transports.close();
       clearInterval(checkpoints);
+      clearInterval(trims);
       locks.close();
       await closeLinks();
     },

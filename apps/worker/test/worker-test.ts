@@ -5,6 +5,8 @@ import {
   type BatchResult,
   createPushQueue,
   createRedisClient,
+  deadLetterKeys,
+  defaultLetterRetention,
   type Lane,
   lanes,
   type OutcomeReport,
@@ -114,6 +116,7 @@ function createRig(simulator: Simulator, redisUrl: string, prefix: string, worke
     shutdownIdentifier: 'last-sent',
     connectsPerMinute: 600,
     breaker: { rate: 1, minimum: 1_000_000, windowMs: 60_000 },
+    deadLetters: defaultLetterRetention,
     ...change,
   });
   const queue = createPushQueue({ redis: redisUrl, prefix });
@@ -214,11 +217,11 @@ export function reject(match: object, options: { status?: number; times?: number
 
 /** The dead letters of the app `shop`. */
 export async function letters(rig: Rig): Promise<{ id: string; name: string; data: unknown }[]> {
-  const key = `${rig.prefix}:{shop}:dead-letters`;
-  const ids = await rig.redis.lrange(`${key}:wait`, 0, -1);
+  const { index, base } = deadLetterKeys(rig.prefix, 'shop');
+  const ids = await rig.redis.zrevrange(index, 0, -1);
   return Promise.all(
     ids.map(async (id) => {
-      const job = await rig.redis.hgetall(`${key}:${id}`);
+      const job = await rig.redis.hgetall(base + id);
       return { id, name: job.name!, data: JSON.parse(job.data!) as unknown };
     }),
   );

@@ -44,6 +44,8 @@ export const knownMetrics: ReadonlySet<string> = new Set([
   'pushfleet_queue_jobs',
   'pushfleet_queue_oldest_age_seconds',
   'pushfleet_dead_letters',
+  'pushfleet_dead_letter_bytes',
+  'pushfleet_dead_letters_trimmed_total',
   'pushfleet_redis_memory_used_bytes',
   'pushfleet_redis_memory_limit_bytes',
   // prom-client's own, of every service

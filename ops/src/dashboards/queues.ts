@@ -86,6 +86,28 @@ export const queues: DashboardPlan = {
           warning: 1,
           queries: [{ expr: `max by (app) (pushfleet_dead_letters{${chosenApps}})`, legend: '{{app}}' }],
         },
+        {
+          kind: 'curve',
+          title: 'Dead letters, data',
+          description: 'In Redis. At the bound of an app the oldest go.',
+          unit: 'bytes',
+          span: 12,
+          queries: [{ expr: `max by (app) (pushfleet_dead_letter_bytes{${chosenApps}})`, legend: '{{app}}' }],
+        },
+        {
+          kind: 'curve',
+          title: 'Dead letters trimmed',
+          description: 'In an hour, for their age or for room. What was in them cannot be replayed any more.',
+          unit: 'short',
+          span: 12,
+          warning: 1,
+          queries: [
+            {
+              expr: `max by (app, bound) (increase(pushfleet_dead_letters_trimmed_total{${chosenApps}}[1h]))`,
+              legend: '{{app}} {{bound}}',
+            },
+          ],
+        },
       ],
     },
     {

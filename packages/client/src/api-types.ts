@@ -138,19 +138,25 @@ export type DeadLetter =
       /** Id of the app, as in pushfleet.yaml. */
       readonly app: string;
       readonly at: string;
+      /** What it takes in Redis, without what Redis needs beside it. */
+      readonly bytes: number;
       readonly kind: 'dead';
       readonly lane: Lane;
       readonly batchId: string;
       /** Notifications that ended as dead. */
       readonly count: number;
-      /** How many of each reason. */
+      /** How many of each reason; the most frequent ones. */
       readonly reasons: { readonly [name: string]: number };
+      /** How many of reasons that are not named. */
+      readonly others?: number;
     }
   | {
       readonly id: string;
       /** Id of the app, as in pushfleet.yaml. */
       readonly app: string;
       readonly at: string;
+      /** What it takes in Redis, without what Redis needs beside it. */
+      readonly bytes: number;
       readonly kind: 'poisoned';
       readonly error: string;
     };
@@ -162,14 +168,78 @@ export type DeadLetterDetail = {
     readonly index: number;
     readonly token: string;
     readonly reason: string;
+    /** Binary status byte or HTTP status. */
+    readonly status?: number;
+    /** When it ended. */
+    readonly at?: string;
   }[];
   /** Of `poisoned`: the data as they were found. */
   readonly raw?: string;
 };
 
+export type DeadLetterDiscard = {
+  /** Exactly; `poisoned` for push jobs that could not be read. */
+  readonly reason?: string;
+  readonly lane?: Lane;
+  /** Letters at or after this time. */
+  readonly since?: number | string;
+  /** Letters at or before this time. */
+  readonly until?: number | string;
+  /** Notifications that this request takes at most; a letter is not taken apart to discard it. */
+  readonly limit?: number;
+  /** `next` of the answer before. */
+  readonly cursor?: string;
+};
+
+export type DeadLetterDiscardAnswer = {
+  /** Discarded by this request. */
+  readonly notifications: number;
+  /** That are gone. */
+  readonly letters: number;
+  /** Letters that hold others, which stay. */
+  readonly parts: number;
+  /** The cursor to go on with; null: this was all. */
+  readonly next: string | null;
+};
+
 export type DeadLetterPage = {
   readonly letters: readonly DeadLetter[];
+  /** Letters of the app. */
   readonly total: number;
+  /** Of all letters of the app. */
+  readonly bytes: number;
+  /** Notifications in all letters of the app by reason; an unreadable push job counts as one. */
+  readonly reasons: { readonly [name: string]: number };
+  /** What the retention has taken since the app first sent: letters for their `age`, letters for room (`bytes`), and the notifications in them. */
+  readonly trimmed: {
+    readonly age: number;
+    readonly bytes: number;
+    readonly notifications: number;
+  };
+  /** The cursor to go on with; null: this was all. */
+  readonly next: string | null;
+};
+
+export type DeadLetterReplay = DeadLetterDiscard & {
+  /** Seconds that APNs may store those whose own time has passed. A day by default. */
+  readonly ttl?: number;
+};
+
+export type DeadLetterReplayAnswer = {
+  /** Enqueued again by this request. */
+  readonly notifications: number;
+  readonly letters: readonly {
+    readonly id: string;
+    readonly batchId: string;
+    readonly notifications: number;
+  }[];
+  /** Letters that the queue does not take any more; they stay. */
+  readonly refused: readonly {
+    readonly id: string;
+    readonly detail: string;
+  }[];
+  /** The cursor to go on with; null: this was all. */
+  readonly next: string | null;
 };
 
 export type Device = {
@@ -634,7 +704,7 @@ export interface Operations {
   };
   'GET /v1/apps/{app}/dead-letters': {
     readonly path: { readonly app: string };
-    readonly query: { readonly offset?: number; readonly limit?: number };
+    readonly query: { readonly cursor?: string; readonly limit?: number };
     readonly body: undefined;
     readonly answer: DeadLetterPage;
   };
@@ -658,6 +728,18 @@ export interface Operations {
       readonly ttl?: number;
     };
     readonly answer: SendAnswer;
+  };
+  'POST /v1/apps/{app}/dead-letters/replay': {
+    readonly path: { readonly app: string };
+    readonly query: undefined;
+    readonly body: DeadLetterReplay;
+    readonly answer: DeadLetterReplayAnswer;
+  };
+  'POST /v1/apps/{app}/dead-letters/discard': {
+    readonly path: { readonly app: string };
+    readonly query: undefined;
+    readonly body: DeadLetterDiscard;
+    readonly answer: DeadLetterDiscardAnswer;
   };
   'POST /v1/webhooks': {
     readonly path: undefined;

@@ -2,6 +2,8 @@ import type {
   Batch,
   Broadcast,
   BroadcastRequest,
+  DeadLetterReplay,
+  DeadLetterReplayAnswer,
   DeviceRegistration,
   Exception,
   ExceptionPage,
@@ -28,6 +30,14 @@ export interface SendOptions extends CallOptions {
    */
   readonly idempotencyKey?: string;
 }
+
+export interface ReplayOptions extends CallOptions {
+  /** Notifications per second. Default: as fast as the API takes them. */
+  readonly rate?: number;
+}
+
+/** Notifications that the API replays in one request, at most. */
+const maxReplayed = 1_000;
 
 /** Before events that broke off are asked for again, milliseconds. */
 const reconnectMs = 1_000;
@@ -139,6 +149,29 @@ export class PushfleetClient {
       }
       if (last !== undefined && isOver(last)) return;
       await pause(reconnectMs, options.signal);
+    }
+  }
+
+  /**
+   * Sends dead notifications again that a filter means, at a rate: what each request has replayed, as it answers. Ended
+   * early and called again it goes on with what is left.
+   */
+  async *replayDeadLetters(
+    app: string,
+    filter: Omit<DeadLetterReplay, 'limit' | 'cursor'>,
+    { rate = Number.POSITIVE_INFINITY, ...options }: ReplayOptions = {},
+  ): AsyncGenerator<DeadLetterReplayAnswer> {
+    // A second's worth at a time: a rate is not kept by a thousand at once.
+    const limit = Math.max(1, Math.min(maxReplayed, Math.floor(rate)));
+    for (let cursor: string | null | undefined; cursor !== null; ) {
+      const startMs = performance.now();
+      const body = { ...filter, limit, ...(cursor === undefined ? {} : { cursor }) };
+      const input = { path: { app }, body, isRepeatable: true };
+      const answer = await this.#transport.call('POST /v1/apps/{app}/dead-letters/replay', input, options);
+      yield answer;
+      cursor = answer.next;
+      const restMs = (answer.notifications / rate) * 1_000 - (performance.now() - startMs);
+      if (cursor !== null && restMs > 0) await pause(restMs, options.signal);
     }
   }
 

@@ -21,6 +21,8 @@ export const operations = [
   'GET /v1/notifications/{id}',
   'GET /v1/webhooks',
   'GET /v1/webhooks/{id}/deliveries',
+  'POST /v1/apps/{app}/dead-letters/discard',
+  'POST /v1/apps/{app}/dead-letters/replay',
   'POST /v1/apps/{app}/dead-letters/{id}/replay',
   'POST /v1/apps/{app}/pause',
   'POST /v1/apps/{app}/resume',

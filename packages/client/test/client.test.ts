@@ -241,3 +241,23 @@ test('a call tells whose it is, on every try, where there is somebody', async ()
   await client.send(request);
   expect(seen.map(({ headers }) => headers.traceparent)).toEqual([caller, caller, undefined]);
 });
+
+test('a replay of dead letters asks step by step until there is nothing left, at its rate', async () => {
+  const step = (notifications: number, next: string | null): Reply =>
+    json(200, { notifications, letters: [], refused: [], next });
+  const { client, seen } = await openApi([step(50, '7_a'), cut, step(0, '7_b'), step(1, null)]);
+  const startMs = performance.now();
+  const counts: number[] = [];
+  const replay = client.replayDeadLetters('shop', { reason: 'uncertain' }, { rate: 500 });
+  for await (const { notifications } of replay) counts.push(notifications);
+  expect(counts).toEqual([50, 0, 1]);
+  expect(performance.now() - startMs).toBeGreaterThanOrEqual(99);
+  const bodies = seen.map(({ body }) => JSON.parse(body) as object);
+  const filter = { reason: 'uncertain', limit: 500 };
+  expect(bodies).toEqual([
+    filter,
+    { ...filter, cursor: '7_a' },
+    { ...filter, cursor: '7_a' },
+    { ...filter, cursor: '7_b' },
+  ]);
+});

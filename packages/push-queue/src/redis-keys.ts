@@ -63,5 +63,23 @@ export function batchTraceKey(prefix: string, app: string, batch: BatchId): stri
   return `${appPrefix(prefix, app)}:batch:${batch}`;
 }
 
-/** Name of the queue of an app in which its dead letters lie; no worker takes from it. */
+/** Name of the queue of an app in which its dead letters lie, as failed jobs; no worker takes from it. */
 export const deadLetterQueue = 'dead-letters';
+
+/** Where the dead letters of an app lie; all in its slot. */
+export function deadLetterKeys(prefix: string, app: string): DeadLetterKeys {
+  const queue = `${appPrefix(prefix, app)}:${deadLetterQueue}`;
+  return { base: `${queue}:`, index: `${queue}:failed`, sums: `${appPrefix(prefix, app)}:dead-letter-sums` };
+}
+
+export interface DeadLetterKeys {
+  /** What the key of a letter begins with; its id follows. */
+  readonly base: string;
+  /** Sorted set of the letters' ids by time, epoch milliseconds. BullMQ's set of failed jobs. */
+  readonly index: string;
+  /**
+   * Hash: `bytes` that the letters take, `reason:<reason>` notifications among them, and what was trimmed since the app
+   * first sent: `trimmed-age` and `trimmed-bytes` letters, `trimmed-notifications`.
+   */
+  readonly sums: string;
+}

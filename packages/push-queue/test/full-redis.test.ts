@@ -5,7 +5,6 @@ import {
   cancel,
   createBatchId,
   createPushQueue,
-  deadLetterQueue,
   liftPauses,
   outcomesKey,
   pauseApp,
@@ -13,7 +12,9 @@ import {
   readPauses,
 } from '../src/index.ts';
 import { FleetFacts, OutcomeReader } from '../src/outcomes/index.ts';
-import { discardDeadLetter } from '../src/status/index.ts';
+import { discardDeadLetter, discardDeadLetters, listDeadLetters } from '../src/status/index.ts';
+import { DeadLetters, WorkerLink } from '../src/worker/index.ts';
+import { allOf, deadLetter } from './dead-letter-probe.ts';
 
 const prefix = 'full';
 
@@ -25,13 +26,15 @@ test('a Redis that is full takes no send, tells how full it is, pauses and cance
   const reader = new OutcomeReader({ ...link, consumer: 'one' });
   const facts = new FleetFacts(link);
   const send = () => queue.enqueue({ app: 'shop', token: 'ab'.repeat(32), alert: 'x' });
-  const letters = `${prefix}:{shop}:${deadLetterQueue}`;
+  const worker = new WorkerLink({ ...link, lockDurationMs: 1_000, stalledIntervalMs: 1_000 });
+  const letters = new DeadLetters(worker, 'shop');
   try {
+    await worker.open(5_000);
     await send();
     await reader.read(['shop'], 1);
     await redis.xadd(outcomesKey(prefix, 'shop'), '*', 'report', JSON.stringify({ batch: createBatchId() }));
-    await redis.hset(`${letters}:one`, 'name', 'dead');
-    await redis.lpush(`${letters}:wait`, 'one');
+    await letters.keep('one', { v: 1, error: 'no JSON', raw: '{', atMs: Date.now() });
+    await letters.keep('two', deadLetter());
     const used = Number(/^used_memory:(\d+)/m.exec(await redis.info('memory'))![1]);
     await redis.config('SET', 'maxmemory', Math.floor(used / 2));
 
@@ -39,7 +42,7 @@ test('a Redis that is full takes no send, tells how full it is, pauses and cance
     expect(await facts.read(['shop'])).toMatchObject([
       {
         lanes: { transactional: { enqueued: 1, waiting: 1 }, bulk: { enqueued: 0, waiting: 0 } },
-        deadLetters: 1,
+        deadLetters: { count: 2 },
       },
     ]);
     const [memory] = await facts.memory();
@@ -49,6 +52,13 @@ test('a Redis that is full takes no send, tells how full it is, pauses and cance
     expect(await reader.backlog(['shop'])).toMatchObject([{ reports: 0 }]);
     expect(await discardDeadLetter({ redis, prefix }, 'shop', 'one')).toBe(true);
     expect(await discardDeadLetter({ redis, prefix }, 'shop', 'one')).toBe(false);
+    const filter = { reason: 'uncertain' };
+    expect(await allOf(discardDeadLetters({ redis, prefix }, 'shop', filter))).toEqual([
+      { id: 'two', notifications: 2, isPart: true },
+    ]);
+    expect((await listDeadLetters({ redis, prefix }, 'shop', { limit: 10 })).reasons).toEqual({
+      'status 1': 1,
+    });
 
     // What stops the flow works: it is what an operator reaches for now.
     const control = { redis, prefix };
@@ -63,7 +73,7 @@ test('a Redis that is full takes no send, tells how full it is, pauses and cance
     await redis.config('SET', 'maxmemory', 0);
     await send();
   } finally {
-    await Promise.all([queue.close(), reader.close(), facts.close()]);
+    await Promise.all([queue.close(), reader.close(), facts.close(), worker.close()]);
     redis.disconnect();
     await server.stop();
   }

@@ -190,7 +190,7 @@ test('facts of the fleet: totals, queues, pauses', async () => {
   expect(shop).toMatchObject({
     app: 'shop',
     pauses: [{ cause: 'operator' }],
-    deadLetters: 0,
+    deadLetters: { count: 0, bytes: 0, trimmed: { age: 0, bytes: 0, notifications: 0 } },
     lanes: {
       bulk: { enqueued: 2, waiting: 1, active: 0, delayed: 0, settled: { dead: 0 } },
       transactional: { enqueued: 0, waiting: 0, oldestWaitingMs: undefined },

@@ -297,7 +297,7 @@ test('dead letters are there once, hold what is dead, and go when they are old',
   await letters.keepPoisoned({ ...job, id: 'old' }, 'is broken', Date.now() - 31 * 86_400_000);
   await letters.keepDead(job, settle(job), Date.now());
   await letters.keepDead(job, settle(job), Date.now());
-  expect(await probe.redis.lrange(`${key}:wait`, 0, -1)).toEqual([job.id]);
+  expect(await probe.redis.zrange(`${key}:failed`, '0', '-1')).toEqual([job.id]);
   expect(await probe.redis.exists(`${key}:old-poisoned`)).toBe(0);
   const data = deadLetterSchema.parse(JSON.parse((await probe.redis.hget(`${key}:${job.id}`, 'data'))!));
   expect(data).toMatchObject({ reasons: { 1: 'none' }, job: { count: 1, index: [1] } });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { bytesSchema } from './bytes.ts';
 import { durationSchema } from './duration.ts';
 
 // The one configuration file, `pushfleet.yaml`. Paths are relative to the file.
@@ -53,6 +54,17 @@ const breakerSchema = z.strictObject({
   window: durationSchema.default(60_000),
 });
 
+/** How long dead letters are kept, and how much of them: the oldest go first. */
+const deadLettersSchema = z.strictObject({
+  keepFor: durationSchema
+    .refine((ms) => ms >= 60_000, 'must be at least 1m: nobody could look at them')
+    .default(30 * 86_400_000),
+  /** Of their data, in Redis. */
+  maxBytes: bytesSchema
+    .refine((bytes) => bytes >= 16 * 1024 * 1024, 'must be at least 16MiB: one letter may take half of that')
+    .default(256 * 1024 * 1024),
+});
+
 export const appSchema = z.strictObject({
   topic: z.string().min(1),
   environment: z.enum(['production', 'sandbox']),
@@ -98,5 +110,6 @@ export const appSchema = z.strictObject({
    * is treated as an attack, and each bad token costs a connection. */
   connectsPerMinute: z.int().min(2).max(1_000_000).default(600),
   breaker: breakerSchema.prefault({}),
+  deadLetters: deadLettersSchema.prefault({}),
 });
 export type AppConfig = z.infer<typeof appSchema>;

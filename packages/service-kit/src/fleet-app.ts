@@ -2,7 +2,10 @@ import type { AppConfig, CredentialConfig } from './config.ts';
 
 /** An app of the configuration file with nothing left to guess: paths are absolute, defaults are filled in. */
 export interface FleetApp
-  extends Omit<AppConfig, 'gateway' | 'feedback' | 'confirmAfter' | 'retryFor' | 'breaker' | 'window'> {
+  extends Omit<
+    AppConfig,
+    'gateway' | 'feedback' | 'confirmAfter' | 'retryFor' | 'breaker' | 'window' | 'deadLetters'
+  > {
   /** Its name in the file, in Redis, in metrics and logs. */
   readonly id: string;
   readonly gateway: Endpoint;
@@ -15,6 +18,8 @@ export interface FleetApp
   readonly retryForMs: number;
   readonly window: number;
   readonly breaker: { readonly rate: number; readonly minimum: number; readonly windowMs: number };
+  /** How long dead letters are kept, and how many bytes of them. */
+  readonly deadLetters: { readonly ageMs: number; readonly bytes: number };
 }
 
 export interface Endpoint {
@@ -48,7 +53,17 @@ export const defaultWindows = { binary: 1_000_000, http2: 20_000 } as const;
 
 /** Fills in what the file leaves out. @param absolute Resolves a path of the file. */
 export function resolveApp(id: string, config: AppConfig, absolute: (path: string) => string): FleetApp {
-  const { gateway, feedback: _, confirmAfter, retryFor, breaker, credential, proxy, ...plain } = config;
+  const {
+    gateway,
+    feedback: _,
+    confirmAfter,
+    retryFor,
+    breaker,
+    deadLetters,
+    credential,
+    proxy,
+    ...plain
+  } = config;
   const ca = gateway?.ca === undefined ? undefined : absolute(gateway.ca);
   return {
     ...plain,
@@ -61,6 +76,7 @@ export function resolveApp(id: string, config: AppConfig, absolute: (path: strin
     retryForMs: retryFor,
     window: config.window ?? defaultWindows[config.transport],
     breaker: { rate: breaker.rate, minimum: breaker.minimum, windowMs: breaker.window },
+    deadLetters: { ageMs: deadLetters.keepFor, bytes: deadLetters.maxBytes },
   };
 }
 

@@ -71,6 +71,7 @@ test('an app that says only what it must has the rest filled in, Apple’s hosts
       shutdownIdentifier: 'last-sent',
       connectsPerMinute: 600,
       breaker: { rate: 0.5, minimum: 1_000, windowMs: 60_000 },
+      deadLetters: { ageMs: 30 * 86_400_000, bytes: 256 * 1024 * 1024 },
     },
   ]);
 });

@@ -60,7 +60,7 @@ function describeApp({ id, topic, environment, transport }: FleetApp, facts: App
     cancelled: sum(({ settled: by }) => by.cancelled),
     dead: sum(({ settled: by }) => by.dead),
     open: enqueued - settled,
-    deadLetters: facts.deadLetters,
+    deadLetters: facts.deadLetters.count,
     pauses: facts.pauses.map(({ cause, reason, sinceMs }) => ({
       cause,
       reason,

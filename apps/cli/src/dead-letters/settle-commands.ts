@@ -1,62 +1,58 @@
 import { createPushQueue, type PushQueue } from '@pushfleet/push-queue';
 import {
   discardDeadLetter,
-  listDeadLetters,
+  discardDeadLetters,
   replayDeadLetter,
-  type StoredLetter,
+  replayDeadLetters,
 } from '@pushfleet/push-queue/status';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { chosenApps, type Fleet, fleetHelp, withFleet } from '../fleet/fleet.ts';
 import { parseCount } from '../parse-count.ts';
-import type { Terminal } from '../terminal.ts';
-import { requireLetter } from './look-commands.ts';
+import { ExitCode, type Terminal } from '../terminal.ts';
+import { countLetter, countLetters, type MatchingLetters } from './count-letters.ts';
+import { addChoiceOptions, type ChoiceOptions, choiceOf, type LetterChoice } from './letter-choice.ts';
 
-/** Letters read in one go. */
-const pageSize = 100;
-
-interface SettleOptions {
-  readonly all?: boolean;
+interface ReplayCommandOptions extends ChoiceOptions {
   readonly ttl?: number;
+  readonly rate?: number;
 }
 
+/** Letters that are told one by one, at most. */
+const toldLetters = 50;
+
 export function addReplayCommand(letters: Command, terminal: Terminal): void {
-  letters
-    .command('replay')
-    .description('send the notifications of a letter again, as a new batch, and take the letter away')
-    .argument('<app>')
-    .argument('[id]', 'as `list` shows it')
-    .option('--all', 'every letter of the app that can be read')
+  addChoiceOptions(letters.command('replay'))
+    .description('send notifications of letters again, as new batches, and take them out of the letters')
+    .option('--rate <n>', 'notifications per second; by default as fast as Redis takes them', parseCount)
     .option('--ttl <seconds>', 'how long APNs may store those whose own time has passed', parseCount)
     .addHelpText(
       'after',
       `${fleetHelp}
-Asked for again after an interruption, it sends nothing twice.
+Of a letter that holds other reasons too, those stay. Interrupted and asked for again, it goes on with what is left and
+sends nothing twice.
 
 Examples:
   pushfleet dead-letters replay shop-prod 0193f…-1
-  pushfleet dead-letters replay shop-prod --all --ttl 3600`,
+  pushfleet dead-letters replay shop-prod --reason uncertain --since 2h --rate 500
+  pushfleet dead-letters replay shop-prod --all --ttl 3600 --dry-run`,
     )
-    .action(async (app: string, id: string | undefined, options: SettleOptions) => {
+    .action(async (app: string | undefined, id: string | undefined, options: ReplayCommandOptions) => {
+      const choice = choiceOf(app, id, options);
+      if (options.rate === 0) throw new CliError('usage', '--rate must be at least 1');
       await withFleet(terminal, async (fleet) => {
-        const chosen = await chooseLetters(fleet, app, id, options);
+        const meant = await countChosen(fleet, choice);
+        if (options.dryRun === true) {
+          tellDryRun(terminal, choice, meant);
+          return;
+        }
         const queue = createPushQueue({
           redis: fleet.config.redisUrl,
           prefix: fleet.config.redisPrefix,
           apps: Object.fromEntries(fleet.config.apps.map((each) => [each.id, each])),
         });
         try {
-          const replayed = await replayAll(fleet, queue, chosen, options);
-          const unreadable = chosen.filter(({ name }) => name === 'poisoned').map((letter) => letter.id);
-          terminal.print({ app, replayed, unreadable }, () =>
-            [
-              ...replayed.map(
-                ({ letter, batchId, notifications }) => `${letter} → batch ${batchId}, ${notifications}`,
-              ),
-              ...unreadable.map((letter) => `${letter} cannot be read, and stays`),
-              `${replayed.length} replayed`,
-            ].join('\n'),
-          );
+          await replay(fleet, terminal, queue, choice, meant, options);
         } finally {
           await queue.close();
         }
@@ -65,57 +61,115 @@ Examples:
 }
 
 export function addDiscardCommand(letters: Command, terminal: Terminal): void {
-  letters
-    .command('discard')
-    .description('take a letter away; its notifications have ended as dead already')
-    .argument('<app>')
-    .argument('[id]', 'as `list` shows it')
-    .option('--all', 'every letter of the app')
-    .addHelpText('after', `${fleetHelp}\n\nExample:\n  pushfleet dead-letters discard shop-prod 0193f…-1`)
-    .action(async (app: string, id: string | undefined, options: SettleOptions) => {
+  addChoiceOptions(letters.command('discard'))
+    .description('take notifications out of letters; they have ended as dead already')
+    .addHelpText(
+      'after',
+      `${fleetHelp}
+
+Examples:
+  pushfleet dead-letters discard shop-prod 0193f…-1
+  pushfleet dead-letters discard shop-prod --reason poisoned --until 7d`,
+    )
+    .action(async (app: string | undefined, id: string | undefined, options: ChoiceOptions) => {
+      const choice = choiceOf(app, id, options);
       await withFleet(terminal, async (fleet) => {
-        const chosen = await chooseLetters(fleet, app, id, options);
-        for (const letter of chosen) await discardDeadLetter(fleet.control, app, letter.id);
-        const discarded = chosen.map((letter) => letter.id);
-        terminal.print({ app, discarded }, () => `${discarded.length} discarded`);
+        const meant = await countChosen(fleet, choice);
+        if (options.dryRun === true) tellDryRun(terminal, choice, meant);
+        else await discard(fleet, terminal, choice);
       });
     });
 }
 
-/** The letter that is named, or all that are there now. */
-async function chooseLetters(
-  fleet: Fleet,
-  app: string,
-  id: string | undefined,
-  { all = false }: SettleOptions,
-): Promise<StoredLetter[]> {
+/** @throws CliError `app-unknown`, `letter-unknown` */
+async function countChosen(fleet: Fleet, choice: LetterChoice): Promise<MatchingLetters> {
+  const { app } = choice;
   chosenApps(fleet, app);
-  if ((id !== undefined) === all) throw new CliError('usage', 'name a letter, or give --all');
-  if (id !== undefined) return [await requireLetter(fleet, app, id)];
-  const letters: StoredLetter[] = [];
-  for (let offset = 0; ; offset += pageSize) {
-    const page = await listDeadLetters(fleet.control, app, { offset, limit: pageSize });
-    letters.push(...page.letters);
-    if (offset + pageSize >= page.total) return letters;
-  }
+  if ('filter' in choice) return countLetters(fleet.control, app, choice.filter);
+  const meant = await countLetter(fleet.control, app, choice.id);
+  if (meant !== undefined) return meant;
+  throw new CliError(
+    'letter-unknown',
+    `${app} has no dead letter ${choice.id}: pushfleet dead-letters list ${app}`,
+  );
 }
 
-async function replayAll(
-  fleet: Fleet,
+function tellDryRun(terminal: Terminal, { app }: LetterChoice, meant: MatchingLetters): void {
+  const { letters, notifications, unreadable } = meant;
+  terminal.print({ app, dryRun: true, letters, notifications, unreadable }, () =>
+    [
+      `letters        ${letters}`,
+      `notifications  ${notifications}`,
+      `unreadable     ${unreadable.length}`,
+      'nothing was changed',
+    ].join('\n'),
+  );
+}
+
+async function replay(
+  { control }: Fleet,
+  terminal: Terminal,
   queue: PushQueue,
-  letters: readonly StoredLetter[],
-  { ttl }: SettleOptions,
-) {
+  choice: LetterChoice,
+  meant: MatchingLetters,
+  { rate, ttl }: ReplayCommandOptions,
+): Promise<void> {
+  const { app } = choice;
   const replayed: { letter: string; batchId: string; notifications: number }[] = [];
-  for (const stored of letters) {
-    if (stored.name === 'poisoned') continue;
-    const { batchId, notificationIds } = await replayDeadLetter(
-      fleet.control,
-      queue,
-      stored,
-      ttl === undefined ? {} : { ttl },
-    );
-    replayed.push({ letter: stored.id, batchId, notifications: notificationIds.length });
+  const refused: { letter: string; error: string }[] = [];
+  let notifications = 0;
+  const some =
+    'filter' in choice
+      ? replayDeadLetters(control, queue, app, choice.filter, { rate, ttl })
+      : asList(await replayDeadLetter(control, queue, app, choice.id, { ttl }));
+  for await (const one of some) {
+    if ('error' in one) {
+      refused.push(one);
+      continue;
+    }
+    notifications += one.notifications;
+    replayed.push({ letter: one.letter, batchId: one.batchId, notifications: one.notifications });
+    terminal.statusLine(`${notifications} of ${meant.notifications} notifications replayed`);
   }
-  return replayed;
+  if (notifications > 0) terminal.statusLineEnded();
+  const { unreadable } = meant;
+  if (refused.length > 0) terminal.exitCode = ExitCode.failed;
+  terminal.print({ app, notifications, replayed, refused, unreadable }, () =>
+    [
+      ...firstLines(replayed.map((one) => `${one.letter} → batch ${one.batchId}, ${one.notifications}`)),
+      ...firstLines(refused.map(({ letter, error }) => `${letter} stays: ${error}`)),
+      ...firstLines(unreadable.map((letter) => `${letter} cannot be read, and stays`)),
+      `${replayed.length} replayed`,
+    ].join('\n'),
+  );
+}
+
+async function discard({ control }: Fleet, terminal: Terminal, choice: LetterChoice): Promise<void> {
+  const { app } = choice;
+  const discarded: string[] = [];
+  const parts: string[] = [];
+  if ('id' in choice) {
+    if (await discardDeadLetter(control, app, choice.id)) discarded.push(choice.id);
+  } else {
+    for await (const { id, isPart } of discardDeadLetters(control, app, choice.filter)) {
+      (isPart ? parts : discarded).push(id);
+      terminal.statusLine(`${discarded.length + parts.length} letters`);
+    }
+    if (discarded.length + parts.length > 0) terminal.statusLineEnded();
+  }
+  terminal.print({ app, discarded, parts }, () =>
+    [
+      `${discarded.length} discarded`,
+      ...(parts.length === 0 ? [] : [`${parts.length} keep notifications of other reasons`]),
+    ].join('\n'),
+  );
+}
+
+function asList<T>(one: T | undefined): T[] {
+  return one === undefined ? [] : [one];
+}
+
+function firstLines(lines: readonly string[]): string[] {
+  if (lines.length <= toldLetters) return [...lines];
+  return [...lines.slice(0, toldLetters), `… and ${lines.length - toldLetters} more`];
 }

@@ -1,6 +1,9 @@
 import { notificationId } from '@pushfleet/push-queue';
 import {
   discardDeadLetter,
+  type FoundLetter,
+  type ListedLetter,
+  letterIndex,
   listDeadLetters,
   readDeadLetter,
   replayDeadLetter,
@@ -13,6 +16,7 @@ import {
   type LetterSummary,
   letterDetailSchema,
   letterPageSchema,
+  letterQuerySchema,
   replayRequestSchema,
 } from '../schemas/dead-letter-schemas.ts';
 import { appId, sendAnswerSchema } from '../schemas/notification-schemas.ts';
@@ -36,17 +40,14 @@ export function addDeadLetterRoutes(server: ProducerServer, context: ProducerCon
         tags: ['Dead letters'],
         summary: 'The dead letters of an app, the newest first',
         params: params.pick({ app: true }),
-        querystring: z.strictObject({
-          offset: z.coerce.number().int().min(0).default(0),
-          limit: z.coerce.number().int().min(1).max(100).default(20),
-        }),
+        querystring: letterQuerySchema,
         response: { 200: letterPageSchema, ...problems(...refusals) },
       },
     },
     async (request) => {
       const { id: app } = checkApp(context, request, request.params.app);
-      const { letters, total } = await listDeadLetters(redis, app, request.query);
-      return { letters: letters.map((letter) => summaryOf(app, letter)), total };
+      const { letters, next = null, ...sums } = await listDeadLetters(redis, app, request.query);
+      return { letters: letters.map((letter) => summaryOf(app, letter)), ...sums, next };
     },
   );
 
@@ -62,8 +63,8 @@ export function addDeadLetterRoutes(server: ProducerServer, context: ProducerCon
     },
     async (request) => {
       const { id: app } = checkApp(context, request, request.params.app);
-      const stored = await find(app, request.params.id);
-      const summary = summaryOf(app, stored);
+      const { stored, listed } = await find(app, request.params.id);
+      const summary = summaryOf(app, listed);
       if (stored.name === 'poisoned') return { summary, raw: stored.letter.raw };
       return { summary, notifications: notificationsIn(stored) };
     },
@@ -94,22 +95,21 @@ export function addDeadLetterRoutes(server: ProducerServer, context: ProducerCon
     },
     async (request, reply) => {
       const { id: app } = checkApp(context, request, request.params.app);
-      const stored = await find(app, request.params.id);
+      const { stored } = await find(app, request.params.id);
       if (stored.name === 'poisoned') {
         throw new Problem(
           'not-replayable',
           `the data of ${stored.id} cannot be read: ${stored.letter.error}`,
         );
       }
-      const { ttl } = request.body;
-      const { batchId, notificationIds, replayed } = await replayDeadLetter(
-        redis,
-        queue,
-        stored,
-        ttl === undefined ? {} : { ttl },
-      );
+      const result = await replayDeadLetter(redis, queue, app, stored.id, request.body);
+      if (result === undefined) throw unknownLetter(stored.id);
+      const { batchId, notifications, replayed } = result;
       void reply.code(202);
-      return { batchId, notificationIds: [...notificationIds], ...(replayed ? { replayed } : {}) };
+      const notificationIds = Array.from({ length: notifications }, (_, place) =>
+        notificationId(batchId, place + 1),
+      );
+      return { batchId, notificationIds, ...(replayed ? { replayed } : {}) };
     },
   );
 
@@ -133,42 +133,38 @@ export function addDeadLetterRoutes(server: ProducerServer, context: ProducerCon
     },
   );
 
-  async function find(app: string, id: string): Promise<StoredLetter> {
-    const stored = await readDeadLetter(redis, app, id);
-    if (stored === undefined) throw unknownLetter(id);
-    return stored;
+  async function find(app: string, id: string): Promise<FoundLetter> {
+    const found = await readDeadLetter(redis, app, id);
+    if (found === undefined) throw unknownLetter(id);
+    return found;
   }
 }
 
-function summaryOf(app: string, stored: StoredLetter): LetterSummary {
-  const head = { id: stored.id, app, at: new Date(stored.letter.atMs).toISOString() };
-  if (stored.name === 'poisoned') return { ...head, kind: 'poisoned', error: stored.letter.error };
-  const { job, reasons } = stored.letter;
-  const byReason = Map.groupBy(Object.values(reasons), (reason) => reason);
-  return {
-    ...head,
-    kind: 'dead',
-    lane: job.lane,
-    batchId: job.batch,
-    count: job.count,
-    reasons: Object.fromEntries([...byReason].map(([reason, all]) => [reason, all.length])),
-  };
+function summaryOf(app: string, listed: ListedLetter): LetterSummary {
+  const { id, bytes, kind, atMs } = listed;
+  const head = { id, app, at: new Date(atMs).toISOString(), bytes };
+  if (kind === 'poisoned') return { ...head, kind, error: listed.error };
+  const { lane, batch: batchId, count, reasons, others } = listed;
+  return { ...head, kind, lane, batchId, count, reasons, ...(others === undefined ? {} : { others }) };
 }
 
 function notificationsIn({ letter }: Extract<StoredLetter, { name: 'dead' }>) {
-  const { job, reasons } = letter;
+  const { job, reasons, deaths = {} } = letter;
   const bytes = Buffer.from(job.tokens, 'base64');
   let offset = 0;
   return Array.from({ length: job.count }, (_, place) => {
-    const index = typeof job.index === 'number' ? job.index + place : job.index[place]!;
+    const index = letterIndex(job, place);
     const length = typeof job.tokenLength === 'number' ? job.tokenLength : job.tokenLength[place]!;
     const token = bytes.toString('hex', offset, offset + length);
     offset += length;
+    const { status, atMs } = deaths[index] ?? {};
     return {
       notificationId: notificationId(job.batch, index),
       index,
       token,
       reason: reasons[index] ?? 'unknown',
+      ...(status === undefined ? {} : { status }),
+      ...(atMs === undefined ? {} : { at: new Date(atMs).toISOString() }),
     };
   });
 }

@@ -1,8 +1,9 @@
 import type { Cluster, Redis } from 'ioredis';
 import { type AppPause, readPauses } from '../app-control.ts';
+import type { TrimmedLetters } from '../dead-letter.ts';
 import { RedisLink } from '../enqueue/redis-link.ts';
 import { type Lane, lanes } from '../lane.ts';
-import { appPrefix, deadLetterQueue, defaultRedisPrefix, totalsKey } from '../redis-keys.ts';
+import { appPrefix, deadLetterKeys, defaultRedisPrefix, totalsKey } from '../redis-keys.ts';
 import { redisTroubleOf } from '../redis-trouble.ts';
 import { scheduledDelayMs } from '../scheduled-delay.ts';
 import { type SettledOutcome, settledOutcomes } from '../settled-outcome.ts';
@@ -25,7 +26,15 @@ export interface AppFacts {
   readonly app: string;
   readonly lanes: Readonly<Record<Lane, LaneFacts>>;
   readonly pauses: readonly AppPause[];
-  readonly deadLetters: number;
+  readonly deadLetters: LetterFacts;
+}
+
+/** The dead letters of an app. */
+export interface LetterFacts {
+  readonly count: number;
+  readonly bytes: number;
+  /** What the retention has taken since the app first sent. */
+  readonly trimmed: TrimmedLetters;
 }
 
 /** How much memory a node of Redis uses and may use. */
@@ -112,7 +121,7 @@ export class FleetFacts {
     const [{ totals, queues }, pauses, deadLetters] = await Promise.all([
       this.#readCounts(app),
       readPauses(control, app),
-      client.llen(this.#queueKey(app, deadLetterQueue, 'wait')),
+      this.#readLetters(app),
     ]);
     const factsOf = async (lane: Lane): Promise<LaneFacts> => {
       const { oldest, ...jobs } = queues[lane];
@@ -149,6 +158,16 @@ export class FleetFacts {
       totals: Object.fromEntries(pairsOf(totals)) as Readonly<Record<string, string>>,
       queues: { transactional: queueAt(0), bulk: queueAt(1) } satisfies Record<Lane, unknown>,
     };
+  }
+
+  async #readLetters(app: string): Promise<LetterFacts> {
+    const { index, sums } = deadLetterKeys(this.#prefix, app);
+    const [count, [bytes, ...trimmed]] = await Promise.all([
+      this.#link.client.zcard(index),
+      this.#link.client.hmget(sums, 'bytes', 'trimmed-age', 'trimmed-bytes', 'trimmed-notifications'),
+    ]);
+    const [byAge = 0, forRoom = 0, notifications = 0] = trimmed.map(Number);
+    return { count, bytes: Number(bytes), trimmed: { age: byAge, bytes: forRoom, notifications } };
   }
 
   /** What was scheduled waits from its time on, and not from when it was enqueued. */

@@ -3,151 +3,130 @@ import {
   type DeadLetterName,
   deadLetterNames,
   deadLetterSchema,
+  type LetterDescription,
+  letterDescriptionSchema,
   type PoisonedLetter,
   poisonedLetterSchema,
+  type TrimmedLetters,
 } from '../dead-letter.ts';
-import type { BatchResult } from '../enqueue/batch-sends.ts';
-import type { NotificationInput, PushType } from '../enqueue/notification-input.ts';
-import type { PushQueue } from '../enqueue/push-queue.ts';
-import type { PushJobData } from '../push-job.ts';
-import { appPrefix, deadLetterQueue } from '../redis-keys.ts';
-import { valueAt } from '../value-at.ts';
+import { pageScript, removeLetterScript } from '../dead-letter-scripts.ts';
+import { deadLetterKeys, idempotencyRecordKey } from '../redis-keys.ts';
+import { readLetterSums } from './letter-sums.ts';
 import type { StatusOptions } from './status-options.ts';
 
-// Dead letters as operators see them: the newest first, one push job's worth each. Replaying puts the notifications of
-// a letter in the queue again as a batch of their own, once however often it is asked for, and takes the letter away.
+// Dead letters as operators see them: the newest first, one push job's worth each. Lists read descriptions only.
+
+/** A dead letter in a list. */
+export type ListedLetter = LetterDescription & {
+  readonly id: string;
+  /** Of its id, data and description. */
+  readonly bytes: number;
+};
 
 /** A dead letter, read. */
 export type StoredLetter =
   | { readonly id: string; readonly name: 'dead'; readonly letter: DeadLetter }
   | { readonly id: string; readonly name: 'poisoned'; readonly letter: PoisonedLetter };
 
-export interface LetterPage {
-  readonly letters: readonly StoredLetter[];
-  /** All of the app. */
-  readonly total: number;
+/** What an app has of dead letters. */
+export interface LetterSums {
+  readonly bytes: number;
+  /** Notifications by reason; a push job that could not be read counts as one. */
+  readonly reasons: Readonly<Record<string, number>>;
+  /** What the retention has taken since the app first sent. */
+  readonly trimmed: TrimmedLetters;
 }
 
-/** Some of an app's letters, the newest first. @param page.offset How many to pass over. */
+export interface LetterPage extends LetterSums {
+  readonly letters: readonly ListedLetter[];
+  /** All of the app. */
+  readonly total: number;
+  /** Where the next page begins; undefined: there is none. */
+  readonly next: string | undefined;
+}
+
+/** Letters in a page, at most. */
+export const maxPageLetters = 100;
+/** What cursors look like. */
+export const letterCursorPattern = /^\d{1,15}_[\w-]{1,100}$/;
+
+/** Some of an app's letters, the newest first. @param page.cursor `next` of the page before. */
 export async function listDeadLetters(
   options: StatusOptions,
   app: string,
-  page: { readonly offset: number; readonly limit: number },
+  page: { readonly limit: number; readonly cursor?: string | undefined },
 ): Promise<LetterPage> {
-  const wait = `${queueKey(options, app)}:wait`;
-  const [ids, total] = await Promise.all([
-    options.redis.lrange(wait, page.offset, page.offset + page.limit - 1),
-    options.redis.llen(wait),
-  ]);
-  const letters = await Promise.all(ids.map((id) => readLetter(options, app, id)));
-  return { letters: letters.filter((letter) => letter !== undefined), total };
+  const limit = Math.min(page.limit, maxPageLetters);
+  return readPage(options, app, limit, page.cursor?.split('_', 2) ?? []);
+}
+
+/** @param after Time and id to go on after, or a time to begin at. */
+export async function readPage(
+  { redis, prefix }: StatusOptions,
+  app: string,
+  limit: number,
+  after: readonly (string | number)[],
+): Promise<LetterPage> {
+  const { index, sums, base } = deadLetterKeys(prefix, app);
+  const answer = await redis.eval(pageScript, 2, index, sums, base, limit, ...after);
+  const [total, fields, ...found] = answer as [number, string[], ...[string, string, string][]];
+  const letters = found.flatMap(([id, meta, bytes]): ListedLetter[] =>
+    meta === '' ? [] : [{ id, bytes: Number(bytes), ...letterDescriptionSchema.parse(JSON.parse(meta)) }],
+  );
+  const last = letters.at(-1);
+  return {
+    letters,
+    total,
+    ...readLetterSums(fields),
+    next: last === undefined || found.length < limit ? undefined : `${last.atMs}_${last.id}`,
+  };
+}
+
+/** A letter, and how lists show it. */
+export interface FoundLetter {
+  readonly stored: StoredLetter;
+  readonly listed: ListedLetter;
+  /** As it lies there: scripts are told what was read. */
+  readonly description: string;
 }
 
 /** Undefined: there is no such letter. */
 export async function readDeadLetter(
-  options: StatusOptions,
+  { redis, prefix }: StatusOptions,
   app: string,
   id: string,
-): Promise<StoredLetter | undefined> {
+): Promise<FoundLetter | undefined> {
+  const { index, base } = deadLetterKeys(prefix, app);
   // The queue's own keys lie beside those of its letters.
-  const place = await options.redis.lpos(`${queueKey(options, app)}:wait`, id);
-  return place === null ? undefined : readLetter(options, app, id);
+  if ((await redis.zscore(index, id)) === null) return undefined;
+  const [name, data, description, bytes] = await redis.hmget(base + id, 'name', 'data', 'meta', 'bytes');
+  if (typeof data !== 'string' || typeof description !== 'string') return undefined;
+  if (!deadLetterNames.includes(name as DeadLetterName)) return undefined;
+  const value: unknown = JSON.parse(data);
+  const stored: StoredLetter =
+    name === 'dead'
+      ? { id, name: 'dead', letter: deadLetterSchema.parse(value) }
+      : { id, name: 'poisoned', letter: poisonedLetterSchema.parse(value) };
+  const listed = { id, bytes: Number(bytes), ...letterDescriptionSchema.parse(JSON.parse(description)) };
+  return { stored, listed, description };
 }
 
-async function readLetter(
-  options: StatusOptions,
+/** How long it is remembered that a letter was replayed, once it is gone, milliseconds. */
+const rememberedMs = 86_400_000;
+
+/** Takes a letter away, also from a Redis that is full; false: there was none. */
+export async function discardDeadLetter(
+  { redis, prefix }: StatusOptions,
   app: string,
   id: string,
-): Promise<StoredLetter | undefined> {
-  const [name, data] = await options.redis.hmget(`${queueKey(options, app)}:${id}`, 'name', 'data');
-  if (typeof data !== 'string' || !deadLetterNames.includes(name as DeadLetterName)) return undefined;
-  const value: unknown = JSON.parse(data);
-  return name === 'dead'
-    ? { id, name: 'dead', letter: deadLetterSchema.parse(value) }
-    : { id, name: 'poisoned', letter: poisonedLetterSchema.parse(value) };
-}
-
-/**
- * KEYS: the list, the letter; what is not in the list is none. A script and no transaction, which a Redis that is full
- * refuses: this makes room.
- */
-const discardScript = `
-local removed = redis.call('LREM', KEYS[1], 0, ARGV[1])
-if removed > 0 then redis.call('DEL', KEYS[2]) end
-return removed`;
-
-/** Takes a letter away; false: there was none. */
-export async function discardDeadLetter(options: StatusOptions, app: string, id: string): Promise<boolean> {
-  const key = queueKey(options, app);
-  const removed = await options.redis.eval(discardScript, 2, `${key}:wait`, `${key}:${id}`, id);
+): Promise<boolean> {
+  const { index, sums, base } = deadLetterKeys(prefix, app);
+  const record = idempotencyRecordKey(prefix, app, replayKey(id));
+  const removed = await redis.eval(removeLetterScript, 3, index, sums, record, base, id, rememberedMs);
   return Number(removed) > 0;
 }
 
-export interface ReplayOptions {
-  /** Seconds that APNs may store those whose own time has passed. Default: the queue's `defaultTtlSeconds`. */
-  readonly ttl?: number;
-}
-
-/**
- * Enqueues the notifications of a letter again, with their payloads and options; those whose time has passed get a new
- * one. Killed in between and asked again it enqueues them once. Throws `PushQueueError`.
- */
-export async function replayDeadLetter(
-  options: StatusOptions,
-  queue: PushQueue,
-  stored: Extract<StoredLetter, { name: 'dead' }>,
-  replay: ReplayOptions = {},
-): Promise<BatchResult> {
-  const { job } = stored.letter;
-  const result = await queue.enqueueBatch(
-    {
-      app: job.app,
-      lane: job.lane,
-      notifications: notificationsOf(job, replay),
-      idempotencyKey: `replay:${stored.id}`,
-    },
-    { fingerprint: 'replay' },
-  );
-  await discardDeadLetter(options, job.app, stored.id);
-  return result;
-}
-
-/** The notifications of a push job as they were handed over. */
-function notificationsOf(job: PushJobData, replay: ReplayOptions): NotificationInput[] {
-  const tokens = slices(Buffer.from(job.tokens, 'base64'), lengthsOf(job));
-  const payloads = slices(Buffer.from(job.payloads, 'base64'), job.payloadLength).map(
-    (bytes) => JSON.parse(bytes.toString('utf8')) as NonNullable<NotificationInput['payload']>,
-  );
-  const nowSeconds = Date.now() / 1000;
-  return tokens.map((token, place) => {
-    const collapseId = valueAt(job.collapseId ?? null, place);
-    const expiration = valueAt(job.expiration, place);
-    const hasPassed = expiration !== 0 && expiration <= nowSeconds;
-    return {
-      token: token.toString('hex'),
-      payload: payloads[job.payloadOf?.[place] ?? (payloads.length === 1 ? 0 : place)]!,
-      priority: valueAt(job.priority, place),
-      pushType: valueAt(job.pushType ?? 'alert', place) as PushType,
-      ...(collapseId === null ? {} : { collapseId }),
-      ...(expiration === 0 ? { ttl: 0 } : {}),
-      ...(expiration !== 0 && !hasPassed ? { expiresAt: expiration } : {}),
-      ...(hasPassed && replay.ttl !== undefined ? { ttl: replay.ttl } : {}),
-    };
-  });
-}
-
-function lengthsOf({ tokenLength, count }: PushJobData): number[] {
-  return typeof tokenLength === 'number' ? Array.from({ length: count }, () => tokenLength) : tokenLength;
-}
-
-function slices(bytes: Buffer, lengths: readonly number[]): Buffer[] {
-  let at = 0;
-  return lengths.map((length) => {
-    at += length;
-    return bytes.subarray(at - length, at);
-  });
-}
-
-function queueKey({ prefix }: StatusOptions, app: string): string {
-  return `${appPrefix(prefix, app)}:${deadLetterQueue}`;
+/** The idempotency key under which a letter is enqueued again. */
+export function replayKey(id: string): string {
+  return `replay:${id}`;
 }

@@ -1,5 +1,15 @@
 export * from './dead-letters.ts';
+export * from './discard-dead-letters.ts';
+export {
+  type DeadLetterFilter,
+  type LetterStep,
+  letterIndex,
+  matchingCount,
+  matchingPlaces,
+  walkDeadLetters,
+} from './letter-filter.ts';
 export * from './queue-depth.ts';
 export * from './queued-batch.ts';
+export * from './replay-dead-letters.ts';
 export type { StatusOptions } from './status-options.ts';
 export { readTotals } from './totals.ts';

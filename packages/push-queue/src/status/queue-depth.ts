@@ -1,5 +1,5 @@
 import { type Lane, lanes } from '../lane.ts';
-import { appPrefix, deadLetterQueue } from '../redis-keys.ts';
+import { appPrefix, deadLetterKeys } from '../redis-keys.ts';
 import type { StatusOptions } from './status-options.ts';
 
 /** Push jobs of a lane by where they stand. */
@@ -18,7 +18,7 @@ export interface QueueDepth {
 export async function readQueueDepth({ redis, prefix }: StatusOptions, app: string): Promise<QueueDepth> {
   const key = (queue: string, list: string) => `${appPrefix(prefix, app)}:${queue}:${list}`;
   const [deadLetters, ...depths] = await Promise.all([
-    redis.llen(key(deadLetterQueue, 'wait')),
+    redis.zcard(deadLetterKeys(prefix, app).index),
     ...lanes.map(async (lane): Promise<[Lane, LaneDepth]> => {
       const [wait, paused, active, delayed] = await Promise.all([
         redis.llen(key(lane, 'wait')),

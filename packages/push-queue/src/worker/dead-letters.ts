@@ -1,70 +1,88 @@
-import type { JobJson, RedisQueueBackend } from 'bullmq';
 import {
   type DeadLetter,
-  type DeadLetterName,
-  deadLetterRetention,
+  defaultLetterRetention,
+  describeDead,
+  describePoisoned,
+  type LetterRetention,
   type PoisonedLetter,
+  type TrimmedLetters,
 } from '../dead-letter.ts';
-import { appPrefix, deadLetterQueue } from '../redis-keys.ts';
+import { trimStep } from '../dead-letter-scripts.ts';
+import { type DeadLetterKeys, deadLetterKeys } from '../redis-keys.ts';
 import { encodePushJob } from './decoded-push-job.ts';
 import type { HeldJob, TakenJob } from './lane-queue.ts';
 import type { Settlement } from './settlement.ts';
 import type { WorkerLink } from './worker-link.ts';
 
-/** Job events are nobody's business here, and BullMQ keeps 10,000 per queue by default. */
-const maxEvents = 100;
+export interface DeadLettersOptions {
+  readonly retention?: LetterRetention;
+  /** Letters went because of the retention. Must not throw. */
+  readonly onTrimmed?: (trimmed: TrimmedLetters) => void;
+}
 
 /** Writes the dead letters of one app. The id of a letter is its push job's: written twice, it is there once. */
 export class DeadLetters {
   readonly #link: WorkerLink;
-  readonly #backend: RedisQueueBackend;
+  readonly #keys: DeadLetterKeys;
+  readonly #retention: LetterRetention;
+  readonly #onTrimmed: (trimmed: TrimmedLetters) => void;
 
-  constructor(link: WorkerLink, app: string) {
+  constructor(link: WorkerLink, app: string, options: DeadLettersOptions = {}) {
     this.#link = link;
-    this.#backend = link.queueBackend(deadLetterQueue, appPrefix(link.prefix, app));
+    this.#keys = deadLetterKeys(link.prefix, app);
+    this.#retention = options.retention ?? defaultLetterRetention;
+    this.#onTrimmed = options.onTrimmed ?? (() => undefined);
   }
 
   /** Keeps the notifications of a job that ended as dead. Throws `PushQueueError`. */
   async keepDead(job: HeldJob, settlement: Settlement, atMs: number): Promise<void> {
     const reasons: Record<string, string> = {};
-    for (const { index, outcome, reason } of settlement.exceptions) {
-      if (outcome === 'dead') reasons[index] = reason;
+    const deaths: NonNullable<DeadLetter['deaths']> = {};
+    for (const { index, outcome, reason, status, atMs: diedAtMs } of settlement.exceptions) {
+      if (outcome !== 'dead') continue;
+      reasons[index] = reason;
+      deaths[index] = { ...(status === undefined ? {} : { status }), atMs: diedAtMs };
     }
     const data = encodePushJob(settlement.job, settlement.deadPlaces());
-    await this.#add(job.id, 'dead', { v: 1, reasons, job: data, atMs });
+    const letter: DeadLetter = { v: 1, reasons, deaths, job: data, atMs };
+    await this.keep(job.id, letter);
   }
 
   /** Keeps the data of a job that cannot be read. Throws `PushQueueError`. */
   async keepPoisoned(job: TakenJob, error: string, atMs: number): Promise<void> {
-    await this.#add(`${job.id}-poisoned`, 'poisoned', {
-      v: 1,
-      error,
-      raw: job.data,
-      atMs,
-    });
+    await this.keep(`${job.id}-poisoned`, { v: 1, error, raw: job.data, atMs });
   }
 
-  async #add(id: string, name: DeadLetterName, letter: DeadLetter | PoisonedLetter): Promise<void> {
-    const { keys } = this.#backend;
-    const json: JobJson = {
-      id,
-      name,
-      data: JSON.stringify(letter),
-      opts: { jobId: id },
-      timestamp: letter.atMs,
-      progress: 0,
-      attemptsMade: 0,
-      attemptsStarted: 0,
-      stalledCounter: 0,
-      failedReason: '',
-      returnvalue: '',
-    };
-    await this.#link.answer(() => this.#link.client.hset(keys.meta!, 'opts.maxLenEvents', String(maxEvents)));
-    await this.#link.answer(() => this.#backend.addJob(json, id));
-    await this.#link.run(
-      'pushfleetTrimLetters',
-      [keys.wait!],
-      [keys['']!, deadLetterRetention.count, letter.atMs - deadLetterRetention.ageMs],
-    );
+  /** Keeps a letter, unless there is one of that id. Throws `PushQueueError`. */
+  async keep(id: string, letter: DeadLetter | PoisonedLetter): Promise<void> {
+    const { atMs } = letter;
+    const [name, description, count] =
+      'raw' in letter
+        ? (['poisoned', describePoisoned(letter), 1] as const)
+        : (['dead', describeDead(letter), letter.job.count] as const);
+    const texts = [JSON.stringify(letter), JSON.stringify(description)];
+    await this.#run('pushfleetKeepLetter', atMs, [id, name, ...texts, count, atMs]);
+  }
+
+  /** Trims what has become too old, or too much for smaller settings. Throws `PushQueueError`. */
+  async trim(nowMs: number): Promise<void> {
+    for (let more = true; more; ) {
+      const { age, bytes } = await this.#run('pushfleetTrimLetters', nowMs, []);
+      more = age + bytes === trimStep;
+    }
+  }
+
+  async #run(
+    script: 'pushfleetKeepLetter' | 'pushfleetTrimLetters',
+    nowMs: number,
+    letter: readonly (string | number)[],
+  ): Promise<TrimmedLetters> {
+    const { index, sums, base } = this.#keys;
+    const { bytes: maxBytes, ageMs } = this.#retention;
+    const args = [base, maxBytes, nowMs - ageMs, ...letter];
+    const [age, bytes, notifications] = (await this.#link.run(script, [index, sums], args)) as number[];
+    const trimmed = { age: age!, bytes: bytes!, notifications: notifications! };
+    if (trimmed.age + trimmed.bytes > 0) this.#onTrimmed(trimmed);
+    return trimmed;
   }
 }

@@ -88,17 +88,3 @@ for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
   end
 end
 return false`;
-
-/**
- * Forgets dead letters beyond the number and the age that are kept, oldest first. KEYS: wait. ARGV: key prefix of the
- * jobs, count, oldest timestamp.
- */
-export const trimLettersScript = `
-for _ = 1, 100 do
-  local id = redis.call('LINDEX', KEYS[1], -1)
-  if not id then return end
-  local isOld = (tonumber(redis.call('HGET', ARGV[1] .. id, 'timestamp')) or 0) < tonumber(ARGV[3])
-  if not isOld and redis.call('LLEN', KEYS[1]) <= tonumber(ARGV[2]) then return end
-  redis.call('RPOP', KEYS[1])
-  redis.call('DEL', ARGV[1] .. id)
-end`;

@@ -1,15 +1,9 @@
 import { createRedisBackend, type RedisQueueBackend } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { keepLetterScript, trimLettersScript } from '../dead-letter-scripts.ts';
 import { RedisLink } from '../enqueue/redis-link.ts';
 import { type LeaseClock, systemLeaseClock } from './job-lease.ts';
-import {
-  checkpointScript,
-  findTakenScript,
-  peekScript,
-  renewScript,
-  reportScript,
-  trimLettersScript,
-} from './job-scripts.ts';
+import { checkpointScript, findTakenScript, peekScript, renewScript, reportScript } from './job-scripts.ts';
 
 export interface WorkerLinkOptions {
   /** A URL, or a client whose options are taken over. */
@@ -34,6 +28,7 @@ const scripts = {
   pushfleetRenew: renewScript,
   pushfleetPeek: peekScript,
   pushfleetFindTaken: findTakenScript,
+  pushfleetKeepLetter: keepLetterScript,
   pushfleetTrimLetters: trimLettersScript,
 } as const;
 type ScriptName = keyof typeof scripts;

@@ -1,0 +1,105 @@
+import { type DeadLetterFilter, discardStep, replayStep } from '@pushfleet/push-queue/status';
+import { z } from 'zod';
+import type { ProducerContext } from '../context.ts';
+import {
+  bulkDiscardAnswerSchema,
+  bulkDiscardRequestSchema,
+  bulkReplayAnswerSchema,
+  bulkReplayRequestSchema,
+} from '../schemas/dead-letter-schemas.ts';
+import { appId } from '../schemas/notification-schemas.ts';
+import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
+import type { ProducerServer } from '../server.ts';
+import { checkApp } from './check-app.ts';
+
+const params = z.object({ app: appId });
+const refusals = [
+  'invalid-request',
+  'unknown-app',
+  'internal',
+  'redis-unavailable',
+  ...bodyProblems,
+] as const;
+
+/** Each request takes one step, so that nothing goes on here that could be lost: docs/decisions/0071-dead-letters.md. */
+export function addBulkDeadLetterRoutes(server: ProducerServer, context: ProducerContext): void {
+  const { redis, queue } = context;
+
+  server.post(
+    '/v1/apps/:app/dead-letters/replay',
+    {
+      schema: {
+        tags: ['Dead letters'],
+        summary: 'Send some of what a filter means again',
+        description:
+          'The newest first, each as a batch of its own, and out of its letter; what a letter holds beside it stays. Ask again with `next` as `cursor` until it is null, as fast as you want to send. Interrupted and begun anew, it enqueues nothing twice.',
+        params,
+        body: bulkReplayRequestSchema,
+        response: {
+          200: bulkReplayAnswerSchema,
+          ...problems(...refusals, 'redis-timeout', 'backpressure'),
+        },
+      },
+    },
+    async (request) => {
+      const { id: app } = checkApp(context, request, request.params.app);
+      const { limit, cursor, ttl } = request.body;
+      const filter = filterOf(request.body);
+      const { letters, next = null } = await replayStep(redis, queue, app, filter, { limit, cursor, ttl });
+      const replayed = letters.flatMap((one) => ('error' in one ? [] : [one]));
+      return {
+        notifications: replayed.reduce((sum, { notifications }) => sum + notifications, 0),
+        letters: replayed.map(({ letter: id, batchId, notifications }) => ({ id, batchId, notifications })),
+        refused: letters.flatMap((one) => ('error' in one ? [{ id: one.letter, detail: one.error }] : [])),
+        next,
+      };
+    },
+  );
+
+  server.post(
+    '/v1/apps/:app/dead-letters/discard',
+    {
+      schema: {
+        tags: ['Dead letters'],
+        summary: 'Throw some of what a filter means away',
+        description:
+          'The newest first; what a letter holds beside it stays. Ask again with `next` as `cursor` until it is null.',
+        params,
+        body: bulkDiscardRequestSchema,
+        response: { 200: bulkDiscardAnswerSchema, ...problems(...refusals) },
+      },
+    },
+    async (request) => {
+      const { id: app } = checkApp(context, request, request.params.app);
+      const { limit, cursor } = request.body;
+      const { letters, next = null } = await discardStep(redis, app, filterOf(request.body), {
+        limit,
+        cursor,
+      });
+      const parts = letters.filter(({ isPart }) => isPart).length;
+      return {
+        notifications: letters.reduce((sum, { notifications }) => sum + notifications, 0),
+        letters: letters.length - parts,
+        parts,
+        next,
+      };
+    },
+  );
+}
+
+function filterOf({
+  reason,
+  lane,
+  since,
+  until,
+}: z.infer<typeof bulkDiscardRequestSchema>): DeadLetterFilter {
+  return { reason, lane, sinceMs: epochMs(since), untilMs: epochMs(until) };
+}
+
+function epochMs(time: number | string | undefined): number | undefined {
+  return typeof time === 'number'
+    ? Math.floor(time * 1_000)
+    : time === undefined
+      ? undefined
+      : Date.parse(time);
+}

@@ -1,0 +1,33 @@
+import { type DeadLetter, describeDead } from '../dead-letter.ts';
+import { decodePushJob } from '../worker/decode-push-job.ts';
+import { encodePushJob } from '../worker/decoded-push-job.ts';
+import { letterIndex } from './letter-filter.ts';
+
+/** The letter of some places of a letter, ascending. */
+export function partOfLetter(letter: DeadLetter, places: readonly number[]): DeadLetter {
+  const { job, reasons, deaths } = letter;
+  const indexes = new Set(places.map((place) => String(letterIndex(job, place))));
+  const chosen = <T>(all: Readonly<Record<string, T>>) =>
+    Object.fromEntries(Object.entries(all).filter(([index]) => indexes.has(index)));
+  return {
+    ...letter,
+    reasons: chosen(reasons),
+    ...(deaths === undefined ? {} : { deaths: chosen(deaths) }),
+    job: encodePushJob(decodePushJob(JSON.stringify(job), job), Uint16Array.from(places)),
+  };
+}
+
+/** The letter without these places. */
+export function restOfLetter(letter: DeadLetter, places: readonly number[]): DeadLetter {
+  const gone = new Set(places);
+  const kept = Array.from({ length: letter.job.count }, (_, place) => place);
+  return partOfLetter(
+    letter,
+    kept.filter((place) => !gone.has(place)),
+  );
+}
+
+/** Data, description and number of notifications, as the scripts take them. */
+export function letterArgs(letter: DeadLetter): [data: string, description: string, count: number] {
+  return [JSON.stringify(letter), JSON.stringify(describeDead(letter)), letter.job.count];
+}
