@@ -1,49 +1,9 @@
-import {
-  createPrivateFolder,
-  generateTokens,
-  provideRedis,
-  simulatorApp,
-  startService,
-  writeFleetFile,
-} from '@pushfleet/testkit';
+import { provideRedis } from '@pushfleet/testkit';
 import { afterAll, expect, onTestFinished, vi } from 'vitest';
-import { type Rig, stopSimulator, test, withRedis } from './worker-test.ts';
+import { enqueueMany, received, startWorker, tokens } from './worker-process.ts';
+import { stopSimulator, test, withRedis } from './worker-test.ts';
 
 afterAll(stopSimulator);
-
-const tokens = generateTokens({ count: 5_000 });
-const lockDurationMs = 2_000;
-
-/** A worker as a process of its own. */
-async function startWorker(rig: Rig, env: Record<string, string> = {}, app: object = {}) {
-  const folder = await createPrivateFolder('worker-test');
-  const configPath = await writeFleetFile(folder.path, {
-    shop: simulatorApp(rig.simulator, { confirmAfter: '300ms', window: 20_000, ...app }),
-  });
-  const worker = await startService('worker', {
-    redisUrl: rig.redisUrl,
-    redisPrefix: rig.prefix,
-    configPath,
-    env: { PUSHFLEET_LOCK_DURATION: `${lockDurationMs}ms`, ...env },
-  });
-  onTestFinished(async () => {
-    await worker.kill();
-    await folder.remove();
-  });
-  return worker;
-}
-
-async function enqueueMany(rig: Rig, notifications: number): Promise<void> {
-  for (let sent = 0; sent < notifications; sent += tokens.length) await rig.enqueue(tokens, 'bulk');
-}
-
-/** Waits until the gateway has received so many. */
-async function received(rig: Rig, notifications: number): Promise<void> {
-  await vi.waitFor(
-    async () => expect((await rig.simulator.control.ledger()).received).toBeGreaterThanOrEqual(notifications),
-    { timeout: 20_000, interval: 5 },
-  );
-}
 
 test('a worker killed in mid-stream loses nothing; another resumes, and sends little twice', async ({
   rig,
