@@ -26,8 +26,6 @@ export interface ActiveJobEvents {
   tryEnded(job: ActiveJob): void;
   /** The gateway accepted or rejected something. */
   decided(accepted: number, answer?: GatewayAnswer): void;
-  /** The transport sends so many again by itself, although the gateway may have had them. */
-  resent(notifications: number, cause: ConnectionEnd): void;
 }
 
 /**
@@ -145,9 +143,9 @@ export class ActiveJob implements OutcomeSink {
     this.#verdict();
   }
 
-  resent(from: number, to: number, cause: ConnectionEnd): void {
+  /** The transport's observer counts them as uncertain. */
+  resent(from: number, to: number, _cause: ConnectionEnd): void {
     this.settlement.resent(to - from);
-    this.#events.resent(to - from, cause);
   }
 
   expired(from: number, to: number): void {

@@ -87,7 +87,6 @@ export class AppSender implements WatchedApp {
         this.#transport.decided(accepted, answer);
         if (this.#isProbing && accepted > 0) this.#pauses.lift();
       },
-      resent: (notifications, cause) => options.metrics.uncertain(notifications, cause),
     };
     this.#intake = new JobIntake({ ...options, events });
     this.#letters = new DeadLetters(link, app.id, {

@@ -1,4 +1,3 @@
-import type { ConnectionEnd } from '@pushfleet/apns-client';
 import { type SettledOutcome, settledOutcomes } from '@pushfleet/push-queue';
 import { type DecodedPushJob, JobLease, type LaneQueue, Settlement } from '@pushfleet/push-queue/worker';
 import { expect, test } from 'vitest';
@@ -36,7 +35,6 @@ function createJob(): DecodedPushJob {
 
 function hold() {
   const counted: Partial<Record<SettledOutcome, number>> = {};
-  const resent: [number, ConnectionEnd][] = [];
   let triesEnded = 0;
   const rising = (name: SettledOutcome) => ({
     inc: (by = 1) => {
@@ -73,11 +71,10 @@ function hold() {
       leftQueue: () => undefined,
       tryEnded: () => void triesEnded++,
       decided: () => undefined,
-      resent: (notifications, cause) => void resent.push([notifications, cause]),
     },
     span: undefined,
   });
-  return { job, counted, resent, tries: () => triesEnded };
+  return { job, counted, tries: () => triesEnded };
 }
 
 test('outcomes count when Redis has taken them, each once, in whatever order the answers come', () => {
@@ -96,15 +93,14 @@ test('outcomes count when Redis has taken them, each once, in whatever order the
   expect(counted).toEqual({ 'accepted-presumed': 4, 'accepted-proved': 4, rejected: 1, expired: 1 });
 });
 
-test('what the transport sends again by itself is told and reported; the outcome is still to come', () => {
-  const { job, resent, tries } = hold();
+test('what the transport sends again by itself is reported; the outcome is still to come', () => {
+  const { job, tries } = hold();
   job.beginTry('binary');
   job.written(0, count);
   job.resent(2, 5, 'gateway-closed');
   expect(tries()).toBe(0);
   job.accepted(0, count, 'proved');
   expect(tries()).toBe(1);
-  expect(resent).toEqual([[3, 'gateway-closed']]);
   expect(job.settlement.report({ id: 'job', firstIndex: 1 }, 1)).toMatchObject({ resentUncertain: 3 });
 });
 
