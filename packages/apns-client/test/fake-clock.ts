@@ -35,6 +35,11 @@ export class FakeClock implements Clock {
     return this.#timers.size;
   }
 
+  /** The process stands still for so long: timers that are due fire late, at the next `advance`. */
+  standStill(ms: number): void {
+    this.#nowMs += ms;
+  }
+
   /** Lets time pass; timers fire in their order, those that they start included. */
   advance(ms: number): void {
     const until = this.#nowMs + ms;

@@ -80,6 +80,23 @@ describe('a connection that answers no request', () => {
     schedule.expectIdentity();
   });
 
+  test('is not blamed for the time that this process stood still', async () => {
+    const schedule = await serving();
+    const [first] = schedule.gateway.live;
+    const run = schedule.submit(20);
+    await schedule.turn();
+    first!.take();
+    first!.read();
+    while (first!.waiting > 0) first!.answer();
+    schedule.clock.standStill(40_000);
+    // Timers come before what has been received.
+    schedule.clock.advance(1);
+    first!.deliver();
+    await schedule.turn();
+    expect(run.sums).toEqual({ proved: 20 });
+    expect(schedule.observed.ends).toEqual([]);
+  });
+
   test('on every connection pauses the worker before a third copy, and what waits goes back', async () => {
     const schedule = open();
     const first = schedule.submit(50);

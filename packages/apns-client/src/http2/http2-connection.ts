@@ -69,6 +69,8 @@ type State =
 
 /** How long to go on reading answers after a write has failed. */
 const errorGraceMs = 1_000;
+/** Ticks come once a second at least: after so long without one, this process stood still, and not the gateway. */
+const stoodStillMs = 5_000;
 const pingBytes = Buffer.from('pushflee', 'latin1');
 
 export class Http2Connection {
@@ -88,6 +90,7 @@ export class Http2Connection {
   #lastProcessedId = Number.POSITIVE_INFINITY;
   #peerStreams = Number.POSITIVE_INFINITY;
   #hasProbed = false;
+  #tickedAtMs: number;
   #cancelGrace: (() => void) | undefined;
 
   constructor(options: ResolvedHttp2Options, setup: Http2ConnectionSetup, events: Http2ConnectionEvents) {
@@ -112,6 +115,7 @@ export class Http2Connection {
     };
     this.#reader = new AnswerReader(this.streams, readerEvents, clock.now());
     this.#liveness = new Liveness(options, clock.now());
+    this.#tickedAtMs = clock.now();
     const cancelTimer = clock.after(connectTimeoutMs, () =>
       this.#close('connect-failed', `no connection within ${connectTimeoutMs} ms`),
     );
@@ -213,6 +217,10 @@ export class Http2Connection {
     const { clock, streamTimeoutMs, pingTimeoutMs } = this.#options;
     if (!this.isOpen && !this.isLeaving) return;
     const now = clock.now();
+    const stoodStill = now - this.#tickedAtMs >= stoodStillMs;
+    this.#tickedAtMs = now;
+    // Answers that came meanwhile have not been read yet: they are, before the next tick.
+    if (stoodStill) return;
     this.#reader.relax(now);
     this.#giveUpStreams(now - streamTimeoutMs);
     this.#checkWork(now);
