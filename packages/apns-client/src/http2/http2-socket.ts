@@ -2,7 +2,7 @@ import type { TLSSocket } from 'node:tls';
 import { ChunkPool } from '../chunk-pool.ts';
 import { type OpenSocketOptions, openSocket } from './open-socket.ts';
 
-// A TLS connection as the HTTP/2 transport needs it; the one place that knows how Node's sockets end.
+// A TLS connection as the HTTP/2 transport needs it; for this transport, the one place that knows how Node's sockets end.
 
 /** What becomes of a socket. After `ended` or `failed`, or its own `end` or `destroy`, nothing more comes. */
 export interface Http2SocketEvents {

@@ -66,7 +66,9 @@ export interface Http2TransportOptions {
   readonly keepAliveMs?: number;
   /** A connection without a request for so long is closed. Default an hour: they are to be kept (section 4). */
   readonly idleTimeoutMs?: number;
-  /** Connections refused in the handshake, in a row, before the transport pauses. Default 3. */
+  /**
+   * Connections in a row that do not come about, or carry nothing, before the transport pauses about `worker`. Default 3.
+   */
   readonly refusalsBeforePause?: number;
   /** How often a paused transport tries whether the trouble is over. Default 30,000. */
   readonly pauseProbeMs?: number;

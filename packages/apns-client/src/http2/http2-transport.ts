@@ -32,8 +32,9 @@ import type { OpenStream } from './stream-table.ts';
 // Everything handed over is in exactly one place: in the backlog (not written, or for the rest of a turn to be sent
 // again), in the window of one connection (written), or settled.
 //
-// When the gateway refuses the credential, the transport pauses: everything goes back as unprocessed, and now and then
-// a connection of its own asks with a request that can reach no device whether the trouble is over.
+// When the gateway refuses the credential or the app's topic, or cannot be reached, the transport pauses: everything goes
+// back as unprocessed, and now and then a connection of its own asks with a request that can reach no device whether the
+// trouble is over.
 
 /**
  * Builds a transport; opens nothing before the first run. With a credential that is missing or cannot be used it is

@@ -31,8 +31,8 @@ const undeliverable: NotificationRun = {
 };
 
 /**
- * A request that can reach no device: a token of zeros, and no payload. Whatever the gateway says to it, unless it is
- * about the credential, it says to somebody whom it lets send. The counterpart of binary's known-bad frame.
+ * A request that can reach no device: a token of zeros, and no payload. An answer of the gateway's own that is not about
+ * the credential, the topic or trouble of its own shows that it lets us send. The counterpart of binary's known-bad frame.
  */
 export class Probe extends Http2Run {
   constructor(topic: string) {
