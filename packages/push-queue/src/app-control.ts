@@ -20,7 +20,7 @@ export interface AppControlOptions {
 export const pauseCauses = ['operator', 'credential', 'topic', 'invalid-tokens'] as const;
 export type PauseCause = (typeof pauseCauses)[number];
 
-const pauseSchema = z.strictObject({ reason: z.string(), sinceMs: z.int() });
+const pauseSchema = z.object({ reason: z.string(), sinceMs: z.number(), untilMs: z.number().optional() });
 
 export interface AppPause {
   readonly cause: PauseCause;
@@ -28,20 +28,34 @@ export interface AppPause {
   readonly reason: string;
   /** Epoch milliseconds. */
   readonly sinceMs: number;
+  /** The gateway wants to be left alone until then, epoch milliseconds; absent: it may be asked at any time. */
+  readonly untilMs?: number | undefined;
 }
 
 /**
- * KEYS: the pauses of the app. ARGV: cause, pause. Also where Redis is full: an app that is paused adds nothing to it.
+ * KEYS: the pauses of the app. ARGV: cause, pause, the time in ms. A hold that has ended may be followed by another. Also
+ * where Redis is full: an app that is paused adds nothing to it.
  */
 const pauseScript = `#!lua flags=allow-oom
-return redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])`;
+local old = redis.call('HGET', KEYS[1], ARGV[1])
+local pause = ARGV[2]
+if old then
+  local stands = cjson.decode(old)
+  if not stands.untilMs or stands.untilMs > tonumber(ARGV[3]) then return 0 end
+  local follows = cjson.decode(pause)
+  follows.sinceMs = stands.sinceMs
+  pause = cjson.encode(follows)
+end
+redis.call('HSET', KEYS[1], ARGV[1], pause)
+return 1`;
 
-/** Puts an app to rest, or keeps it there: the first pause of a cause stands, with its time. */
+/** Puts an app to rest, or keeps it there: the first pause of a cause stands, with its time, until its hold has ended. */
 export async function pauseApp(options: AppControlOptions, app: string, pause: AppPause): Promise<void> {
-  const { cause, reason, sinceMs } = pause;
+  const { cause, reason, sinceMs, untilMs } = pause;
+  const text = JSON.stringify({ reason, sinceMs, untilMs });
   const key = pausesKey(options.prefix, app);
-  await options.redis.eval(pauseScript, 1, key, cause, JSON.stringify({ reason, sinceMs }));
-  await ringControl(options, app);
+  const changed = await options.redis.eval(pauseScript, 1, key, cause, text, Date.now());
+  if (changed === 1) await ringControl(options, app);
 }
 
 /** Lifts the pauses of these causes. An app runs again when none is left. */
@@ -121,4 +135,9 @@ export async function readCancellation(
 /** Tells workers to read the state of an app again. A ring may be lost: they also read it from time to time. */
 async function ringControl(options: AppControlOptions, app: string): Promise<void> {
   await options.redis.publish(doorbellChannel(options.prefix), `${app}/control`);
+}
+
+/** Has every worker that is in trouble with an app ask the gateway now. */
+export async function ringResume(options: AppControlOptions, app: string): Promise<void> {
+  await options.redis.publish(doorbellChannel(options.prefix), `${app}/resume`);
 }

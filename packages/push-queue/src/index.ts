@@ -16,4 +16,6 @@ export * from './push-queue-error.ts';
 export { createRedisClient, parseRedisUrl, RedisUrlError, redisProtocols } from './redis-client.ts';
 export * from './redis-keys.ts';
 export { describeRedisTrouble, type RedisTrouble, redisTroubleOf } from './redis-trouble.ts';
+export * from './resume-app.ts';
 export * from './settled-outcome.ts';
+export * from './worker-registry.ts';

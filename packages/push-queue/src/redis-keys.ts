@@ -11,7 +11,7 @@ export function appPrefix(prefix: string, app: string): string {
   return `${prefix}:{${app}}`;
 }
 
-/** Pub/sub channel on which `<app>/<lane>` is published after jobs were added, and `<app>/control` after a change here. */
+/** Pub/sub channel on which `<app>/<lane>` is published after jobs were added, `<app>/control` after a change here, `<app>/resume` to have the gateway asked. */
 export function doorbellChannel(prefix: string): string {
   return `${prefix}:doorbell`;
 }
@@ -19,6 +19,16 @@ export function doorbellChannel(prefix: string): string {
 /** Hash: cause of the pause → JSON. Absent: the app runs. */
 export function pausesKey(prefix: string, app: string): string {
   return `${appPrefix(prefix, app)}:pauses`;
+}
+
+/** Sorted set: ids of the workers that are alive, by the time until which they have said so. No app's id has a colon. */
+export function workersKey(prefix: string): string {
+  return `${prefix}:{:workers}`;
+}
+
+/** JSON, expiring: one worker, and what it says of its apps. In the slot of `workersKey`. */
+export function workerKey(prefix: string, id: string): string {
+  return `${workersKey(prefix)}:${id}`;
 }
 
 /** Set of what is cancelled of a batch: indexes, or 0 for all of it. */
