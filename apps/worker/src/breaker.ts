@@ -1,3 +1,5 @@
+import { SlidingSums } from './sliding-sums.ts';
+
 /** When the share of invalid tokens says that something else is wrong, such as the environment. */
 export interface BreakerOptions {
   /** Share among what the gateway decided, over the window; 1 switches the breaker off. */
@@ -7,8 +9,6 @@ export interface BreakerOptions {
   readonly windowMs: number;
 }
 
-const parts = 30;
-
 /**
  * A circuit breaker on the rate of invalid tokens. Trips as soon as the rate cannot but be reached: at
  * `rate × minimum` invalid tokens when nothing else was decided. So no more than that many are held against devices
@@ -16,27 +16,22 @@ const parts = 30;
  */
 export class Breaker {
   readonly #options: BreakerOptions;
-  /** Of each part of the window, by its number modulo `parts`. */
-  readonly #decided = new Float64Array(parts);
-  readonly #invalid = new Float64Array(parts);
-  readonly #partMs: number;
-  #newest = 0;
+  readonly #sums: SlidingSums<'decided' | 'invalid'>;
 
   constructor(options: BreakerOptions) {
     this.#options = options;
-    this.#partMs = Math.max(1, options.windowMs / parts);
+    this.#sums = new SlidingSums({ kinds: ['decided', 'invalid'], windowMs: options.windowMs, parts: 30 });
   }
 
   /** The gateway took these: evidence that all is well. */
   accepted(notifications: number, nowMs: number): void {
-    this.#decided[this.#partAt(nowMs)]! += notifications;
+    this.#sums.add('decided', notifications, nowMs);
   }
 
-  /** The gateway called a token invalid. Gives whether that trips the breaker. */
+  /** The gateway called a token invalid. Returns whether that trips the breaker. */
   invalid(nowMs: number): boolean {
-    const part = this.#partAt(nowMs);
-    this.#decided[part]!++;
-    this.#invalid[part]!++;
+    this.#sums.add('decided', 1, nowMs);
+    this.#sums.add('invalid', 1, nowMs);
     const { rate, minimum } = this.#options;
     if (rate >= 1) return false;
     const { decided, invalid } = this.sums();
@@ -45,29 +40,11 @@ export class Breaker {
 
   /** Over the window, as it was at the last call. */
   sums(): { readonly decided: number; readonly invalid: number } {
-    let decided = 0;
-    let invalid = 0;
-    for (let part = 0; part < parts; part++) {
-      decided += this.#decided[part]!;
-      invalid += this.#invalid[part]!;
-    }
-    return { decided, invalid };
+    return { decided: this.#sums.sum('decided'), invalid: this.#sums.sum('invalid') };
   }
 
   /** Begins anew: after an operator's word, or with another credential, what was says nothing. */
   reset(): void {
-    this.#decided.fill(0);
-    this.#invalid.fill(0);
-  }
-
-  #partAt(nowMs: number): number {
-    const number = Math.floor(nowMs / this.#partMs);
-    const passed = Math.min(parts, number - this.#newest);
-    for (let back = 0; back < passed; back++) {
-      this.#decided[(number - back) % parts] = 0;
-      this.#invalid[(number - back) % parts] = 0;
-    }
-    if (passed > 0) this.#newest = number;
-    return this.#newest % parts;
+    this.#sums.clear();
   }
 }
