@@ -26,6 +26,10 @@ export interface ActiveJobEvents {
   tryEnded(job: ActiveJob): void;
   /** The gateway accepted or rejected something. */
   decided(accepted: number, answer?: GatewayAnswer): void;
+  /** The gateway did not take something, and may later. */
+  refused(answer: GatewayAnswer): void;
+  /** A connection ended under so many, and nobody can know. */
+  uncertain(notifications: number, cause: ConnectionEnd): void;
 }
 
 /**
@@ -80,11 +84,11 @@ export class ActiveJob implements OutcomeSink {
     return this.settlement.job;
   }
 
-  /** Marks what is due as handed over, and gives it as a run for the transport. */
-  beginTry(transport: 'binary' | 'http2'): NotificationRun {
+  /** Marks what is due, or the first `most` of it, as handed over, and gives it as a run for the transport. */
+  beginTry(transport: 'binary' | 'http2', most = Number.POSITIVE_INFINITY): NotificationRun {
     const { decoded, settlement } = this;
     const { lease } = this.taken;
-    const places = settlement.placesDue(Date.now());
+    const places = settlement.placesDue(Date.now(), most);
     settlement.handOver(places);
     const columns = places === undefined ? decoded.columns : selectColumns(decoded, places);
     this.#high = 0;
@@ -135,11 +139,13 @@ export class ActiveJob implements OutcomeSink {
 
   retryable(position: number, answer: GatewayAnswer): void {
     this.settlement.retry(position, answer);
+    this.#events.refused(answer);
     this.#verdict();
   }
 
-  uncertain(from: number, to: number, _cause: ConnectionEnd): void {
+  uncertain(from: number, to: number, cause: ConnectionEnd): void {
     this.settlement.uncertain(from, to);
+    this.#events.uncertain(to - from, cause);
     this.#verdict();
   }
 

@@ -71,6 +71,11 @@ export class AppLane {
     return this.#held.size === 0 && this.#feed.beingTaken === 0;
   }
 
+  /** Whether a job waits to be handed over. */
+  get hasReady(): boolean {
+    return this.#ready.length > 0;
+  }
+
   /** There may be jobs to take. */
   ring(): void {
     this.#feed.ring();

@@ -5,12 +5,16 @@ import {
   type TransportState,
 } from '@pushfleet/apns-client';
 import {
+  type AppSlowed,
   type Lane,
   lanes,
   type PauseCause,
   pauseCauses,
   type SettledOutcome,
   settledOutcomes,
+  slowCauses,
+  type TroubleKind,
+  troubleKinds,
 } from '@pushfleet/push-queue';
 import type { FleetApp } from '@pushfleet/service-kit';
 import type { WorkerMetrics } from './worker-metrics.ts';
@@ -95,6 +99,23 @@ export class AppMetrics {
     }
   }
 
+  /** Why this worker takes nothing of the app; undefined: it does. */
+  unable(about: TroubleKind | undefined): void {
+    if (about === undefined && this.#lanes === undefined) return;
+    for (const cause of troubleKinds) {
+      this.#families.unable.set({ app: this.#app, cause }, cause === about ? 1 : 0);
+    }
+  }
+
+  /** Why, and since when, this worker sends only probes of the app; undefined: it is not slowed. */
+  slowed(slowed: AppSlowed | undefined): void {
+    const app = this.#app;
+    for (const cause of slowCauses) {
+      this.#families.slowed.set({ app, cause }, cause === slowed?.cause ? 1 : 0);
+    }
+    this.#families.slowedSince.set({ app }, (slowed?.sinceMs ?? 0) / 1_000);
+  }
+
   /** What is true at the moment of a scrape. */
   collect(transports: readonly Transport[], jobsActive: Readonly<Record<Lane, number>>): void {
     const app = this.#app;
@@ -116,6 +137,9 @@ export class AppMetrics {
   #begin(): Readonly<Record<Lane, LaneMetrics>> {
     const families = this.#families;
     const app = this.#app;
+    for (const cause of troubleKinds) families.unable.inc({ app, cause }, 0);
+    for (const cause of slowCauses) families.slowed.inc({ app, cause }, 0);
+    families.slowedSince.inc({ app }, 0);
     families.replayed.inc({ app }, 0);
     families.retried.inc({ app }, 0);
     families.lateErrorResponses.inc({ app }, 0);

@@ -1,4 +1,4 @@
-import { type AppPause, liftPauses, type PauseCause, pauseApp } from '@pushfleet/push-queue';
+import { type AppPause, type AppTrouble, liftPauses, type PauseCause, pauseApp } from '@pushfleet/push-queue';
 import type { WorkerLink } from '@pushfleet/push-queue/worker';
 import type { Logger } from '@pushfleet/service-kit';
 
@@ -6,24 +6,26 @@ export interface AppPausesOptions {
   readonly app: string;
   readonly link: WorkerLink;
   readonly logger: Logger;
-  readonly onChange: (causes: ReadonlySet<PauseCause>) => void;
+  /** What the app rests for has changed. */
+  readonly onChange: () => void;
 }
 
-/** What workers pause by themselves for, and lift by themselves. */
+/** What the fleet pauses by itself for, and lifts by itself. */
 const ownCauses: readonly PauseCause[] = ['credential', 'topic'];
-/** How often a worker tries whether a trouble that another worker has found is over, milliseconds. */
+/** How often a worker without trouble of its own tries whether a pause of the fleet is over, milliseconds. */
 const probeIntervalMs = 30_000;
 
 /**
- * Why an app rests. What is in Redis holds for the whole fleet; beside it stands what this worker has found and Redis
- * may not have yet, and what concerns this worker alone, such as a credential file that is missing here.
+ * Why an app rests here. The pauses in Redis hold for the whole fleet. The trouble of this worker holds for this worker
+ * alone; whether it becomes a pause is decided from what all workers say (docs/decisions/0023-pauses-of-a-fleet.md).
  */
 export class AppPauses {
   readonly #options: AppPausesOptions;
-  #stored: readonly AppPause[] = [];
-  /** Found by this worker: in force from now on, whether or not Redis has it. */
-  readonly #found = new Map<PauseCause, string>();
-  #localTrouble: string | undefined;
+  /** Undefined until Redis has been asked: a worker that starts does not send for an app that is paused. */
+  #stored: readonly AppPause[] | undefined;
+  /** The breaker has tripped here, and Redis may not know yet. */
+  #tripped: string | undefined;
+  #trouble: AppTrouble | undefined;
   #causes: ReadonlySet<PauseCause> = new Set();
   /** The first look at a pause of others is a probe: this worker may have been started with what mends it. */
   #nextProbeMs = 0;
@@ -32,76 +34,103 @@ export class AppPauses {
     this.#options = options;
   }
 
+  /** Why the fleet rests. */
   get causes(): ReadonlySet<PauseCause> {
     return this.#causes;
   }
 
-  get rests(): boolean {
-    return this.#causes.size > 0;
+  /** Why this worker cannot send; as it was when it began. */
+  get trouble(): AppTrouble | undefined {
+    return this.#trouble;
   }
 
-  /** What people should know, by cause. */
+  /** Whether the pauses have been read. */
+  get isKnown(): boolean {
+    return this.#stored !== undefined;
+  }
+
+  get rests(): boolean {
+    return !this.isKnown || this.#causes.size > 0 || this.#trouble !== undefined;
+  }
+
+  /** What people should know of the fleet's pauses, by cause. */
   describe(): Readonly<Record<string, string>> {
-    const told = this.#stored.map(({ cause, reason }) => [cause, reason]);
-    const local = this.#localTrouble === undefined ? [] : [['credential', this.#localTrouble]];
-    return Object.fromEntries([...told, ...this.#found, ...local]) as Record<string, string>;
+    const stored = (this.#stored ?? []).map(({ cause, reason }) => [cause, reason]);
+    const tripped = this.#tripped === undefined ? [] : [['invalid-tokens', this.#tripped]];
+    return Object.fromEntries([...stored, ...tripped]) as Record<string, string>;
+  }
+
+  /** Until when the gateway wants to be left alone, epoch milliseconds; undefined: no hold is published. */
+  get holdUntilMs(): number | undefined {
+    const ends = (this.#stored ?? []).flatMap(({ untilMs }) => untilMs ?? []);
+    return ends.length === 0 ? undefined : Math.max(...ends);
   }
 
   /** What Redis says. */
   read(stored: readonly AppPause[]): void {
+    const wasKnown = this.isKnown;
     this.#stored = stored;
-    for (const [cause, reason] of this.#found) {
-      const isStored = stored.some((pause) => pause.cause === cause);
-      // The breaker's pause is the operator's to lift, once it is written down; ours stand until we lift them.
-      if (isStored && !ownCauses.includes(cause)) this.#found.delete(cause);
-      else if (!isStored && ownCauses.includes(cause)) this.#write(cause, reason);
+    if (stored.some(({ cause }) => cause === 'invalid-tokens')) this.#tripped = undefined;
+    this.#judge(!wasKnown);
+  }
+
+  /** The breaker has tripped: the fleet rests until an operator lets it go on. */
+  trip(reason: string): void {
+    if (this.#causes.has('invalid-tokens')) return;
+    this.#tripped = reason;
+    const { app, link, logger } = this.#options;
+    logger.error({ cause: 'invalid-tokens', reason }, 'the app is paused');
+    this.#judge();
+    const pause: AppPause = { cause: 'invalid-tokens', reason, sinceMs: Date.now() };
+    const written = link.persist(
+      () => this.#tripped === undefined,
+      () => link.answer(() => pauseApp({ redis: link.client, prefix: link.prefix }, app, pause)),
+    );
+    // Once it is written down, it is the operator's to lift.
+    void written.then(() => this.read([...(this.#stored ?? []), pause]));
+  }
+
+  /** What keeps this worker from sending for the app; undefined: nothing. */
+  setTrouble(trouble: AppTrouble | undefined): void {
+    const before = this.#trouble;
+    if (before === trouble) return;
+    this.#trouble = trouble;
+    const { logger } = this.#options;
+    if (trouble === undefined) {
+      logger.info({ about: before?.about }, 'this worker can send for the app again');
+    } else if (before?.about !== trouble.about) {
+      const { about, reason } = trouble;
+      logger.error({ about, reason }, 'this worker cannot send for the app: it takes none of its push jobs');
     }
-    this.#judge();
+    this.#judge(true);
   }
 
-  /** This worker has found a reason to rest. */
-  pause(cause: PauseCause, reason: string): void {
-    if (this.#found.has(cause)) return;
-    this.#found.set(cause, reason);
-    this.#options.logger.error({ cause, reason }, 'the app is paused');
-    this.#judge();
-    this.#write(cause, reason);
-  }
-
-  /** The gateway takes the credential again. */
+  /** The gateway lets us send: whatever the fleet rests for by itself is over, also what has not been read yet. */
   lift(): void {
-    const lifted = ownCauses.filter((cause) => this.#causes.has(cause) || this.#found.has(cause));
-    if (lifted.length === 0) return;
-    for (const cause of lifted) this.#found.delete(cause);
-    this.#stored = this.#stored.filter(({ cause }) => !lifted.includes(cause));
-    this.#options.logger.info({ causes: lifted }, 'the app resumes');
+    const lifted = ownCauses.filter((cause) => this.#causes.has(cause));
+    this.#stored = this.#stored?.filter(({ cause }) => !ownCauses.includes(cause));
+    const { app, link, logger } = this.#options;
+    if (lifted.length > 0) logger.info({ causes: lifted }, 'the app resumes');
     this.#judge();
-    const { app, link } = this.#options;
     void link.persist(
-      () => lifted.some((cause) => this.#found.has(cause)),
-      () => link.answer(() => liftPauses({ redis: link.client, prefix: link.prefix }, app, lifted)),
+      () => this.#trouble !== undefined,
+      () => link.answer(() => liftPauses({ redis: link.client, prefix: link.prefix }, app, ownCauses)),
     );
   }
 
-  /** What is wrong with the credential on this machine; undefined: nothing. */
-  setLocalTrouble(reason: string | undefined): void {
-    if (reason !== undefined && this.#localTrouble === undefined) {
-      this.#options.logger.error({ reason }, 'the credential cannot be used: nothing is taken for this app');
-    }
-    this.#localTrouble = reason;
-    this.#judge();
+  /**
+   * Whether it is time to try, with a probe, if a trouble is over that other workers have found: they may be gone. Both
+   * times are of the same moment: `nowMs` passes evenly, `epochMs` is the system's clock.
+   */
+  isProbeDue(nowMs: number, epochMs: number): boolean {
+    if (this.#causes.size === 0 || this.#trouble !== undefined || this.#tripped !== undefined) return false;
+    for (const cause of this.#causes) if (!ownCauses.includes(cause)) return false;
+    return nowMs >= this.#nextProbeMs && epochMs >= (this.holdUntilMs ?? 0);
   }
 
-  /**
-   * Whether to try, with one push job, if a trouble is over that another worker has found: that worker may be gone.
-   * Asked once, it says no for a while.
-   */
-  takeProbe(nowMs: number): boolean {
-    if (!this.rests || this.#localTrouble !== undefined || this.#found.size > 0) return false;
-    for (const cause of this.#causes) if (!ownCauses.includes(cause)) return false;
-    if (nowMs < this.#nextProbeMs) return false;
+  /** A probe is out: the next comes after a while. */
+  probed(nowMs: number): void {
     this.#nextProbeMs = nowMs + probeIntervalMs * (0.75 + Math.random() * 0.5);
-    return true;
   }
 
   /** Probe at the next occasion: something has changed. */
@@ -109,20 +138,11 @@ export class AppPauses {
     this.#nextProbeMs = 0;
   }
 
-  #write(cause: PauseCause, reason: string): void {
-    const { app, link } = this.#options;
-    const pause = { cause, reason, sinceMs: Date.now() };
-    void link.persist(
-      () => !this.#found.has(cause),
-      () => link.answer(() => pauseApp({ redis: link.client, prefix: link.prefix }, app, pause)),
-    );
-  }
-
-  #judge(): void {
-    const causes = new Set<PauseCause>([...this.#stored.map(({ cause }) => cause), ...this.#found.keys()]);
-    if (this.#localTrouble !== undefined) causes.add('credential');
+  #judge(isOther = false): void {
+    const causes = new Set<PauseCause>((this.#stored ?? []).map(({ cause }) => cause));
+    if (this.#tripped !== undefined) causes.add('invalid-tokens');
     const isSame = causes.size === this.#causes.size && [...causes].every((cause) => this.#causes.has(cause));
     this.#causes = causes;
-    if (!isSame) this.#options.onChange(causes);
+    if (isOther || !isSame) this.#options.onChange();
   }
 }

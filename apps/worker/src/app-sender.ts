@@ -1,6 +1,6 @@
-import type { TransportState } from '@pushfleet/apns-client';
+import type { ConnectionEnd, TransportState } from '@pushfleet/apns-client';
 import type { WatchedCredential } from '@pushfleet/apns-credentials';
-import { type Lane, lanes, type PauseCause } from '@pushfleet/push-queue';
+import { type AppSlowed, type AppTrouble, type Lane, lanes, type SlowCause } from '@pushfleet/push-queue';
 import {
   type AppSight,
   DeadLetters,
@@ -10,7 +10,8 @@ import {
   type WorkerLink,
 } from '@pushfleet/push-queue/worker';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
-import type { ActiveJobEvents } from './active-job.ts';
+import type { ActiveJob, ActiveJobEvents } from './active-job.ts';
+import { AppHealth } from './app-health.ts';
 import { AppLane } from './app-lane.ts';
 import type { AppMetrics } from './app-metrics.ts';
 import { AppPauses } from './app-pauses.ts';
@@ -21,6 +22,7 @@ import { JobIntake } from './job-intake.ts';
 import type { JobSpans } from './job-span.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import type { defaultRetryBackoffs } from './retry-delay.ts';
+import { slowCauseOf } from './slow-cause.ts';
 
 export interface AppSenderOptions {
   readonly app: FleetApp;
@@ -36,6 +38,16 @@ export interface AppSenderOptions {
   readonly checkpointIntervalMs: number;
   readonly spans: JobSpans;
   readonly logger: Logger;
+  /** What the fleet is to know of this worker has changed: its trouble, or that it is slowed. */
+  readonly onStanding: () => void;
+}
+
+/** One push job that is out to try whether a trouble is over. */
+interface Probe {
+  readonly about: 'pause' | 'health';
+  /** Notifications of it that may be handed over. */
+  readonly most: number;
+  isHandedOver: boolean;
 }
 
 /** Push jobs that are ready and not handed over, by lane: what keeps the transport busy while Redis answers. */
@@ -59,10 +71,16 @@ export class AppSender implements WatchedApp {
   readonly #letters: DeadLetters;
   /** What goes on in Redis; a stop waits for it. */
   readonly #pending = new Set<Promise<void>>();
-  /** One job is out to try whether a trouble is over. */
-  #isProbing = false;
+  readonly #health = new AppHealth();
+  /** While it is out, no other push job is taken. */
+  #probe: Probe | undefined;
+  /** What the transport has not written is to come back. */
+  #isRecallDue = false;
+  /** The published hold whose end has been used to ask the gateway, epoch milliseconds. */
+  #probedHoldMs = 0;
   /** Too many tokens were called invalid, here or at another worker. */
   #isTripped = false;
+  #toldTrouble: AppTrouble | undefined;
   #pumpScheduled = false;
   #stopped = false;
 
@@ -76,7 +94,7 @@ export class AppSender implements WatchedApp {
       app: app.id,
       link,
       logger,
-      onChange: (causes) => this.#pausesChanged(causes),
+      onChange: () => this.#pausesChanged(),
     });
     const onChange = () => this.#schedulePump();
     this.#transport = new AppTransport({ ...options, pauses: this.#pauses, onChange });
@@ -85,15 +103,27 @@ export class AppSender implements WatchedApp {
       tryEnded: (job) => this.#lanes.find(({ lane }) => lane === job.decoded.lane)!.tryEnded(job),
       decided: (accepted, answer) => {
         this.#transport.decided(accepted, answer);
-        if (this.#isProbing && accepted > 0) this.#pauses.lift();
+        this.#health.good(answer === undefined ? accepted : 1, performance.now());
+        if (this.#probe?.about === 'pause') this.#pauses.lift();
       },
+      refused: ({ fault, retryAfterMs }) => {
+        if (fault === 'gateway') this.#troubled('answers', 1, retryAfterMs);
+      },
+      // What a transport sends again by itself is no trouble of the app yet: it slows down by itself.
+      uncertain: (notifications, cause) => this.#doubted(notifications, cause),
     };
     this.#intake = new JobIntake({ ...options, events });
     this.#letters = new DeadLetters(link, app.id, {
       retention: app.deadLetters,
       onTrimmed: (trimmed) => logger.warn({ trimmed }, 'dead letters went to keep within their bounds'),
     });
-    const jobEnd = new JobEnd({ ...options, link, letters: this.#letters, countsTries: () => true });
+    const jobEnd = new JobEnd({
+      ...options,
+      link,
+      letters: this.#letters,
+      // When errors are the rule, they are the gateway's.
+      countsTries: () => this.#health.slowed === undefined,
+    });
     this.#lanes = lanes.map(
       (lane) =>
         new AppLane({
@@ -103,7 +133,7 @@ export class AppSender implements WatchedApp {
           intake: this.#intake,
           jobEnd,
           mayTake: (ahead) => this.#mayTake(lane, ahead),
-          mayWait: () => !this.#stopped && (!this.#pauses.rests || this.#isProbing),
+          mayWait: () => !this.#stopped && (!this.#isRestricted || this.#probe !== undefined),
           onChange,
           announces: app.onUncertain === 'drop',
           follow: (work) => this.#follow(work),
@@ -117,12 +147,22 @@ export class AppSender implements WatchedApp {
     return this.#transport.transports.map(({ state }) => state);
   }
 
-  /** Why the app rests, by cause. */
+  /** Why the fleet rests, by cause. */
   get pauses(): Readonly<Record<string, string>> {
     return this.#pauses.describe();
   }
 
-  /** The doorbell has rung for this app. Gives whether to look at it. */
+  /** Why this worker takes nothing of the app, as it is now. */
+  get trouble(): AppTrouble | undefined {
+    return this.#pauses.trouble && (this.#transport.trouble ?? this.#pauses.trouble);
+  }
+
+  /** Why this worker sends only probes of the app. */
+  get slowed(): AppSlowed | undefined {
+    return this.#health.slowed;
+  }
+
+  /** The doorbell has rung for this app. Returns whether to look at it. */
   ring(what: string): boolean {
     if (what === 'control') {
       this.#intake.ring();
@@ -131,7 +171,29 @@ export class AppSender implements WatchedApp {
     const rung = this.#lanes.find(({ lane }) => lane === what);
     rung?.ring();
     if (rung !== undefined) this.#schedulePump();
-    return false;
+    return !this.#pauses.isKnown;
+  }
+
+  /** Asks the gateway now whether what this worker rests for is over. */
+  probeNow(): void {
+    this.#pauses.probeSoon();
+    this.#transport.probeNow();
+    this.#schedulePump();
+  }
+
+  /** To be called now and then. Both times are of the same moment: see `Clock` of apns-client. */
+  tick(nowMs: number, epochMs: number): void {
+    const before = this.#health.slowed;
+    this.#health.tick(nowMs);
+    if (before !== undefined) this.#healthChanged(before);
+    this.#transport.tick(epochMs);
+    const { holdUntilMs = 0 } = this.#pauses;
+    if (holdUntilMs > this.#probedHoldMs && epochMs >= holdUntilMs) {
+      // The fleet's hold ends for all; one that began here with a restart ends with it.
+      this.#probedHoldMs = holdUntilMs;
+      this.#transport.probeNow();
+    }
+    if (this.#isRestricted) this.#schedulePump();
   }
 
   seen(sight: AppSight): void {
@@ -194,44 +256,115 @@ export class AppSender implements WatchedApp {
   /** Transactional first: what it hands over, and what it takes. */
   #pump(): void {
     if (this.#stopped) return;
-    if (this.#isProbing && this.#lanes.every(({ isIdle }) => isIdle)) this.#isProbing = false;
+    const nowMs = performance.now();
+    if (this.#isRecallDue) this.#transport.recall();
+    this.#isRecallDue = false;
+    if (this.#isIdle) this.#endProbe(nowMs);
     for (const lane of this.#lanes) {
+      if (lane.hasReady) this.#transport.open(lane.lane);
       lane.submitReady(
         () => this.#maySubmit(lane.lane),
-        (job) => this.#transport.submit(lane.lane, job.beginTry(this.#options.app.transport)),
+        (job) => this.#submit(lane.lane, job, nowMs),
       );
     }
+    if (this.#isRestricted && this.#isIdle) this.#probe = this.#nextProbe(nowMs);
     for (const lane of this.#lanes) lane.take();
+    // There is no job to probe with.
+    if (this.#isIdle) this.#probe = undefined;
+  }
+
+  get #isIdle(): boolean {
+    return this.#lanes.every(({ isIdle }) => isIdle);
+  }
+
+  /** Nothing but probes may be sent. */
+  get #isRestricted(): boolean {
+    return this.#pauses.rests || this.#health.slowed !== undefined;
   }
 
   #mayTake(lane: Lane, ahead: number): boolean {
     if (this.#stopped || ahead >= readyAhead) return false;
-    if (this.#pauses.rests) return this.#mayProbe(lane);
-    if (!this.#options.budget.mayHoldMore(this.id)) return false;
-    return this.#transport.roomFor(lane) - ahead * roomPerJob > 0 && !this.#pauses.rests;
-  }
-
-  /** One job tries whether a trouble that another worker has found is over. */
-  #mayProbe(lane: Lane): boolean {
-    if (this.#isProbing || this.#lanes.some(({ isIdle }) => !isIdle)) return false;
-    if (this.#transport.roomFor(lane) <= 0 || !this.#pauses.takeProbe(performance.now())) return false;
-    this.#isProbing = true;
-    return true;
+    if (this.#probe !== undefined) return this.#isIdle && this.#transport.roomFor(lane) > 0;
+    if (this.#isRestricted || !this.#options.budget.mayHoldMore(this.id)) return false;
+    return this.#transport.roomFor(lane) - ahead * roomPerJob > 0;
   }
 
   #maySubmit(lane: Lane): boolean {
-    return (!this.#pauses.rests || this.#isProbing) && this.#transport.maySubmit(lane);
+    if (this.#isRestricted && this.#probe?.isHandedOver !== false) return false;
+    return this.#transport.maySubmit(lane);
   }
 
-  #pausesChanged(causes: ReadonlySet<PauseCause>): void {
+  #submit(lane: Lane, job: ActiveJob, nowMs: number): void {
+    const probe = this.#probe;
+    if (probe !== undefined) {
+      probe.isHandedOver = true;
+      if (probe.about === 'health') this.#health.probeBegan();
+      else this.#pauses.probed(nowMs);
+    }
+    this.#transport.submit(lane, job.beginTry(this.#options.app.transport, probe?.most));
+  }
+
+  /** What may be tried now although the app is restricted; undefined: nothing. */
+  #nextProbe(nowMs: number): Probe | undefined {
+    if (this.#pauses.rests) {
+      const isDue = this.#pauses.isProbeDue(nowMs, Date.now());
+      return isDue ? { about: 'pause', most: 1, isHandedOver: false } : undefined;
+    }
+    if (!this.#health.isProbeDue(nowMs)) return undefined;
+    return { about: 'health', most: this.#health.allowance, isHandedOver: false };
+  }
+
+  /** Everything of the probe has come back, if there was one. */
+  #endProbe(nowMs: number): void {
+    const before = this.#health.slowed;
+    this.#probe = undefined;
+    this.#health.probeEnded(nowMs);
+    if (before !== undefined) this.#healthChanged(before);
+  }
+
+  #doubted(notifications: number, end: ConnectionEnd): void {
+    const cause = slowCauseOf(end);
+    if (cause !== undefined) this.#troubled(cause, notifications);
+  }
+
+  /** So many notifications met with trouble that is not theirs. */
+  #troubled(cause: SlowCause, notifications: number, retryAfterMs?: number): void {
+    const before = this.#health.slowed;
+    this.#health.trouble(cause, notifications, performance.now(), Date.now(), retryAfterMs);
+    if (before === undefined) this.#healthChanged(before);
+  }
+
+  #healthChanged(before: AppSlowed | undefined): void {
+    const { slowed } = this.#health;
+    if (slowed === before) return;
+    const { metrics, logger, onStanding } = this.#options;
+    metrics.slowed(slowed);
+    if (slowed === undefined) {
+      logger.info('the gateway serves the app again: it is slowed no more');
+    } else {
+      logger.warn({ cause: slowed.cause }, 'the gateway is in trouble: the app is slowed');
+      for (const lane of this.#lanes) lane.giveReadyBack();
+      // Not at once: it is the transport that tells of the trouble.
+      this.#isRecallDue = true;
+    }
+    onStanding();
+    this.#schedulePump();
+  }
+
+  #pausesChanged(): void {
+    const { causes, trouble, rests } = this.#pauses;
+    if (this.#probe?.isHandedOver === false) this.#probe = undefined;
     this.#options.metrics.paused(causes);
+    this.#options.metrics.unable(trouble?.about);
     if (causes.has('invalid-tokens')) {
       for (const { held } of this.#lanes) for (const job of held) job.settlement.withholdEvidence();
     } else if (this.#isTripped) {
       this.#transport.resetBreaker();
     }
     this.#isTripped = causes.has('invalid-tokens');
-    if (causes.size > 0) for (const lane of this.#lanes) lane.giveReadyBack();
+    if (rests) for (const lane of this.#lanes) lane.giveReadyBack();
+    if (trouble !== this.#toldTrouble) this.#options.onStanding();
+    this.#toldTrouble = trouble;
     this.#schedulePump();
   }
 

@@ -1,6 +1,6 @@
 import type { GatewayAnswer, NotificationRun, Transport, TransportState } from '@pushfleet/apns-client';
 import type { WatchedCredential } from '@pushfleet/apns-credentials';
-import type { Lane } from '@pushfleet/push-queue';
+import type { AppTrouble, Lane } from '@pushfleet/push-queue';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
 import type { AppMetrics } from './app-metrics.ts';
 import type { AppPauses } from './app-pauses.ts';
@@ -48,6 +48,12 @@ export class AppTransport {
     return [...this.#all].flatMap(({ transport }) => transport ?? []);
   }
 
+  /** What keeps this worker from sending, as it is now. */
+  get trouble(): AppTrouble | undefined {
+    for (const { trouble } of this.#all) if (trouble !== undefined) return trouble;
+    return undefined;
+  }
+
   /** How many notifications a lane may take jobs for. */
   roomFor(lane: Lane): number {
     return this.#byLane[lane].roomFor(lane);
@@ -58,8 +64,28 @@ export class AppTransport {
     return this.#byLane[lane].maySubmit(lane);
   }
 
+  /** Builds what a lane needs to send. Opens no connection. */
+  open(lane: Lane): void {
+    this.#byLane[lane].open();
+  }
+
   submit(lane: Lane, run: NotificationRun): void {
     this.#byLane[lane].submit(run);
+  }
+
+  /** Hands back what has not been written. */
+  recall(): void {
+    for (const transport of this.#all) transport.recall();
+  }
+
+  /** Asks the gateway whether a trouble is over. */
+  probeNow(): void {
+    for (const transport of this.#all) transport.probeNow();
+  }
+
+  /** To be called now and then. `epochMs`: by the system's clock. */
+  tick(epochMs: number): void {
+    for (const transport of this.#all) transport.tick(epochMs);
   }
 
   /** So many of a lane wait to be written no more. */
@@ -79,7 +105,7 @@ export class AppTransport {
     if (!this.#breaker.invalid(nowMs)) return;
     const { decided, invalid } = this.#breaker.sums();
     const reason = `${invalid} of ${decided} tokens were called invalid: is it the right environment?`;
-    this.#options.pauses.pause('invalid-tokens', reason);
+    this.#options.pauses.trip(reason);
     for (const transport of this.#all) transport.retire();
   }
 
@@ -102,36 +128,30 @@ export class AppTransport {
     const { pauses, onChange } = this.#options;
     return new LaneTransport({
       create: (stateChanged) => this.#create(connections, stateChanged),
-      onPaused: (about, reason) => pauses.pause(about === 'topic' ? 'topic' : 'credential', reason),
-      onResumed: () => {
-        if ([...this.#all].every(({ isPaused }) => !isPaused)) pauses.lift();
+      onTrouble: () => pauses.setTrouble(this.trouble),
+      onRecovered: () => {
+        pauses.setTrouble(this.trouble);
+        if (this.trouble === undefined) pauses.lift();
       },
       onChange,
     });
   }
 
-  #create(connections: number, stateChanged: (state: TransportState) => void): Transport | undefined {
-    const { app, credential, createTransport, pauses, metrics } = this.#options;
-    try {
-      // A file that is missing here is no reason for the whole fleet to rest.
-      credential.current();
-      const transport = createTransport({ ...app, connections }, credential, {
-        stateChanged: (state) => {
-          this.#tellOfReach(state);
-          stateChanged(state);
-        },
-        connectionClosed: (_id, end, lifetimeMs) => metrics.connectionClosed(end, lifetimeMs),
-        errorResponse: (_id, status) => metrics.errorResponse(status),
-        lateErrorResponse: (_id, _status, wronglyPresumed) => metrics.lateErrorResponse(wronglyPresumed),
-        replayed: (notifications) => metrics.replayed(notifications),
-        uncertain: (notifications, cause) => metrics.uncertain(notifications, cause),
-      });
-      pauses.setLocalTrouble(undefined);
-      return transport;
-    } catch (error) {
-      pauses.setLocalTrouble(error instanceof Error ? error.message : String(error));
-      return undefined;
-    }
+  /** @throws what is wrong with the files of the app on this machine */
+  #create(connections: number, stateChanged: (state: TransportState) => void): Transport {
+    const { app, credential, createTransport, metrics } = this.#options;
+    credential.current();
+    return createTransport({ ...app, connections }, credential, {
+      stateChanged: (state) => {
+        this.#tellOfReach(state);
+        stateChanged(state);
+      },
+      connectionClosed: (_id, end, lifetimeMs) => metrics.connectionClosed(end, lifetimeMs),
+      errorResponse: (_id, status) => metrics.errorResponse(status),
+      lateErrorResponse: (_id, _status, wronglyPresumed) => metrics.lateErrorResponse(wronglyPresumed),
+      replayed: (notifications) => metrics.replayed(notifications),
+      uncertain: (notifications, cause) => metrics.uncertain(notifications, cause),
+    });
   }
 
   /** Once, however often it is tried. */
@@ -151,7 +171,8 @@ export class AppTransport {
   #credentialChanged(): void {
     const { pauses, onChange } = this.#options;
     this.#breaker.reset();
-    pauses.setLocalTrouble(undefined);
+    // Transports hear of it themselves; those that could not be built are built anew.
+    for (const transport of this.#all) transport.rebuild();
     pauses.probeSoon();
     onChange();
   }

@@ -6,8 +6,10 @@ const lifetimeBuckets = [1, 10, 60, 300, 1_800, 3_600, 14_400, 86_400];
 
 export type WorkerMetrics = ReturnType<typeof createWorkerMetrics>;
 
-/** The metrics of a worker. Their names and labels are what rules and dashboards stand on. */
-/** @param collect Called before each scrape, to set what is true at the moment. */
+/**
+ * The metrics of a worker. Their names and labels are what rules and dashboards stand on.
+ * @param collect Called before each scrape, to set what is true at the moment.
+ */
 export function createWorkerMetrics(register: Registry, collect: () => void = () => undefined) {
   const registers = [register];
   const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[]) =>
@@ -82,6 +84,21 @@ export function createWorkerMetrics(register: Registry, collect: () => void = ()
     ),
     closed: counter('connections_closed_total', 'Connections that ended', ['app', 'end']),
     paused: gauge('app_paused', 'Whether an app rests, by cause', ['app', 'cause']),
+    unable: gauge(
+      'worker_app_unable',
+      'Whether this worker takes nothing of an app, by what keeps it from it',
+      ['app', 'cause'],
+    ),
+    slowed: gauge(
+      'app_slowed',
+      'Whether this worker sends only probes of an app, by what the trouble of the gateway is',
+      ['app', 'cause'],
+    ),
+    slowedSince: gauge(
+      'app_slowed_since_timestamp_seconds',
+      'Since when this worker sends only probes of an app, epoch seconds; 0: it does not',
+      ['app'],
+    ),
     enqueueToWritten: histogram(
       'enqueue_to_written_seconds',
       'From enqueueing, or the scheduled time, to the first write; one observation for each push job',

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import type { Tracer } from '@opentelemetry/api';
 import { createRedisTokenStore, type WatchedCredential } from '@pushfleet/apns-credentials';
 import type { Lane } from '@pushfleet/push-queue';
@@ -9,6 +11,7 @@ import { AppMetrics } from './app-metrics.ts';
 import { AppSender } from './app-sender.ts';
 import { type CreateTransport, Transports } from './create-transport.ts';
 import { tellExpiry } from './credential-expiry.ts';
+import { FleetMember } from './fleet-member.ts';
 import { JobSpans } from './job-span.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { defaultRetryBackoffs, type RetryBackoff } from './retry-delay.ts';
@@ -33,6 +36,8 @@ export interface WorkerOptions {
   readonly letterTrimIntervalMs?: number;
   /** For every kind of fault the same. */
   readonly retryBackoff?: RetryBackoff;
+  /** How often the fleet hears that this worker is alive. Default 3,000. */
+  readonly beatIntervalMs?: number;
   /** Memory of the push jobs held, about. Default 512 MiB, of which one app may have a quarter. */
   readonly budgetBytes?: number;
 }
@@ -44,6 +49,10 @@ const doorbellTimeoutMs = 2_000;
 /** How often jobs are looked over for checkpoints that are due. */
 const checkpointTickMs = 100;
 
+/** How long the start waits until the fleet knows of this worker, milliseconds. */
+const joinTimeoutMs = 2_000;
+/** How long a stop waits until the fleet knows of it, milliseconds. */
+const leaveTimeoutMs = 1_000;
 /** Beyond the drain's own deadline, for what is to be written to Redis afterwards, milliseconds. */
 const stopGraceMs = 5_000;
 
@@ -114,8 +123,16 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
         checkpointIntervalMs: options.checkpointIntervalMs ?? 250,
         spans: new JobSpans(options.tracer, app),
         logger: logger.child({ app: app.id }),
+        onStanding: () => member.changed(),
       }),
   );
+  const member = new FleetMember({
+    link,
+    worker: { id: workerId, host: hostname(), pid: process.pid, version, sinceMs: Date.now() },
+    apps: senders,
+    beatIntervalMs: options.beatIntervalMs,
+    onError: onRedisError,
+  });
   const byId = new Map(senders.map((sender) => [sender.id, sender]));
   const watch = new QueueWatch({
     link,
@@ -132,7 +149,13 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     prefix: options.redisPrefix,
     onRing: (id, what) => {
       const sender = byId.get(id);
-      if (sender?.ring(what) === true) look(sender);
+      if (sender === undefined) return;
+      if (what === 'resume') {
+        sender.probeNow();
+        member.attend();
+      } else if (sender.ring(what)) {
+        look(sender);
+      }
     },
     // What rang while nobody listened is found by the watch.
     onListening: listening.resolve,
@@ -147,7 +170,11 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
   };
   const checkpoints = setInterval(() => {
     const nowMs = performance.now();
-    for (const sender of senders) sender.checkpoint(nowMs);
+    const epochMs = Date.now();
+    for (const sender of senders) {
+      sender.checkpoint(nowMs);
+      sender.tick(nowMs, epochMs);
+    }
     tellOfRedis();
   }, checkpointTickMs);
   const trimLetters = () => {
@@ -155,6 +182,8 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
   };
   trimLetters();
   const trims = setInterval(trimLetters, options.letterTrimIntervalMs ?? 60_000);
+  // Before it takes anything: a fleet that pauses asks all of its workers.
+  await endsWithin(member.start(), joinTimeoutMs);
   watch.start();
   // Who says that it is ready hears what rings from now on. Without the doorbell the watch finds it, only later.
   await endsWithin(listening.promise, doorbellTimeoutMs);
@@ -163,17 +192,28 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     readiness: () => {
       if (!hasRedis()) return ['Redis cannot be reached'];
       const refusals = new Set(Object.values(links).flatMap(({ refusal }) => refusal ?? []));
-      return [...refusals].map((refusal) => `Redis takes no writes: ${refusal}`);
+      const reasons = [...refusals].map((refusal) => `Redis takes no writes: ${refusal}`);
+      return [...reasons, ...unableForAll(senders)];
     },
     details: () => ({
+      worker: workerId,
       apps: Object.fromEntries(
         senders
-          .map(({ id, states, pauses }) => [id, { transports: states, paused: pauses }] as const)
-          .filter(([, { transports, paused }]) => transports.length > 0 || Object.keys(paused).length > 0),
+          .map(({ id, states, pauses, trouble, slowed }) => {
+            const paused = Object.keys(pauses).length > 0;
+            const isNotable = states.length > 0 || paused || trouble !== undefined;
+            return [
+              id,
+              isNotable ? { transports: states, paused: pauses, trouble, slowed } : undefined,
+            ] as const;
+          })
+          .filter(([, detail]) => detail !== undefined),
       ),
     }),
     async stop(drainTimeoutMs) {
       doorbell.close();
+      // From now on nobody waits for what this worker says.
+      await endsWithin(member.close(), leaveTimeoutMs);
       const stopped = Promise.all([
         watch.close(),
         ...senders.map(async (sender) => sender.stop(drainTimeoutMs)),
@@ -196,6 +236,20 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
 
 function sameForAll(backoff: RetryBackoff): typeof defaultRetryBackoffs {
   return { notification: backoff, gateway: backoff, uncertain: backoff };
+}
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  readonly version: string;
+};
+
+/** Why this worker can send for none of its apps although the fleet is not paused; empty: it can for some. */
+function unableForAll(senders: readonly AppSender[]): string[] {
+  const reasons = senders.flatMap(({ id, trouble, pauses }) =>
+    trouble === undefined || Object.keys(pauses).length > 0
+      ? []
+      : [`${id} cannot be sent for: ${trouble.reason}`],
+  );
+  return reasons.length < senders.length ? [] : reasons;
 }
 
 /** Whether a promise settles in time. */

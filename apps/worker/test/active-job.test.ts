@@ -71,6 +71,8 @@ function hold() {
       leftQueue: () => undefined,
       tryEnded: () => void triesEnded++,
       decided: () => undefined,
+      refused: () => undefined,
+      uncertain: () => undefined,
     },
     span: undefined,
   });

@@ -6,17 +6,12 @@ import {
   writeFleetFile,
 } from '@pushfleet/testkit';
 import { afterAll, expect, onTestFinished, vi } from 'vitest';
+import { seriesValue } from './series-value.ts';
 import { reject, stopSimulator, test } from './worker-test.ts';
 
 afterAll(stopSimulator);
 
 const tokens = generateTokens({ count: 1_000 });
-
-/** The value of a series as Prometheus reads it. */
-function seriesValue(metrics: string, series: string): number | undefined {
-  const line = metrics.split('\n').find((each) => each.startsWith(`${series} `));
-  return line === undefined ? undefined : Number(line.slice(series.length + 1));
-}
 
 test('metrics and health tell what the worker does', async ({ rig }) => {
   const folder = await createPrivateFolder('worker-metrics');

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createBinaryTransport } from '@pushfleet/apns-client';
-import { liftPauses, pauseApp, readPauses } from '@pushfleet/push-queue';
+import { liftPauses, pauseApp, readPauses, readWorkers } from '@pushfleet/push-queue';
 import { createPrivateFolder, generateTokens } from '@pushfleet/testkit';
 import { TestAuthority } from '@pushfleet/testkit/certificates';
 import { afterAll, expect, onTestFinished, vi } from 'vitest';
@@ -55,7 +55,9 @@ test('a refused topic pauses the app for the fleet; it goes on by itself when th
   await vi.waitFor(async () => expect(await causes(rig)).toEqual([]));
 });
 
-test('a refused certificate pauses the app until its file is replaced; others go on', async ({ rig }) => {
+test('a refused certificate has the worker take nothing until its file is replaced; other apps go on', async ({
+  rig,
+}) => {
   const folder = await createPrivateFolder('worker-credential');
   onTestFinished(async () => folder.remove());
   const [cert, key] = [join(folder.path, 'cert.pem'), join(folder.path, 'key.pem')];
@@ -63,13 +65,16 @@ test('a refused certificate pauses the app until its file is replaced; others go
   await Promise.all([writeFile(cert, stranger.certificatePem), writeFile(key, stranger.privateKeyPem)]);
   await rig.openWorker([rig.app({ credential: { cert, key } }), rig.app({ id: 'news' })]);
   await rig.enqueue(tokens.slice(0, 100));
-  await vi.waitFor(async () => expect(await causes(rig)).toEqual(['credential']), { timeout: 20_000 });
+  const troubles = async () => (await readWorkers(rig)).map((worker) => worker.troubles.shop);
+  await vi.waitFor(async () => expect(await troubles()).toEqual([expect.anything()]), { timeout: 20_000 });
   await rig.enqueue(tokens.slice(0, 50), 'transactional', 'news');
   expect(await rig.settled('news')).toMatchObject({ accepted: 50 });
+  expect(await rig.active()).toBe(0);
   const good = rig.app().credential as { cert: string; key: string };
   await Promise.all([copyFile(good.cert, cert), copyFile(good.key, key)]);
   expect(await rig.settled()).toMatchObject({ accepted: 100 });
-  await vi.waitFor(async () => expect(await causes(rig)).toEqual([]));
+  await vi.waitFor(async () => expect(await troubles()).toEqual([undefined]));
+  expect(await causes(rig)).toEqual([]);
 });
 
 test('a certificate that is missing here makes this worker take nothing, and pauses no other', async ({
@@ -80,8 +85,10 @@ test('a certificate that is missing here makes this worker take nothing, and pau
   const [cert, key] = [join(folder.path, 'cert.pem'), join(folder.path, 'key.pem')];
   const worker = await rig.openWorker([rig.app({ credential: { cert, key } })]);
   await rig.enqueue(tokens.slice(0, 100));
-  await vi.waitFor(() => expect(worker.details()).toMatchObject({ apps: { shop: { paused: {} } } }));
-  expect(JSON.stringify(worker.details())).toContain('There is no file');
+  const reason = expect.stringContaining('There is no file');
+  const shop = { paused: {}, trouble: { about: 'worker', reason } };
+  await vi.waitFor(() => expect(worker.details()).toMatchObject({ apps: { shop } }));
+  expect(worker.readiness()).toEqual([reason]);
   expect(await causes(rig)).toEqual([]);
   const good = rig.app().credential as { cert: string; key: string };
   await copyFile(good.key, key);

@@ -173,6 +173,7 @@ function createRig(simulator: Simulator, redisUrl: string, prefix: string, worke
         logger: createLogger({ service: 'worker', level: 'silent' }),
         lockDurationMs: 6_000,
         pollIntervalMs: 300,
+        beatIntervalMs: 300,
         retryBackoff: { baseMs: 50, capMs: 500 },
         ...change,
       });

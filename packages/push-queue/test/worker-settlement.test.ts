@@ -96,6 +96,19 @@ test('progress says that a job was handed over until the try has ended, or it wa
   expect(settlement.progress()).not.toHaveProperty('handedOver');
 });
 
+test('of a job only the first few are handed over, if need be; the others are left', () => {
+  const settlement = new Settlement(jobOf([1, 2, 3, 4]));
+  const places = settlement.placesDue(0, 2);
+  expect(places).toEqual(Uint16Array.of(0, 1));
+  settlement.handOver(places);
+  expect(settlement.outstanding).toBe(2);
+  settlement.accept(0, 2, 'proved');
+  expect(settlement.outstanding).toBe(0);
+  expect(settlement.endTry(policy, 5)).toMatchObject({ left: 2, retried: 0 });
+  expect(settlement.dueAtMs()).toBe(0);
+  expect(settlement.placesDue(0)).toEqual(Uint16Array.of(2, 3));
+});
+
 test('a second verdict on a notification changes nothing', () => {
   const settlement = new Settlement(jobOf([1, 2, 3]));
   settlement.handOver(settlement.placesDue(Number.POSITIVE_INFINITY));

@@ -115,11 +115,11 @@ export class Settlement {
     return this.#retries.dueAtMs(place) <= nowMs;
   }
 
-  /** Places to try now, ascending; undefined: all of the job. */
-  placesDue(nowMs: number): Uint16Array | undefined {
-    if (this.#left === this.job.count && this.#retries.isEmpty) return undefined;
+  /** Places to try now, ascending, the first `most` of them; undefined: all of the job. */
+  placesDue(nowMs: number, most = Number.POSITIVE_INFINITY): Uint16Array | undefined {
+    if (this.#left === this.job.count && this.#retries.isEmpty && most >= this.#left) return undefined;
     const places: number[] = [];
-    for (let place = 0; place < this.job.count; place++) {
+    for (let place = 0; place < this.job.count && places.length < most; place++) {
       if (this.#state[place] === State.left && this.isDue(place, nowMs)) places.push(place);
     }
     return places.length === this.job.count ? undefined : Uint16Array.from(places);

@@ -1,0 +1,134 @@
+import {
+  type AppControlOptions,
+  type AppSlowed,
+  type AppTrouble,
+  agreedPause,
+  beatWorker,
+  type FleetWorker,
+  pauseApp,
+  readWorkers,
+  removeWorker,
+} from '@pushfleet/push-queue';
+import type { WorkerLink } from '@pushfleet/push-queue/worker';
+
+/** What a worker says of one of its apps, as it is now. */
+interface MemberApp {
+  readonly id: string;
+  readonly trouble: AppTrouble | undefined;
+  readonly slowed: AppSlowed | undefined;
+}
+
+export interface FleetMemberOptions {
+  readonly link: WorkerLink;
+  readonly worker: Pick<FleetWorker, 'id' | 'host' | 'pid' | 'version' | 'sinceMs'>;
+  readonly apps: readonly MemberApp[];
+  /** How often the fleet hears that this worker is alive. Default 3,000. */
+  readonly beatIntervalMs?: number | undefined;
+  readonly onError: (error: unknown) => void;
+}
+
+const defaultBeatIntervalMs = 3_000;
+/** A worker that has missed so many beats is gone. */
+const missedBeats = 4;
+/** How often it says how things are while somebody waits for it, and for how long, milliseconds. */
+const attention = { intervalMs: 200, forMs: 5_000 };
+
+/**
+ * This worker as one of a fleet: says that it is alive and what it cannot do, and where the gateway has refused it,
+ * pauses the fleet once no worker can send (docs/decisions/0023-pauses-of-a-fleet.md). One key in Redis and one script
+ * call a beat, however many apps there are; the others are read only while the gateway refuses this one.
+ */
+export class FleetMember {
+  readonly #options: FleetMemberOptions;
+  readonly #control: AppControlOptions;
+  readonly #beatIntervalMs: number;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+  /** Something has changed since the beat that is under way began. */
+  #isStale = false;
+  #attentiveUntilMs = 0;
+  #isClosed = false;
+
+  constructor(options: FleetMemberOptions) {
+    this.#options = options;
+    this.#control = { redis: options.link.client, prefix: options.link.prefix };
+    this.#beatIntervalMs = options.beatIntervalMs ?? defaultBeatIntervalMs;
+  }
+
+  /** Joins the fleet. Resolves when Redis has been told, or could not be. */
+  async start(): Promise<void> {
+    this.changed();
+    await this.#running;
+  }
+
+  /** What it says of an app has changed: the fleet hears of it at once. */
+  changed(): void {
+    this.#isStale = true;
+    if (this.#isClosed || this.#running !== undefined) return;
+    clearTimeout(this.#timer);
+    this.#running = this.#beat().finally(() => {
+      this.#running = undefined;
+      this.#again();
+    });
+  }
+
+  /** Somebody waits for what the gateway says: the fleet hears it as soon as it is known. */
+  attend(): void {
+    this.#attentiveUntilMs = performance.now() + attention.forMs;
+    this.changed();
+  }
+
+  /** Leaves the fleet, with everything that it said. Never rejects. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    await this.#running;
+    const { link, worker, onError } = this.#options;
+    await link.answer(() => removeWorker(this.#control, worker.id)).catch(onError);
+  }
+
+  #again(): void {
+    if (this.#isClosed) return;
+    const isAttentive = performance.now() < this.#attentiveUntilMs;
+    const calmMs = isAttentive ? attention.intervalMs : this.#beatIntervalMs * (0.75 + Math.random() * 0.5);
+    this.#timer = setTimeout(() => this.changed(), this.#isStale ? 0 : calmMs);
+  }
+
+  async #beat(): Promise<void> {
+    const { link, onError } = this.#options;
+    this.#isStale = false;
+    try {
+      const lifeMs = this.#beatIntervalMs * missedBeats;
+      await link.answer(() => beatWorker(this.#control, this.#describe(), lifeMs));
+      await link.answer(() => this.#pauseWhereAllAgree());
+    } catch (error) {
+      onError(error);
+    }
+  }
+
+  #describe(): FleetWorker {
+    const { worker, apps } = this.#options;
+    const troubles = apps.flatMap(({ id, trouble }) =>
+      trouble === undefined ? [] : [[id, trouble] as const],
+    );
+    const slowed = apps.flatMap((app) => (app.slowed === undefined ? [] : [[app.id, app.slowed] as const]));
+    return {
+      ...worker,
+      apps: apps.map(({ id }) => id),
+      troubles: Object.fromEntries(troubles),
+      slowed: Object.fromEntries(slowed),
+    };
+  }
+
+  async #pauseWhereAllAgree(): Promise<void> {
+    const isRefused = ({ trouble }: MemberApp) => trouble !== undefined && trouble.about !== 'worker';
+    const refused = this.#options.apps.filter(isRefused);
+    if (refused.length === 0) return;
+    const workers = await readWorkers(this.#control);
+    for (const app of refused) {
+      const pause = agreedPause(app.id, workers);
+      // The gateway may have taken something while the others were read.
+      if (pause !== undefined && isRefused(app)) await pauseApp(this.#control, app.id, pause);
+    }
+  }
+}
