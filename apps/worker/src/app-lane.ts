@@ -104,7 +104,7 @@ export class AppLane {
   /** Writes the progress of jobs down that have been at it for `intervalMs`. */
   checkpoint(nowMs: number, intervalMs: number): void {
     const { jobEnd, follow } = this.#options;
-    if (this.#isCheckpointing) return;
+    if (this.#isCheckpointing || this.#held.size === 0) return;
     const changed = [...this.#held].filter((job) => {
       const { outstanding, changes } = job.settlement;
       if (changes === job.checkpointedChanges || outstanding === 0 || job.isLost) return false;

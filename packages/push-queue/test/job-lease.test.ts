@@ -74,6 +74,7 @@ function keep() {
     return answer.promise;
   };
   const queue = { renew } as unknown as LaneQueue;
+  const otherQueue = { renew } as unknown as LaneQueue;
   const stoodStill: number[] = [];
   const errors: unknown[] = [];
   const locks = new LockKeeper({
@@ -83,10 +84,10 @@ function keep() {
     onError: (error) => void errors.push(error),
   });
   onTestFinished(() => locks.close());
-  const hold = (id: string) => {
+  const hold = (id: string, at = queue) => {
     const job = { id, token: `token of ${id}`, lease: new JobLease(clock, lockMs) };
     const lost: string[] = [];
-    locks.hold(queue, job, () => void lost.push(id));
+    locks.hold(at, job, () => void lost.push(id));
     return { ...job, lost };
   };
   /** Time passes, and the timers with it. */
@@ -94,7 +95,7 @@ function keep() {
     clock.pass(ms);
     await vi.advanceTimersByTimeAsync(ms);
   };
-  return { clock, locks, queue, hold, pass, asked, answers, stoodStill, errors };
+  return { clock, locks, queue, otherQueue, hold, pass, asked, answers, stoodStill, errors };
 }
 
 test('leases are prolonged by renewals that Redis granted, from when they were sent', async () => {
@@ -121,6 +122,18 @@ test('a renewal that is not answered prolongs nothing', async () => {
   await pass(3_500);
   expect(lease.isOver).toBe(true);
   expect(lost).toEqual([]);
+});
+
+test('a queue that is not answered for holds up no other', async () => {
+  const { hold, pass, answers, asked, otherQueue } = keep();
+  const [stuck, free] = [hold('stuck'), hold('free', otherQueue)];
+  await pass(5_000);
+  answers[1]!.resolve([]);
+  await pass(5_000);
+  expect(asked).toEqual([['stuck'], ['free'], ['free']]);
+  answers[2]!.resolve([]);
+  await pass(4_000);
+  expect([stuck.lease.isOver, free.lease.isOver]).toEqual([true, false]);
 });
 
 test('a job that ended before its renewal was answered is not lost', async () => {

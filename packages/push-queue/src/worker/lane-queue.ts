@@ -17,8 +17,8 @@ import {
   outcomesKey,
   totalsKey,
 } from '../redis-keys.ts';
-import type { SettledOutcome } from '../settled-outcome.ts';
 import { JobLease } from './job-lease.ts';
+import { endedProgress, totalsOf } from './report-effects.ts';
 import type { SavedJob } from './settlement.ts';
 import type { WorkerLink } from './worker-link.ts';
 
@@ -303,22 +303,6 @@ export class LaneQueue {
     const key = `${this.#backend.keys['']!}${job.id}`;
     return [key, `${key}:lock`];
   }
-}
-
-/** The progress of a job that has been reported: nothing remains. */
-function endedProgress({ accepted, exceptions, resentUncertain }: OutcomeReport): PushJobProgress {
-  return { v: 1, attempt: 0, remaining: [], accepted, exceptions, resentUncertain };
-}
-
-/** What the totals of an app rise by. First, unless that was done when it was enqueued, by how many there were. */
-function totalsOf(report: OutcomeReport): [string, number][] {
-  const counts = new Map<'enqueued' | SettledOutcome, number>([
-    ['enqueued', report.count],
-    ['accepted-proved', report.accepted.proved],
-    ['accepted-presumed', report.accepted.presumed],
-  ]);
-  for (const { outcome } of report.exceptions) counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
-  return [...counts].filter(([, count]) => count > 0);
 }
 
 /** What a code of BullMQ's scripts means for us. */

@@ -24,7 +24,8 @@ export class LockKeeper {
   readonly #intervalMs: number;
   readonly #leaseMs: number;
   #lastTickMs: number;
-  #running = false;
+  /** Being renewed now: one queue that Redis does not answer for holds up no other. */
+  readonly #renewing = new Set<LaneQueue>();
 
   constructor(options: LockKeeperOptions) {
     this.#options = options;
@@ -57,10 +58,7 @@ export class LockKeeper {
 
   /** Never rejects. */
   async renewAll(): Promise<void> {
-    if (this.#running) return;
-    this.#running = true;
-    await Promise.all([...this.#held].map(([queue, jobs]) => this.#renew(queue, jobs)));
-    this.#running = false;
+    await Promise.all([...this.#held].map(async ([queue, jobs]) => this.#renew(queue, jobs)));
   }
 
   close(): void {
@@ -77,6 +75,8 @@ export class LockKeeper {
   }
 
   async #renew(queue: LaneQueue, jobs: Map<string, Kept>): Promise<void> {
+    if (this.#renewing.has(queue)) return;
+    this.#renewing.add(queue);
     const asked = [...jobs.values()].map(({ job }) => ({ job, granted: job.lease.renewal() }));
     try {
       const lost = new Set(await queue.renew(asked.map(({ job }) => job)));
@@ -95,5 +95,6 @@ export class LockKeeper {
     } catch (error) {
       this.#options.onError(error);
     }
+    this.#renewing.delete(queue);
   }
 }
