@@ -88,6 +88,10 @@ export class AppMetrics {
     this.#families.wronglyPresumed.inc({ app: this.#app }, wronglyPresumed);
   }
 
+  unconfirmed(presumed: number): void {
+    this.#families.unconfirmedPresumed.inc({ app: this.#app }, presumed);
+  }
+
   connectionClosed(end: ConnectionEnd, lifetimeMs: number): void {
     this.#families.closed.inc({ app: this.#app, end });
     this.#families.lifetime.observe({ app: this.#app, end }, lifetimeMs / 1_000);
@@ -144,6 +148,7 @@ export class AppMetrics {
     families.retried.inc({ app }, 0);
     families.lateErrorResponses.inc({ app }, 0);
     families.wronglyPresumed.inc({ app }, 0);
+    families.unconfirmedPresumed.inc({ app }, 0);
     for (const end of connectionEnds) {
       families.uncertain.inc({ app, cause: end }, 0);
       families.closed.inc({ app, end }, 0);

@@ -149,6 +149,7 @@ export class AppTransport {
       connectionClosed: (_id, end, lifetimeMs) => metrics.connectionClosed(end, lifetimeMs),
       errorResponse: (_id, status) => metrics.errorResponse(status),
       lateErrorResponse: (_id, _status, wronglyPresumed) => metrics.lateErrorResponse(wronglyPresumed),
+      unconfirmed: (_id, notifications) => metrics.unconfirmed(notifications),
       replayed: (notifications) => metrics.replayed(notifications),
       uncertain: (notifications, cause) => metrics.uncertain(notifications, cause),
     });

@@ -50,6 +50,7 @@ export class Transports {
           window: app.window,
           confirm: app.confirm,
           confirmAfterMs: app.confirmAfterMs,
+          onUncertain: app.onUncertain === 'drop' ? 'report' : 'resend',
           shutdownIdentifier: app.shutdownIdentifier,
           attemptsPerMinute: app.connectsPerMinute,
           observer,

@@ -67,6 +67,11 @@ export function createWorkerMetrics(register: Registry, collect: () => void = ()
       'Notifications that silence had settled as accepted, and that the gateway had refused or discarded',
       ['app'],
     ),
+    unconfirmedPresumed: counter(
+      'unconfirmed_presumed_notifications_total',
+      'Notifications that silence had settled as accepted on connections that were asked for a proof and gave none',
+      ['app'],
+    ),
     inFlight: new Gauge({
       name: 'pushfleet_in_flight_notifications',
       help: 'Notifications handed over and not settled',

@@ -10,6 +10,7 @@ export const knownMetrics: ReadonlySet<string> = new Set([
   'pushfleet_error_responses_total',
   'pushfleet_late_error_responses_total',
   'pushfleet_wrongly_presumed_notifications_total',
+  'pushfleet_unconfirmed_presumed_notifications_total',
   'pushfleet_in_flight_notifications',
   'pushfleet_window_occupancy_ratio',
   'pushfleet_connections',

@@ -105,6 +105,24 @@ export class ConnectGate {
     else this.refused(nowMs, reason, false, 'worker');
   }
 
+  /** The gateway takes nothing: paused about `worker`, and asked again then. */
+  rest(nowMs: number, reason: string, untilMs: number): void {
+    this.#failures++;
+    this.#cause = reason;
+    if (this.#pause === undefined) this.#pace = 'backoff';
+    else if (this.#pause.about !== 'worker') return;
+    const sinceMs = this.#pause?.sinceMs ?? nowMs;
+    this.#notBeforeMs = Math.max(this.#notBeforeMs, untilMs);
+    this.#pause = {
+      about: 'worker',
+      reason,
+      sinceMs,
+      checkedAtMs: nowMs,
+      untilMs: this.#notBeforeMs,
+      isHold: false,
+    };
+  }
+
   /** The gateway wants to be left alone: paused until then. */
   holdUntil(nowMs: number, reason: string, untilMs: number): void {
     this.refused(nowMs, reason, true);

@@ -1,6 +1,6 @@
 import type { TransportObserver } from './transport.ts';
 
-/** An observer that cannot break the caller: its failure is its own affair. */
+/** An observer that cannot break the caller: what it throws is ignored. */
 export function guardObserver(observer: TransportObserver): Required<TransportObserver> {
   const guard =
     <Args extends unknown[]>(call: ((...args: Args) => void) | undefined) =>
@@ -8,7 +8,7 @@ export function guardObserver(observer: TransportObserver): Required<TransportOb
       try {
         call?.apply(observer, args);
       } catch {
-        // As above.
+        // An observer that fails must not break the transport.
       }
     };
   return {
@@ -17,6 +17,7 @@ export function guardObserver(observer: TransportObserver): Required<TransportOb
     connectionClosed: guard(observer.connectionClosed),
     errorResponse: guard(observer.errorResponse),
     lateErrorResponse: guard(observer.lateErrorResponse),
+    unconfirmed: guard(observer.unconfirmed),
     replayed: guard(observer.replayed),
     uncertain: guard(observer.uncertain),
   };

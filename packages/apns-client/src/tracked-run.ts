@@ -24,6 +24,9 @@ export class TrackedRun {
   readonly #sink: OutcomeSink;
   readonly #lease: Lease | undefined;
   readonly #tally: Tally;
+  /** By position: how often it was in doubt and stayed with the transport, and since when. Absent while nothing was. */
+  #doubts: { readonly times: Uint8Array; readonly firstAt: Uint32Array } | undefined;
+  #lastDoubt: ConnectionEnd = 'gateway-closed';
 
   constructor(run: NotificationRun, tally: Tally) {
     this.columns = run.columns;
@@ -63,6 +66,31 @@ export class TrackedRun {
     this.#sink.uncertain(from, to, cause);
   }
 
+  /**
+   * Notes that the gateway may have had them, although they stay with the transport to be sent again.
+   * @param passes How much had passed by then, as the caller counts.
+   */
+  doubt(from: number, to: number, cause: ConnectionEnd, passes: number): void {
+    const { count } = this.columns;
+    this.#doubts ??= { times: new Uint8Array(count), firstAt: new Uint32Array(count) };
+    this.#lastDoubt = cause;
+    const { times, firstAt } = this.#doubts;
+    for (let position = from; position < to; position++) {
+      if (times[position] === 0) firstAt[position] = passes;
+      if (times[position]! < 255) times[position]! += 1;
+    }
+  }
+
+  /** How often a position was in doubt and stayed with the transport. */
+  doubtsOf(position: number): number {
+    return this.#doubts?.times[position] ?? 0;
+  }
+
+  /** How much had passed when a position was in doubt for the first time, as the caller of `doubt` counts. */
+  passesAtFirstDoubt(position: number): number {
+    return this.#doubts?.firstAt[position] ?? 0;
+  }
+
   /** The outcome is still to come. */
   resent(from: number, to: number, cause: ConnectionEnd): void {
     this.#sink.resent?.(from, to, cause);
@@ -73,9 +101,20 @@ export class TrackedRun {
     this.#sink.expired(from, to);
   }
 
+  /** Hands back what waits. What was in doubt before is in doubt still: that comes back as `uncertain`. */
   unprocessed(from: number, to: number): void {
-    this.#tally.inFlight -= to - from;
-    this.#sink.unprocessed(from, to);
+    let start = from;
+    while (start < to) {
+      const isDoubtful = this.doubtsOf(start) > 0;
+      let end = this.#doubts === undefined ? to : start + 1;
+      while (end < to && this.doubtsOf(end) > 0 === isDoubtful) end++;
+      if (isDoubtful) this.uncertain(start, end, this.#lastDoubt);
+      else {
+        this.#tally.inFlight -= end - start;
+        this.#sink.unprocessed(start, end);
+      }
+      start = end;
+    }
   }
 }
 

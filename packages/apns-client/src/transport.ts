@@ -146,6 +146,11 @@ export interface TransportObserver {
    * `presumed`, were refused or discarded by the gateway. A sign that silence is trusted too soon.
    */
   lateErrorResponse?(connectionId: string, status: number, wronglyPresumed: number): void;
+  /**
+   * Silence had settled so many notifications when the gateway was asked whether it has them, before the connection was
+   * closed, and it did not answer: some or all of them may be gone.
+   */
+  unconfirmed?(connectionId: string, notifications: number): void;
   replayed?(notifications: number): void;
   uncertain?(notifications: number, cause: ConnectionEnd): void;
 }
@@ -160,7 +165,10 @@ export interface Transport {
   onRoom(listener: () => void): void;
   /** Hands over a whole run. Order within the run is kept on each connection. */
   submit(run: NotificationRun): void;
-  /** Hands back, as `unprocessed`, everything that has not been written. What is in flight goes on. */
+  /**
+   * Hands back everything that waits: as `unprocessed` what has not been written, as `uncertain` what waits to be sent
+   * again. What is in flight goes on.
+   */
   recall(): void;
   /** Paused or backing off: asks the gateway at once whether the trouble is over, and does not wait for the time to do so. */
   probeNow(): void;

@@ -293,8 +293,12 @@ describe('a transport', () => {
     await settle(schedule);
     schedule.clock.advance(299_000);
     expect(schedule.observed.ends).toEqual([]);
-    schedule.clock.advance(31_000);
+    for (let second = 0; second < 31; second++) {
+      schedule.clock.advance(1_000);
+      schedule.gateway.flow();
+    }
     expect(schedule.observed.ends).toEqual(['idle']);
+    expect(schedule.observed.unconfirmed).toBe(0);
     expect(schedule.transport.state).toEqual({ kind: 'idle' });
     schedule.submit(1);
     await start(schedule);
@@ -311,11 +315,36 @@ describe('a transport', () => {
     expect(schedule.observed.ends).toEqual([]);
     schedule.submit(1);
     await Promise.resolve();
-    expect(schedule.observed.ends).toEqual(['idle']);
     await start(schedule);
     await settle(schedule);
+    expect(schedule.observed.ends).toEqual(['idle']);
+    expect(schedule.gateway.sockets).toHaveLength(2);
     schedule.expectAllTaken();
   });
+
+  test.each([
+    ['idle', (schedule: BinarySchedule) => schedule.clock.advance(36_000)],
+    ['drained', (schedule: BinarySchedule) => void schedule.transport.drain(60_000)],
+  ])(
+    'asks what silence has settled before it is %s, and counts what stays without an answer',
+    async (_, end) => {
+      const schedule = new BinarySchedule({ connections: 1, confirm: 'presumed', idleTimeoutMs: 10_000 });
+      const run = schedule.submit(100);
+      await start(schedule);
+      const [socket] = schedule.gateway.live;
+      // The kernel takes it, and the gateway reads nothing.
+      await Promise.resolve();
+      socket!.take();
+      schedule.clock.advance(2_000);
+      expect(run.sums).toEqual({ presumed: 100 });
+      end(schedule);
+      socket!.take();
+      schedule.clock.advance(10_000);
+      expect(schedule.observed.ends).toEqual(['proof-timeout']);
+      expect(schedule.observed.unconfirmed).toBe(100);
+      schedule.transport.destroy();
+    },
+  );
 
   test('pauses when the gateway does not know the topic, and tries again by itself', async () => {
     const schedule = new BinarySchedule({ confirmAfterMs: 60_000 });

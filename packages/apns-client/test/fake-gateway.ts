@@ -7,6 +7,12 @@ import { ChunkPool } from '../src/chunk-pool.ts';
  * the order of them. It takes notifications as PROTOCOL section 1 says.
  */
 export class FakeGateway {
+  /**
+   * What it does with a frame, the known-bad one included (its token is empty): `hang-up` closes without a word, with or
+   * without having taken it; undefined: as usual.
+   */
+  manner: (token: string, socket: FakeSocket) => 'hang-up' | 'take-and-hang-up' | 'ignore' | undefined = () =>
+    undefined;
   readonly sockets: FakeSocket[] = [];
   /** How often each token was taken. */
   readonly taken = new Map<string, number>();
@@ -43,6 +49,8 @@ interface PendingWrite {
 export class FakeSocket implements GatewaySocket {
   isOver = false;
   isOpen = false;
+  /** Notifications that the gateway took on it. */
+  taken = 0;
   readonly #gateway: FakeGateway;
   readonly #events: GatewaySocketEvents;
   readonly #decoder = new NotificationDecoder();
@@ -166,6 +174,10 @@ export class FakeSocket implements GatewaySocket {
     const { bytes, tokenStart, tokenLength, identifier, defect } = this.#decoder;
     if (this.#isDiscarding) return;
     const token = Buffer.from(bytes.subarray(tokenStart, tokenStart + tokenLength)).toString('hex');
+    const manner = this.#gateway.manner(token, this);
+    if (manner === 'take-and-hang-up' && token !== '') this.#count(token);
+    if (manner === 'hang-up' || manner === 'take-and-hang-up') this.close();
+    if (manner !== undefined) return;
     if (defect !== null) this.say(ErrorStatus.missingDeviceToken, identifier);
     else if (this.#nextStatus !== undefined) {
       // Status 0 says that nothing is wrong with the one it names.
@@ -179,6 +191,7 @@ export class FakeSocket implements GatewaySocket {
   }
 
   #count(token: string): void {
+    this.taken += 1;
     const { taken, places, misordered } = this.#gateway;
     taken.set(token, (taken.get(token) ?? 0) + 1);
     const place = places.get(token);

@@ -9,7 +9,9 @@ export class Observed {
   replayed = 0;
   uncertain = 0;
   wronglyPresumed = 0;
+  unconfirmed = 0;
   onClosed: () => void = () => {};
+  onUncertain: (notifications: number) => void = () => {};
 
   readonly observer: TransportObserver = {
     stateChanged: (state) => void this.states.push(state),
@@ -24,11 +26,15 @@ export class Observed {
     lateErrorResponse: (_, __, wronglyPresumed) => {
       this.wronglyPresumed += wronglyPresumed;
     },
+    unconfirmed: (_, notifications) => {
+      this.unconfirmed += notifications;
+    },
     replayed: (notifications) => {
       this.replayed += notifications;
     },
     uncertain: (notifications) => {
       this.uncertain += notifications;
+      this.onUncertain(notifications);
     },
   };
 }

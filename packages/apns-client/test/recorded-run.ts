@@ -54,6 +54,8 @@ export class RecordedRun implements NotificationRun {
   readonly twice: number[] = [];
   /** How often each position was written. */
   readonly writes: Uint32Array;
+  /** How often each position was sent again although it was in doubt. */
+  readonly resends: Uint32Array;
   readonly #positions: readonly number[] | undefined;
   readonly #waiting: (() => void)[] = [];
   #open: number;
@@ -71,12 +73,16 @@ export class RecordedRun implements NotificationRun {
     };
     this.settlements = new Array<Settlement | undefined>(this.columns.count).fill(undefined);
     this.writes = new Uint32Array(this.columns.count);
+    this.resends = new Uint32Array(this.columns.count);
     this.#open = this.columns.count;
   }
 
   readonly sink = {
     written: (from: number, to: number): void => {
       for (let position = from; position < to; position++) this.writes[position]! += 1;
+    },
+    resent: (from: number, to: number): void => {
+      for (let position = from; position < to; position++) this.resends[position]! += 1;
     },
     accepted: (from: number, to: number, certainty: Certainty): void =>
       this.#settle(from, to, { kind: 'accepted', certainty }),

@@ -2,11 +2,12 @@ import {
   ErrorResponseDecoder,
   encodeKnownBadFrame,
   FrameEncoder,
+  identifierDistance,
   unknownIdentifier,
 } from '@pushfleet/apns-wire';
 import { ChunkPool } from '../chunk-pool.ts';
 import { connectionEndOf, describeError } from '../node-error.ts';
-import type { Span } from '../span.ts';
+import { countOf, type Span } from '../span.ts';
 import type { TrackedRun } from '../tracked-run.ts';
 import type { ConnectionEnd } from '../transport.ts';
 import { WritesUnderWay } from '../writes-under-way.ts';
@@ -62,7 +63,7 @@ const nothing: Pick<ConnectionClosure, 'proved' | 'unprocessed'> = { proved: [],
 export class BinaryConnection {
   readonly id: string;
   readonly window: InFlightWindow;
-  /** When something was last written, epoch ms. */
+  /** When something was last written, by the clock's `now()`. */
   lastWriteMs: number;
 
   readonly #options: BinaryConnectionOptions;
@@ -75,6 +76,8 @@ export class BinaryConnection {
   /** What the kernel has taken: the identifier after the last frame of a chunk, and when. Oldest first. */
   readonly #flushed: { readonly identifier: number; readonly atMs: number }[] = [];
   #state: State;
+  /** Frames that silence has settled. A proof would end the connection: none has been proved since. */
+  #presumed = 0;
   /** Set once the known-bad frame has been written. */
   #proof: { readonly knownBad: number; readonly provedEnd: ConnectionEnd } | undefined;
   /** Set while it waits for an answer before it writes more. */
@@ -112,20 +115,31 @@ export class BinaryConnection {
     return this.#state.kind === 'open' && this.#writes.count < chunksUnderWay && this.#room > 0;
   }
 
-  get #room(): number {
-    const { window, stretch, clock } = this.#options;
-    return Math.min(window - this.window.size, stretch.room(clock.now()));
+  /** The kernel has everything that was written. */
+  get isFlushed(): boolean {
+    return this.#writes.count === 0;
   }
 
-  /** When the oldest unsettled chunk was taken by the kernel, epoch ms; undefined when there is none. */
+  /** Frames that silence has settled. */
+  get presumed(): number {
+    return this.#presumed;
+  }
+
+  get #room(): number {
+    const { window, stretch } = this.#options;
+    return Math.min(window - this.window.size, stretch.room);
+  }
+
+  /** When the oldest unsettled chunk was taken by the kernel, by the clock's `now()`; undefined when there is none. */
   get oldestFlushMs(): number | undefined {
     return this.#flushed[0]?.atMs;
   }
 
-  /** Writes frames until a chunk is full, the window is full or `spans` are used up. */
-  write(spans: { take(written: number): Span | undefined }): void {
+  /** Writes frames until a chunk is full, the window is full, or `spans` or `limit` are used up. Returns how many. */
+  write(spans: { take(written: number): Span | undefined }, limit = Number.POSITIVE_INFINITY): number {
     const chunk = ChunkPool.take();
-    const room = this.#room;
+    this.#options.stretch.poll(this.#options.clock.now());
+    const room = Math.min(this.#room, limit);
     let left = room;
     let length = 0;
     let span = spans.take(0);
@@ -141,10 +155,11 @@ export class BinaryConnection {
     }
     if (length === 0) {
       ChunkPool.give(chunk);
-      return;
+      return 0;
     }
     this.#options.stretch.written(room - left);
     this.#flush(chunk, length);
+    return room - left;
   }
 
   /**
@@ -163,23 +178,35 @@ export class BinaryConnection {
     if (due > 0) {
       const { identifier } = this.#flushed[due - 1]!;
       this.#flushed.splice(0, due);
+      const before = this.window.size;
       this.window.takeBefore(identifier, take);
+      this.#presumed += before - this.window.size;
     }
     if (state.kind === 'finishing' && this.window.size === 0) this.#close(state.end, 'silence');
   }
 
   /**
    * Ends the connection with a proof: writes the known-bad frame, whose answer proves everything before it
-   * (PROTOCOL section 1). What is unproved after `deadlineMs` is uncertain. Command 0 has no answers: there the
-   * deadline is one for silence.
+   * (PROTOCOL section 1). What is unproved after `deadlineMs` is uncertain. What silence has settled is asked for, too:
+   * without an answer it stays accepted, and is counted. Command 0 has no answers: there the deadline is one for silence.
    */
   finish(end: ConnectionEnd, deadlineMs: number): void {
     if (this.#state.kind === 'connecting') this.#close(end, 'not needed any more');
     if (this.#state.kind !== 'open') return;
-    if (this.window.size === 0) {
+    const { command } = this.#options;
+    if (this.window.size === 0 && (this.#presumed === 0 || command === 0)) {
       this.#close(end, 'nothing in flight');
       return;
     }
+    this.#prove(end, deadlineMs);
+  }
+
+  /** Asks whether the gateway answers at all: writes the known-bad frame and nothing else. Not for command 0. */
+  probe(end: ConnectionEnd, deadlineMs: number): void {
+    if (this.#state.kind === 'open') this.#prove(end, deadlineMs);
+  }
+
+  #prove(end: ConnectionEnd, deadlineMs: number): void {
     const { command, clock } = this.#options;
     if (command !== 0) {
       const knownBad = this.window.skip();
@@ -224,6 +251,7 @@ export class BinaryConnection {
   /** Asks for more; or, so that an answer that is on its way finds little behind it, writes nothing for a while. */
   #goOn(): void {
     const { clock, stretch } = this.#options;
+    stretch.poll(clock.now());
     if (this.isWritable) {
       this.#events.writable(this);
       return;
@@ -239,16 +267,24 @@ export class BinaryConnection {
     try {
       const response = this.#responses.push(bytes);
       if (response === undefined) return;
+      const lagMs = this.#lagOf(response.identifier);
       const closure = settleByAnswer(this.window, response, {
         knownBad: unknownIdentifier,
         provedEnd: 'drained',
         shutdownIdentifier: this.#options.shutdownIdentifier,
         ...this.#proof,
       });
-      this.#close(closure.end, closure.detail, closure);
+      this.#close(closure.end, closure.detail, { ...closure, ...(lagMs === undefined ? {} : { lagMs }) });
     } catch (error) {
       this.#close('protocol-violation', describeError(error));
     }
+  }
+
+  /** How long ago the kernel took a frame in flight, milliseconds; undefined when it is none, or has not been taken. */
+  #lagOf(identifier: number): number | undefined {
+    if (this.window.locate(identifier) !== 'in-flight') return undefined;
+    const chunk = this.#flushed.find((flushed) => identifierDistance(identifier, flushed.identifier) > 0);
+    return chunk === undefined ? undefined : this.#options.clock.now() - chunk.atMs;
   }
 
   #gatewayLeft(end: ConnectionEnd, detail: string): void {
@@ -274,7 +310,7 @@ export class BinaryConnection {
   #close(
     end: ConnectionEnd,
     detail: string,
-    derived: Pick<ConnectionClosure, 'answer' | 'proved' | 'named' | 'unprocessed'> = nothing,
+    derived: Pick<ConnectionClosure, 'answer' | 'proved' | 'named' | 'unprocessed' | 'lagMs'> = nothing,
   ): void {
     if (this.#state.kind === 'closed') return;
     this.#state.cancelTimer?.();
@@ -283,6 +319,10 @@ export class BinaryConnection {
     this.#state = { kind: 'closed' };
     // Nothing more is read or written; a late packet could only speak of what has been handed back.
     this.#socket.destroy();
-    this.#events.ended(this, { ...derived, end, detail, uncertain: this.window.takeAll() });
+    const isUnanswered = this.#proof !== undefined && derived.answer?.understood !== true;
+    const unconfirmed = isUnanswered ? this.#presumed : 0;
+    const uncertain = this.window.takeAll();
+    const settled = this.#presumed + countOf(derived.proved);
+    this.#events.ended(this, { ...derived, end, detail, uncertain, unconfirmed, settled });
   }
 }

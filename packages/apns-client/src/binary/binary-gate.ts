@@ -49,6 +49,12 @@ export class BinaryGate extends ConnectGate {
     super.failed(nowMs, cause, livedMs);
   }
 
+  override rest(nowMs: number, reason: string, untilMs: number): void {
+    this.#isProbing = false;
+    this.#isUnproven = true;
+    super.rest(nowMs, reason, untilMs);
+  }
+
   override retryNow(): void {
     this.#isUnproven = true;
     super.retryNow();

@@ -24,6 +24,11 @@ export interface BinaryTransportOptions {
   readonly window?: number;
   /** `presumed`: silence settles. `proved`: only proof does, by rotating connections. Default `presumed`. */
   readonly confirm?: 'presumed' | 'proved';
+  /**
+   * What becomes of frames in doubt. `resend`: the transport sends them again by itself, a little at a time
+   * (docs/decisions/0016-after-doubt-small.md). `report`: they come back as `uncertain`. Default `report`.
+   */
+  readonly onUncertain?: 'resend' | 'report';
   /** Silence after which a frame counts as accepted (or, with `proved`, is due for proof). Default 1,000. */
   readonly confirmAfterMs?: number;
   /** Least time between two rotations: rapid reconnecting is treated as an attack. Default 10,000. */
@@ -85,6 +90,7 @@ export function resolveOptions(options: BinaryTransportOptions): ResolvedOptions
     connections: 2,
     window: 1_000_000,
     confirm: 'presumed',
+    onUncertain: 'report',
     confirmAfterMs: 1_000,
     rotationFloorMs: 10_000,
     proofTimeoutMs: 5_000,

@@ -1,5 +1,4 @@
 import type { SecureContext } from 'node:tls';
-import { ErrorStatus } from '@pushfleet/apns-wire';
 import { Announcer } from '../announcer.ts';
 import { CredentialContext } from '../credential-context.ts';
 import type { Span } from '../span.ts';
@@ -8,6 +7,7 @@ import { type Tally, TrackedRun } from '../tracked-run.ts';
 import type { NotificationRun, Transport, TransportState } from '../transport.ts';
 import { stateOf } from '../transport-state.ts';
 import { admit } from './admission.ts';
+import type { DoubtVerdict } from './after-doubt.ts';
 import { BinaryGate } from './binary-gate.ts';
 import {
   type BinaryTransportOptions,
@@ -15,6 +15,7 @@ import {
   resolveOptions,
 } from './binary-transport-options.ts';
 import { judgeEnd, replayOf, settleClosure, tellEnd } from './closure-consequences.ts';
+import type { ConnectionClosure } from './connection-closure.ts';
 import { ConnectionGroup, type EndedConnection, type GroupHost } from './connection-group.ts';
 import { Quarantine } from './quarantine.ts';
 import { gatewayAnswer } from './status-policy.ts';
@@ -181,17 +182,25 @@ export class BinaryTransport implements Transport, GroupHost {
   ended(group: ConnectionGroup, ended: EndedConnection): void {
     const { closure } = ended;
     const { answer, named } = closure;
-    if (answer?.status === ErrorStatus.invalidToken && named !== undefined) {
-      this.#quarantine.invalidToken(named.run);
-    }
+    const now = this.options.clock.now();
+    if (answer?.meaning === 'rejected' && named !== undefined) this.#quarantine.rejected(named.run);
     const replayed = replayOf(closure);
     if (this.#phase === 'closing') handBack(replayed);
     else if (group === this.#suspects) group.queue.unshift(replayed);
     else this.#quarantine.requeue(replayed);
-    judgeEnd(this.gate, this.options.clock.now(), ended, this.#openConnections === 0);
+    const verdict = this.#judgeDoubt(group, closure);
+    judgeEnd(this.gate, now, ended, verdict, this.#openConnections === 0);
     tellEnd(this.#announcer.tell, ended, replayed);
-    settleClosure(closure);
+    settleClosure(closure, verdict, this.options.command);
     this.#changed();
+  }
+
+  /** What becomes of frames in doubt; undefined when there are none, or they are given back. */
+  #judgeDoubt(group: ConnectionGroup, closure: ConnectionClosure): DoubtVerdict | undefined {
+    if (closure.uncertain.length === 0) return undefined;
+    if (this.options.onUncertain === 'resend' && this.#phase === 'running') return group.judgeDoubt(closure);
+    group.slowDown(closure);
+    return undefined;
   }
 
   get #takesRuns(): boolean {
@@ -207,7 +216,7 @@ export class BinaryTransport implements Transport, GroupHost {
   }
 
   get #waiting(): number {
-    return this.#main.queue.size + this.#suspects.queue.size;
+    return this.#main.waiting + this.#suspects.waiting;
   }
 
   #credentialChanged(): void {
@@ -252,7 +261,7 @@ export class BinaryTransport implements Transport, GroupHost {
   #keepTicking(): void {
     if (this.#connections === 0) return;
     const { confirmAfterMs, idleTimeoutMs } = this.options;
-    const isBusy = this.#tally.inFlight > this.#waiting;
+    const isBusy = this.#tally.inFlight > this.#waiting || this.#groups.some(({ isCautious }) => isCautious);
     // At the pace of confirmation, or only to look after idle connections.
     // Often, so that what silence settles at line rate comes in small portions: a burst of reports would hold up
     // whatever else the process has to do.
@@ -262,9 +271,9 @@ export class BinaryTransport implements Transport, GroupHost {
 
   #continueDrain(): void {
     if (this.#phase !== 'draining') return;
-    for (const { queue, size } of this.#groups) {
+    for (const group of this.#groups) {
       // Nothing is on its way to a gateway that does not answer: no reason to wait for the deadline.
-      if (size === 0) handBack(queue.takeAll());
+      if (group.size === 0) handBack(group.takeWaiting());
     }
     const leftMs = Math.max(1, this.#drainUntilMs - this.options.clock.now());
     for (const group of this.#groups) group.finish('drained', leftMs);
@@ -272,7 +281,7 @@ export class BinaryTransport implements Transport, GroupHost {
   }
 
   #handBack(): void {
-    for (const { queue } of this.#groups) handBack(queue.takeAll());
+    for (const group of this.#groups) handBack(group.takeWaiting());
   }
 
   #close(): void {

@@ -1,5 +1,7 @@
+import { ErrorStatus, type NotificationCommand } from '@pushfleet/apns-wire';
 import { countOf, type Span } from '../span.ts';
-import type { TransportObserver } from '../transport.ts';
+import type { GatewayAnswer, TransportObserver } from '../transport.ts';
+import type { DoubtVerdict } from './after-doubt.ts';
 import type { BinaryGate } from './binary-gate.ts';
 import type { ConnectionClosure } from './connection-closure.ts';
 import type { EndedConnection } from './connection-group.ts';
@@ -14,8 +16,15 @@ export function replayOf({ answer, named, unprocessed }: ConnectionClosure): rea
   return namedToo ? [named, ...unprocessed] : unprocessed;
 }
 
-/** Tells the sinks what an ended connection has settled. */
-export function settleClosure({ answer, named, proved, uncertain, end }: ConnectionClosure): void {
+/**
+ * Tells the sinks what an ended connection has settled.
+ * @param verdict What becomes of the frames in doubt; undefined: they are given back.
+ */
+export function settleClosure(
+  { answer, named, proved, uncertain, end }: ConnectionClosure,
+  verdict: DoubtVerdict | undefined,
+  command: NotificationCommand,
+): void {
   for (const { run, from, to } of proved) run.accepted(from, to, 'proved');
   if (named !== undefined && answer !== undefined) {
     const { run, from, to } = named;
@@ -23,16 +32,40 @@ export function settleClosure({ answer, named, proved, uncertain, end }: Connect
     else if (answer.meaning === 'rejected') run.rejected(from, gatewayAnswer(answer.status));
     else if (answer.meaning === 'retryable') run.retryable(from, gatewayAnswer(answer.status));
   }
-  for (const { run, from, to } of uncertain) run.uncertain(from, to, end);
+  for (const { run, from, to } of uncertain) {
+    if (verdict === undefined) run.uncertain(from, to, end);
+    else if (verdict.kind !== 'offender') run.resent(from, to, end);
+    // Command 0 has no packets: to be cut off is its only answer to a bad token.
+    else if (command === 0) run.rejected(from, connectionCut);
+    else run.retryable(from, connectionCut);
+  }
 }
+
+/** The gateway hangs up on this notification and not on others, without a word. */
+const connectionCut: GatewayAnswer = {
+  reason: 'connection-cut',
+  status: ErrorStatus.none,
+  fault: 'notification',
+  tokenInvalid: false,
+};
 
 /**
  * Tells the gate what an ended connection says of the gateway and of our credential.
+ * @param verdict What becomes of the frames in doubt, where the transport sends them again.
  * @param isCutOff No other connection is open.
  */
-export function judgeEnd(gate: BinaryGate, nowMs: number, ended: EndedConnection, isCutOff: boolean): void {
+export function judgeEnd(
+  gate: BinaryGate,
+  nowMs: number,
+  ended: EndedConnection,
+  verdict: DoubtVerdict | undefined,
+  isCutOff: boolean,
+): void {
   const { end, detail, answer } = ended.closure;
-  if (answer?.meaning === 'credential')
+  if (verdict?.kind === 'nothing-passes') gate.rest(nowMs, verdict.reason, nowMs + verdict.restMs);
+  // How often that may follow in a row is limited by what is in doubt.
+  else if (verdict !== undefined) gate.failed(nowMs, detail, Number.POSITIVE_INFINITY);
+  else if (answer?.meaning === 'credential')
     gate.refused(nowMs, gatewayAnswer(answer.status).reason, true, 'topic');
   else if (answer?.understood === true) gate.answered();
   else if (end === 'drained' || end === 'rotated' || end === 'idle') gate.abandoned();
@@ -53,7 +86,7 @@ export function tellEnd(
   { id, closure, livedMs }: EndedConnection,
   replayed: readonly Span[],
 ): void {
-  const { answer, end, uncertain } = closure;
+  const { answer, end, uncertain, unconfirmed } = closure;
   observer.connectionClosed(id, end, livedMs);
   // The answer to our own known-bad frame is no error.
   if (answer !== undefined && end === 'error-response') {
@@ -62,5 +95,6 @@ export function tellEnd(
     if (wronglyPresumed > 0) observer.lateErrorResponse(id, status, wronglyPresumed);
   }
   if (replayed.length > 0) observer.replayed(countOf(replayed));
+  if (unconfirmed > 0) observer.unconfirmed(id, unconfirmed);
   if (uncertain.length > 0) observer.uncertain(countOf(uncertain), end);
 }

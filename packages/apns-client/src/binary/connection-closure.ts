@@ -16,6 +16,12 @@ export interface ConnectionClosure {
   readonly unprocessed: readonly Span[];
   /** Nobody can know. */
   readonly uncertain: readonly Span[];
+  /** Frames that silence had settled, when the known-bad frame that asked for them was never answered. */
+  readonly unconfirmed: number;
+  /** Frames that were settled while the connection lived. */
+  readonly settled: number;
+  /** How long after the kernel had taken the named frame the error response came, milliseconds. */
+  readonly lagMs?: number;
 }
 
 /** The error response that ended a connection. */

@@ -3,25 +3,25 @@ import type { SpanQueue } from '../span-queue.ts';
 import type { TrackedRun } from '../tracked-run.ts';
 
 /**
- * A run in which the gateway keeps finding invalid tokens costs a connection for each. What is left of it goes over
+ * A run in which the gateway keeps rejecting notifications costs a connection for each. What is left of it goes over
  * connections of its own kind, so that only suspects wait for suspects (decision 0015).
  */
 export class Quarantine {
   readonly #main: SpanQueue;
   readonly #suspects: SpanQueue;
   readonly #suspectAfter: number;
-  readonly #invalidTokens = new WeakMap<TrackedRun, number>();
+  readonly #rejections = new WeakMap<TrackedRun, number>();
 
-  /** @param suspectAfter Invalid tokens after which a run is a suspect. */
+  /** @param suspectAfter Rejected notifications after which a run is a suspect. */
   constructor(main: SpanQueue, suspects: SpanQueue, suspectAfter: number) {
     this.#main = main;
     this.#suspects = suspects;
     this.#suspectAfter = suspectAfter;
   }
 
-  /** The gateway has called one of the run's tokens invalid. */
-  invalidToken(run: TrackedRun): void {
-    this.#invalidTokens.set(run, this.#invalidTokensOf(run) + 1);
+  /** The gateway has rejected one of the run's notifications for good, whatever is wrong with it. */
+  rejected(run: TrackedRun): void {
+    this.#rejections.set(run, this.#rejectionsOf(run) + 1);
   }
 
   /**
@@ -29,7 +29,7 @@ export class Quarantine {
    * the other suspects.
    */
   requeue(spans: readonly Span[]): void {
-    const isSuspect = ({ run }: Span): boolean => this.#invalidTokensOf(run) >= this.#suspectAfter;
+    const isSuspect = ({ run }: Span): boolean => this.#rejectionsOf(run) >= this.#suspectAfter;
     this.#main.unshift(spans.filter((span) => !isSuspect(span)));
     const moved = spans.filter(isSuspect);
     for (const run of new Set(moved.map((span) => span.run))) {
@@ -38,7 +38,7 @@ export class Quarantine {
     }
   }
 
-  #invalidTokensOf(run: TrackedRun): number {
-    return this.#invalidTokens.get(run) ?? 0;
+  #rejectionsOf(run: TrackedRun): number {
+    return this.#rejections.get(run) ?? 0;
   }
 }

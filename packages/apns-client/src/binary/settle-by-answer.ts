@@ -22,7 +22,7 @@ export function settleByAnswer(
   window: InFlightWindow,
   { status, identifier }: ErrorResponse,
   { knownBad, provedEnd, shutdownIdentifier }: AnswerContext,
-): Omit<ConnectionClosure, 'uncertain'> {
+): Omit<ConnectionClosure, 'uncertain' | 'unconfirmed' | 'settled'> {
   const meaning = statusMeaning(status, shutdownIdentifier);
   const answer = { status, meaning, understood: true, wronglyPresumed: 0 };
   // The sandbox has answered the known-bad frame with identifier 0.

@@ -1,22 +1,29 @@
 // Errors are late. What is written behind a bad frame, before the gateway's answer to it has come, is discarded, and
 // has to be written again: at line rate the buffers in between hold some 30,000 frames. So after an error the next
-// connection begins with a short stretch, waits for as long as an answer takes, and doubles the stretch each time that
-// none has come, as TCP begins a connection. After a few stretches it writes as fast as it can again.
+// connection begins with a short stretch, waits for as long as errors take to come, and doubles the stretch each time
+// that none has come, as TCP begins a connection. After a few stretches it writes as fast as it can again.
 //
 // Nothing depends on it but how much is written in vain: what is in flight is in the window, whatever its stretch.
 
 /** Frames of the shortest stretch: to write them again costs less than a connection does. */
-export const shortestStretch = 200;
+export const shortestStretch = 50;
 /** So many times as long, a stretch would hold more than the buffers in between. */
-const longestByShortest = 160;
-/** However long the handshake took, an answer is waited for no longer than this, milliseconds. */
-const longestWaitMs = 250;
+export const longestByShortest = 640;
+/** Until an error has shown how late it comes, it is as late as the handshake took, at most so long, milliseconds. */
+const longestGuessMs = 250;
+/** Errors that come later than that are not waited for, milliseconds. */
+const longestWaitMs = 2_000;
+/** What errors are later at times than they were, as a factor. */
+const lagMargin = 1.25;
+/** An error that comes sooner than the ones before shortens the wait by that part of the difference. */
+const lagDecay = 1 / 8;
 
 /** How long a stretch the next connection of a group begins with. */
 export class WriteAhead {
   readonly #shortest: number;
   readonly #atFirst: number;
   #next: number;
+  #lagMs: number | undefined;
 
   /** @param expectsErrors The very first stretch is short, too. */
   constructor(shortest: number, expectsErrors: boolean) {
@@ -27,14 +34,21 @@ export class WriteAhead {
 
   /** An error response named the frame that came after `good` others on its connection. */
   cutAfter(good: number): void {
-    // Errors that come as often as that one leave the greater part of twice the stretch worthless.
+    // If errors keep this rate, most of a burst longer than twice as much is wasted.
     this.#next = Math.max(this.#shortest, 2 * good);
+  }
+
+  /** An error response came so long after the kernel had taken the frame that it names, milliseconds. */
+  errorCame(lagMs: number): void {
+    const known = this.#lagMs ?? lagMs;
+    this.#lagMs = lagMs >= known ? lagMs : known + (lagMs - known) * lagDecay;
   }
 
   /** For a new connection. */
   begin(): Stretch {
     const longest = this.#shortest * longestByShortest;
-    return new Stretch(this.#next, longest, () => {
+    const waitMs = this.#lagMs === undefined ? undefined : Math.ceil(this.#lagMs * lagMargin);
+    return new Stretch(this.#next, longest, waitMs, () => {
       this.#next = this.#atFirst;
     });
   }
@@ -44,34 +58,50 @@ export class WriteAhead {
 export class Stretch {
   readonly #longest: number;
   readonly #onUnbounded: () => void;
+  readonly #isLearned: boolean;
   #length: number;
   #left: number;
-  #waitMs = 0;
+  #waitMs: number;
   /** When the kernel had taken all of it that is written; infinite while it has not. */
   #takenAtMs = Number.POSITIVE_INFINITY;
 
-  /** @param onUnbounded Stretches have become so long that from now on there are none. */
-  constructor(length: number, longest: number, onUnbounded: () => void) {
+  /**
+   * @param waitMs How late errors come; undefined while none has shown it.
+   * @param onUnbounded Stretches have become so long that from now on there are none.
+   */
+  constructor(length: number, longest: number, waitMs: number | undefined, onUnbounded: () => void) {
     this.#length = length <= longest ? length : Number.POSITIVE_INFINITY;
     this.#left = this.#length;
     this.#longest = longest;
+    this.#isLearned = waitMs !== undefined;
+    this.#waitMs = Math.min(longestWaitMs, Math.max(1, waitMs ?? 0));
     this.#onUnbounded = onUnbounded;
   }
 
-  /** An answer takes about as long as the handshake did: a round trip, and what both sides have to do. */
-  opened(handshakeMs: number): void {
-    this.#waitMs = Math.min(longestWaitMs, Math.max(1, handshakeMs));
+  /** Frames that may be written now. */
+  get room(): number {
+    return this.#left;
   }
 
-  /** Frames that may be written now. */
-  room(nowMs: number): number {
-    if (this.#left < this.#length && nowMs - this.#takenAtMs >= this.#waitMs) this.#lengthen();
-    return this.#left;
+  /** An answer takes about as long as the handshake did, as long as none has shown otherwise. */
+  opened(handshakeMs: number): void {
+    if (!this.#isLearned) this.#waitMs = Math.min(longestGuessMs, Math.max(1, handshakeMs));
+  }
+
+  /** Lengthens the stretch, if no error has come for as long as one takes. */
+  poll(nowMs: number): void {
+    if (this.#left >= this.#length || nowMs - this.#takenAtMs < this.#waitMs) return;
+    this.#length *= 2;
+    if (this.#length > this.#longest) {
+      this.#length = Number.POSITIVE_INFINITY;
+      this.#onUnbounded();
+    }
+    this.#left = this.#length;
   }
 
   /** How long to wait for room, milliseconds; 0: there is some. */
   waitMs(nowMs: number): number {
-    return this.room(nowMs) > 0 ? 0 : Math.max(1, Math.ceil(this.#takenAtMs + this.#waitMs - nowMs));
+    return this.#left > 0 ? 0 : Math.max(1, Math.ceil(this.#takenAtMs + this.#waitMs - nowMs));
   }
 
   written(frames: number): void {
@@ -82,14 +112,5 @@ export class Stretch {
   /** The kernel has what was written: from now on an answer may come. */
   taken(nowMs: number): void {
     this.#takenAtMs = nowMs;
-  }
-
-  #lengthen(): void {
-    this.#length *= 2;
-    if (this.#length > this.#longest) {
-      this.#length = Number.POSITIVE_INFINITY;
-      this.#onUnbounded();
-    }
-    this.#left = this.#length;
   }
 }

@@ -1,0 +1,214 @@
+import type { NotificationCommand } from '@pushfleet/apns-wire';
+import { countOf, type Span } from '../span.ts';
+import type { SpanQueue } from '../span-queue.ts';
+import type { TrackedRun } from '../tracked-run.ts';
+import type { ConnectionEnd } from '../transport.ts';
+import type { SlowStart } from './slow-start.ts';
+
+// What becomes of frames in doubt that are sent again (onUncertain: resend), and what may be written meanwhile.
+//
+// A connection that ends without a word has one of three reasons: the network or the gateway had a moment; the gateway
+// takes so many frames of a connection and no more; or one frame made it hang up, which is all that command 0 ever says
+// of a bad token. Which one it was shows by sending again, a small burst at a time:
+// - what passes grows (slow-start.ts);
+// - frames in doubt for the second time (on command 0 for the first) are suspected: they go by halves, until what makes
+//   the gateway hang up stands alone. Alone and cut again, while others pass, it is the offender;
+// - frames that were in doubt twice with nothing passing in between are set aside until something else passes. When
+//   nothing does, all is handed back: no frame goes out a third time to a gateway that takes nothing.
+
+export type DoubtVerdict =
+  /** They wait to be sent again. */
+  | { readonly kind: 'again' }
+  /** The gateway hangs up on this one frame, and not on others. */
+  | { readonly kind: 'offender'; readonly offender: Span }
+  /** The gateway takes nothing: everything is to be handed back, and the next try is to wait. */
+  | { readonly kind: 'nothing-passes'; readonly restMs: number; readonly reason: string };
+
+/** So many single frames in a row that are cut, and nothing that passes: it is not the frames. */
+const loneCutsBeforeRest = 8;
+/** How long the gateway is left alone when nothing passes, milliseconds: doubling with each try. */
+const shortestRestMs = 1_000;
+const longestRestMs = 30_000;
+/** Frames that were alone when their connection ended, remembered by token. */
+const mostStruck = 1_000;
+
+export class AfterDoubt {
+  readonly pace: SlowStart;
+  readonly #queue: SpanQueue;
+  readonly #command: NotificationCommand;
+  #aside: Span[] = [];
+  /** So many frames at the front of the queue are suspected. */
+  #suspected = 0;
+  /** Bursts and windows that have settled well, ever. */
+  #passes = 0;
+  #hasPassed = false;
+  #loneCuts = 0;
+  #rests = 0;
+  /** Tokens of frames that were alone when their connection ended, as hashes: what had passed by then. */
+  readonly #struck = new Map<number, number>();
+
+  constructor(queue: SpanQueue, command: NotificationCommand, pace: SlowStart) {
+    this.#queue = queue;
+    this.#command = command;
+    this.pace = pace;
+  }
+
+  /** Frames that wait until something else has passed. */
+  get setAside(): number {
+    return countOf(this.#aside);
+  }
+
+  /** Frames that may be written now; infinite while nothing is in doubt. */
+  get room(): number {
+    const { burst, written } = this.pace;
+    // By halves; one that is left of them goes alone.
+    const half = this.#suspected === 0 ? burst : Math.ceil(this.#suspected / 2);
+    return Math.min(burst, half) - written;
+  }
+
+  /**
+   * The frame that goes next is the only one there is, and was alone when its connection ended: it should be written on a
+   * connection that has shown that it stays open otherwise.
+   */
+  get needsQuiet(): boolean {
+    return this.#suspected === 1 && this.#struck.size > 0 && this.#queue.size === 1;
+  }
+
+  takeAside(): Span[] {
+    const aside = this.#aside;
+    this.#aside = [];
+    this.#suspected = 0;
+    return aside;
+  }
+
+  /** Nothing passed, and nothing has since. */
+  get isResting(): boolean {
+    return this.#rests > 0;
+  }
+
+  /** The gateway answered. */
+  answered(): void {
+    this.#rests = 0;
+  }
+
+  /** The gateway took these. */
+  passed(run: TrackedRun, from: number, to: number): void {
+    this.#passes++;
+    this.#hasPassed = true;
+    this.#loneCuts = 0;
+    this.#rests = 0;
+    if (this.#struck.size === 0) return;
+    for (let position = from; position < to; position++) this.#struck.delete(hashOfToken(run, position));
+  }
+
+  /** The burst under way is over without doubt, and its connection has settled so many frames in all. */
+  burstPassed(settled: number, nowMs: number): void {
+    this.#suspected = Math.max(0, this.#suspected - this.pace.written);
+    this.pace.passed(settled, nowMs);
+  }
+
+  /** Puts what was set aside back in front, once something else has passed. To be called between two bursts. */
+  bringBack(): void {
+    if (this.#aside.length === 0 || !(this.#hasPassed || this.#isLastRound())) return;
+    const aside = this.takeAside();
+    this.#queue.unshift(aside);
+    this.#suspected = countOf(aside);
+  }
+
+  /** A connection ended with these in doubt: puts them where they are to wait, and says what follows. */
+  judge(uncertain: readonly Span[], end: ConnectionEnd, settled: number, nowMs: number): DoubtVerdict {
+    const count = countOf(uncertain);
+    const isRepeated = uncertain.some(wasInDoubt);
+    const hadPassed = this.#hasPassed;
+    const isHangUp = hangUps.has(end);
+    const [first] = uncertain as [Span];
+    this.#hasPassed = false;
+    this.#suspected = 0;
+    this.pace.doubted(count, settled, nowMs);
+    for (const { run, from, to } of uncertain) run.doubt(from, to, end, this.#passes);
+    if (this.#rests > 0) return this.#giveUp(uncertain, end);
+    const isAlone = count === 1 && isHangUp;
+    const wasStruck = isAlone && this.#struck.has(hashOfToken(first.run, first.from));
+    if (wasStruck && (this.#isCleared(first) || (this.#isLastRound() && this.#othersPassed(uncertain)))) {
+      return { kind: 'offender', offender: first };
+    }
+    if (isAlone) this.#strike(first);
+    if (hadPassed || !isRepeated) {
+      // Others first, where there are any: what passes meanwhile shows that it is not the gateway.
+      if (isAlone && isRepeated && this.#queue.size > 0) this.#aside.push(...uncertain);
+      else this.#sendAgain(uncertain, isHangUp && (isRepeated || this.#command === 0) ? count : 0);
+      return { kind: 'again' };
+    }
+    if (isAlone && !wasStruck) this.#loneCuts++;
+    if (!isHangUp || this.#loneCuts >= loneCutsBeforeRest) return this.#giveUp(uncertain, end);
+    if (this.#queue.size > 0) this.#aside.push(...uncertain);
+    else if (this.#othersPassed(uncertain)) this.#sendAgain(uncertain, count);
+    else return this.#giveUp(uncertain, end);
+    return { kind: 'again' };
+  }
+
+  #sendAgain(uncertain: readonly Span[], suspected: number): void {
+    this.#queue.unshift(uncertain);
+    this.#suspected = suspected;
+  }
+
+  /** Nothing waits but what was set aside, and others have passed since it was in doubt for the first time. */
+  #isLastRound(): boolean {
+    return this.#queue.size === 0 && this.#othersPassed(this.#aside);
+  }
+
+  #othersPassed(spans: readonly Span[]): boolean {
+    return spans.every(({ run, from, to }) => {
+      for (let position = from; position < to; position++) {
+        if (run.passesAtFirstDoubt(position) >= this.#passes) return false;
+      }
+      return true;
+    });
+  }
+
+  #giveUp(uncertain: readonly Span[], end: ConnectionEnd): DoubtVerdict {
+    this.#queue.unshift([...uncertain, ...this.takeAside()]);
+    const ceilingMs = Math.min(longestRestMs, shortestRestMs * 2 ** this.#rests);
+    this.#rests = Math.min(this.#rests + 1, 10);
+    const reason =
+      end === 'proof-timeout'
+        ? 'the gateway answers no known-bad frame: nothing can be proved'
+        : `the gateway takes nothing: every connection ends in doubt (${end})`;
+    return { kind: 'nothing-passes', restMs: ceilingMs * (0.75 + Math.random() * 0.25), reason };
+  }
+
+  /** Whether something else has passed since the frame was alone for the first time when its connection ended. */
+  #isCleared({ run, from }: Span): boolean {
+    return this.#passes > (this.#struck.get(hashOfToken(run, from)) ?? this.#passes);
+  }
+
+  /** Notes that a frame was alone when its connection ended. */
+  #strike({ run, from }: Span): void {
+    const token = hashOfToken(run, from);
+    if (this.#struck.has(token)) return;
+    if (this.#struck.size >= mostStruck) this.#struck.delete(this.#struck.keys().next().value!);
+    this.#struck.set(token, this.#passes);
+  }
+}
+
+/** Ends by which a gateway may mean one frame; a stall is about none. */
+const hangUps: ReadonlySet<ConnectionEnd> = new Set([
+  'gateway-closed',
+  'reset',
+  'write-error',
+  'error-response',
+]);
+
+function wasInDoubt({ run, from, to }: Span): boolean {
+  for (let position = from; position < to; position++) if (run.doubtsOf(position) > 0) return true;
+  return false;
+}
+
+/** FNV-1a. */
+function hashOfToken({ columns: { tokens, tokenOffsets } }: TrackedRun, position: number): number {
+  let hash = 0x811c9dc5;
+  for (let at = tokenOffsets[position]!; at < tokenOffsets[position + 1]!; at++) {
+    hash = Math.imul(hash ^ tokens[at]!, 0x01000193);
+  }
+  return hash;
+}
