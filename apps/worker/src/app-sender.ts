@@ -16,6 +16,7 @@ import { AppLane } from './app-lane.ts';
 import type { AppMetrics } from './app-metrics.ts';
 import { AppPauses } from './app-pauses.ts';
 import { AppTransport } from './app-transport.ts';
+import type { Canary, CreateCanary } from './canary.ts';
 import type { CreateTransport } from './create-transport.ts';
 import { JobEnd } from './job-end.ts';
 import { JobIntake } from './job-intake.ts';
@@ -37,6 +38,8 @@ export interface AppSenderOptions {
   readonly backoffs: typeof defaultRetryBackoffs;
   readonly checkpointIntervalMs: number;
   readonly spans: JobSpans;
+  /** Undefined: no app has a canary. */
+  readonly createCanary?: CreateCanary | undefined;
   readonly logger: Logger;
   /** What the fleet is to know of this worker has changed: its trouble, or that it is slowed. */
   readonly onStanding: () => void;
@@ -69,6 +72,7 @@ export class AppSender implements WatchedApp {
   readonly #transport: AppTransport;
   readonly #intake: JobIntake;
   readonly #letters: DeadLetters;
+  readonly #canary: Canary | undefined;
   /** What goes on in Redis; a stop waits for it. */
   readonly #pending = new Set<Promise<void>>();
   readonly #health = new AppHealth();
@@ -117,12 +121,20 @@ export class AppSender implements WatchedApp {
       retention: app.deadLetters,
       onTrimmed: (trimmed) => logger.warn({ trimmed }, 'dead letters went to keep within their bounds'),
     });
+    const canary = options.createCanary?.(app, link, () => this.#pauses.rests, logger);
+    this.#canary = canary;
     const jobEnd = new JobEnd({
       ...options,
       link,
       letters: this.#letters,
       // When errors are the rule, they are the gateway's.
       countsTries: () => this.#health.slowed === undefined,
+      ...(canary === undefined
+        ? {}
+        : {
+            onReported: ({ decoded, settlement }, seconds) =>
+              canary.settled(decoded, settlement.exceptions[0], seconds),
+          }),
     });
     this.#lanes = lanes.map(
       (lane) =>
@@ -235,6 +247,7 @@ export class AppSender implements WatchedApp {
   async stop(drainTimeoutMs: number): Promise<void> {
     this.#stopped = true;
     const lanesStopped = this.#lanes.map(async (lane) => lane.stop());
+    await this.#canary?.stop();
     await Promise.all([this.#transport.drain(drainTimeoutMs), ...lanesStopped]);
     while (this.#pending.size > 0) await Promise.all(this.#pending);
   }

@@ -24,6 +24,8 @@ export interface JobEndOptions {
   readonly backoffs: typeof defaultRetryBackoffs;
   /** False: errors are the rule now, and no notification is held to have caused its own. */
   readonly countsTries: () => boolean;
+  /** Redis has the report of a job, all of whose outcomes are known. Must not throw. */
+  readonly onReported?: (job: ActiveJob, seconds: number) => void;
   readonly logger: Logger;
 }
 
@@ -157,7 +159,9 @@ export class JobEnd {
     if (held === 'lost') this.lost(job, held);
     if (held === 'done') {
       job.count(job.settlement.settled());
-      job.metrics.enqueueToSettled(Math.max(0, nowMs - job.taken.availableAtMs) / 1_000);
+      const seconds = Math.max(0, nowMs - job.taken.availableAtMs) / 1_000;
+      job.metrics.enqueueToSettled(seconds);
+      this.#options.onReported?.(job, seconds);
     }
     await this.#leave(job, () => queue.finish(job.taken));
   }

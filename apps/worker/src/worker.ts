@@ -3,12 +3,13 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Tracer } from '@opentelemetry/api';
 import { createRedisTokenStore, type WatchedCredential } from '@pushfleet/apns-credentials';
-import type { Lane } from '@pushfleet/push-queue';
+import { createPushQueue, type Lane } from '@pushfleet/push-queue';
 import { Doorbell, LockKeeper, QueueWatch, WorkerLink } from '@pushfleet/push-queue/worker';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
 import type { Registry } from 'prom-client';
 import { AppMetrics } from './app-metrics.ts';
 import { AppSender } from './app-sender.ts';
+import { canariesOver } from './canary.ts';
 import { type CreateTransport, Transports } from './create-transport.ts';
 import { tellExpiry } from './credential-expiry.ts';
 import { FleetMember } from './fleet-member.ts';
@@ -108,6 +109,14 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     for (const { app, credential } of options.apps) tellExpiry(families.credentialExpiry, app.id, credential);
   });
   const workerId = randomUUID();
+  const canaryQueue = options.apps.some(({ app }) => app.canary !== undefined)
+    ? createPushQueue({
+        redis: options.redisUrl,
+        prefix: options.redisPrefix,
+        apps: Object.fromEntries(options.apps.map(({ app }) => [app.id, app])),
+      })
+    : undefined;
+  const createCanary = canaryQueue && canariesOver(canaryQueue, register);
   const senders: readonly AppSender[] = options.apps.map(
     ({ app, credential }) =>
       new AppSender({
@@ -121,6 +130,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
         metrics: new AppMetrics(families, app),
         backoffs: retryBackoff === undefined ? defaultRetryBackoffs : sameForAll(retryBackoff),
         checkpointIntervalMs: options.checkpointIntervalMs ?? 250,
+        createCanary,
         spans: new JobSpans(options.tracer, app),
         logger: logger.child({ app: app.id }),
         onStanding: () => member.changed(),
@@ -229,7 +239,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
       clearInterval(checkpoints);
       clearInterval(trims);
       locks.close();
-      await closeLinks();
+      await Promise.all([closeLinks(), canaryQueue?.close()]);
     },
   };
 }

@@ -24,6 +24,10 @@ export const knownMetrics: ReadonlySet<string> = new Set([
   'pushfleet_jobs_active',
   'pushfleet_credential_expiry_timestamp_seconds',
   'pushfleet_provider_token_age_seconds',
+  'pushfleet_canary_total',
+  ...histogram('pushfleet_canary_round_trip_seconds'),
+  'pushfleet_canary_last_success_timestamp_seconds',
+  'pushfleet_canary_interval_seconds',
   // producer
   'pushfleet_enqueued_notifications_total',
   ...histogram('pushfleet_group_commit_notifications'),

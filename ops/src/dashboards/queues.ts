@@ -137,6 +137,33 @@ export const queues: DashboardPlan = {
         },
         {
           kind: 'curve',
+          title: 'Canaries, round trip',
+          description: 'Of the silent pushes that try the whole way: from being enqueued to being accepted.',
+          unit: 's',
+          span: 12,
+          queries: [
+            {
+              expr: `sum by (app) (rate(pushfleet_canary_round_trip_seconds_sum{${chosenApps}}[15m])) / sum by (app) (rate(pushfleet_canary_round_trip_seconds_count{${chosenApps}}[15m]))`,
+              legend: '{{app}}',
+            },
+          ],
+        },
+        {
+          kind: 'curve',
+          title: 'Canaries that did not arrive',
+          description: 'In half an hour, by what became of them.',
+          unit: 'short',
+          span: 12,
+          warning: 1,
+          queries: [
+            {
+              expr: `sum by (app, outcome) (increase(pushfleet_canary_total{${chosenApps},outcome!="accepted"}[30m]))`,
+              legend: '{{app}} {{outcome}}',
+            },
+          ],
+        },
+        {
+          kind: 'curve',
           title: 'Wait of push jobs, p99',
           description: 'From being enqueued to being taken by a worker.',
           unit: 's',

@@ -54,6 +54,17 @@ const breakerSchema = z.strictObject({
   window: durationSchema.default(60_000),
 });
 
+/** A silent push to a token of one's own every so often, to try the whole way. */
+const canarySchema = z.strictObject({
+  token: z
+    .string()
+    .regex(/^(?:[0-9a-f]{2}){32,100}$/i, 'must be a device token: 64 to 200 hexadecimal digits')
+    .transform((token) => token.toLowerCase()),
+  every: durationSchema
+    .refine((ms) => ms >= 10_000 && ms <= 86_400_000, 'must be 10s to 1d')
+    .default(300_000),
+});
+
 /** How long dead letters are kept, and how much of them: the oldest go first. */
 const deadLettersSchema = z.strictObject({
   keepFor: durationSchema
@@ -111,5 +122,6 @@ export const appSchema = z.strictObject({
   connectsPerMinute: z.int().min(2).max(1_000_000).default(600),
   breaker: breakerSchema.prefault({}),
   deadLetters: deadLettersSchema.prefault({}),
+  canary: canarySchema.optional(),
 });
 export type AppConfig = z.infer<typeof appSchema>;

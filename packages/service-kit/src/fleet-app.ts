@@ -4,7 +4,7 @@ import type { AppConfig, CredentialConfig } from './config.ts';
 export interface FleetApp
   extends Omit<
     AppConfig,
-    'gateway' | 'feedback' | 'confirmAfter' | 'retryFor' | 'breaker' | 'window' | 'deadLetters'
+    'gateway' | 'feedback' | 'confirmAfter' | 'retryFor' | 'breaker' | 'window' | 'deadLetters' | 'canary'
   > {
   /** Its name in the file, in Redis, in metrics and logs. */
   readonly id: string;
@@ -18,6 +18,8 @@ export interface FleetApp
   readonly retryForMs: number;
   readonly window: number;
   readonly breaker: { readonly rate: number; readonly minimum: number; readonly windowMs: number };
+  /** A silent push to a token of one's own, hex, every so often. */
+  readonly canary?: { readonly token: string; readonly everyMs: number };
   /** How long dead letters are kept, and how many bytes of them. */
   readonly deadLetters: { readonly ageMs: number; readonly bytes: number };
 }
@@ -60,6 +62,7 @@ export function resolveApp(id: string, config: AppConfig, absolute: (path: strin
     retryFor,
     breaker,
     deadLetters,
+    canary,
     credential,
     proxy,
     ...plain
@@ -76,6 +79,7 @@ export function resolveApp(id: string, config: AppConfig, absolute: (path: strin
     retryForMs: retryFor,
     window: config.window ?? defaultWindows[config.transport],
     breaker: { rate: breaker.rate, minimum: breaker.minimum, windowMs: breaker.window },
+    ...(canary === undefined ? {} : { canary: { token: canary.token, everyMs: canary.every } }),
     deadLetters: { ageMs: deadLetters.keepFor, bytes: deadLetters.maxBytes },
   };
 }

@@ -86,6 +86,9 @@ function combinationProblems(id: string, app: AppConfig, written: ReadonlySet<st
     for (const field of ['proxy', 'streams'] as const) {
       if (written.has(field)) add(field, 'is for the http2 transport only');
     }
+    if (app.canary !== undefined && app.canary.token.length !== 64) {
+      add('canary.token', 'must have 64 hexadecimal digits: tokens of the binary protocol are 32 bytes long');
+    }
     if (app.commandVersion === 0 && app.confirm === 'proved') {
       add(
         'confirm',
