@@ -6,6 +6,5 @@ await runService({
   env: process.env,
   database: true,
   // Credentials are the workers'.
-  credentials: false,
   start: startProducer,
 });

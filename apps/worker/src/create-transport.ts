@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import {
   createBinaryTransport,
   createHttp2Transport,
@@ -11,7 +10,7 @@ import {
   type ProviderTokenStore,
   type WatchedCredential,
 } from '@pushfleet/apns-credentials';
-import { type FleetApp, type Logger, readProxy } from '@pushfleet/service-kit';
+import { createAuthoritiesReader, type FleetApp, type Logger, readProxy } from '@pushfleet/service-kit';
 
 export type CreateTransport = (
   app: FleetApp,
@@ -37,7 +36,7 @@ export class Transports {
   /** Opens nothing. Throws what is wrong with the credential or the authorities. */
   readonly create: CreateTransport = (app, credential, observer) => {
     const { host, port, ca } = app.gateway;
-    const authorities = ca === undefined ? {} : { ca: readFileSync(ca, 'utf8') };
+    const authorities = ca === undefined ? {} : { ca: createAuthoritiesReader(ca) };
     switch (app.transport) {
       case 'binary':
         return createBinaryTransport({

@@ -29,10 +29,23 @@ export async function openCredentials({
     const tell = (problem: { readonly message: string } | undefined) => {
       const fields = { app: app.id, reason: problem?.message };
       if (problem === undefined) logger.info(fields, 'the credential is good again');
-      else logger.error(fields, 'the credential is not good; a good one from before stays in use');
+      else if (isUsable(credential)) {
+        logger.error(fields, 'the credential is not good; the one from before stays in use');
+      } else
+        logger.error(fields, 'the credential is not good, and there is none from before: the app is out');
     };
     if (credential.problem !== undefined) tell(credential.problem);
     credential.onProblem(tell);
   }
   return opened;
+}
+
+/** Whether there has been a good one. */
+function isUsable(credential: WatchedCredential): boolean {
+  try {
+    credential.current();
+    return true;
+  } catch {
+    return false;
+  }
 }

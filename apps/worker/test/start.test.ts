@@ -75,6 +75,15 @@ test('one app whose credential is not good is told of at the start, and does not
   );
 });
 
+test('one app whose key file is missing is out, and the others are served', async () => {
+  const worker = await startWith({ good: { cert: 'good.pem' }, gone: { cert: 'gone.pem' } });
+  const said = worker.process.lines.map(({ text }) => text).join('\n');
+  expect(said).toMatch(
+    /"app":"gone","reason":"There is no file .*gone\.pem.*there is none from before: the app is out"/,
+  );
+  expect(said).toMatch(/"msg":"ready"/);
+});
+
 test('a worker says once that the gateway of an app cannot be reached', async () => {
   const worker = await startWith({ good: { cert: 'good.pem' } });
   const queue = createPushQueue({ redis: inject('redisUrl'), prefix: `${inject('redisPrefix')}-start` });

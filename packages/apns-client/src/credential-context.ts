@@ -2,24 +2,35 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import type { CredentialSource, TlsCredential } from './credential-source.ts';
 import { describeError } from './node-error.ts';
 
+/** PEM of authorities, or what gives the PEM as it is now: it is asked before each connection. */
+export type Authorities = string | (() => string);
+
 /** A credential as TLS takes it, read anew whenever its source says so; without a source, no credential is shown. */
 export class CredentialContext {
-  /** Of the last good credential; undefined while there has not been one. */
-  secureContext: SecureContext | undefined;
+  #secureContext: SecureContext | undefined;
+  /** Those that `#secureContext` trusts. */
+  #trusted: string | undefined;
   /** Why the last one could not be used. */
   problem: string | undefined;
   readonly #source: CredentialSource | undefined;
-  readonly #ca: string | undefined;
+  readonly #ca: Authorities | undefined;
 
-  constructor(source: CredentialSource | undefined, ca: string | undefined) {
+  constructor(source: CredentialSource | undefined, ca: Authorities | undefined) {
     this.#source = source;
     this.#ca = ca;
     this.load();
   }
 
+  /** Of the last good credential and the authorities as they are now; undefined while there has not been one. */
+  get secureContext(): SecureContext | undefined {
+    if (typeof this.#ca === 'function' && this.#ca() !== this.#trusted) this.load();
+    return this.#secureContext;
+  }
+
   load(): void {
     try {
-      this.secureContext = createContext(this.#source?.current(), this.#ca);
+      this.#trusted = typeof this.#ca === 'function' ? this.#ca() : this.#ca;
+      this.#secureContext = createContext(this.#source?.current(), this.#trusted);
       this.problem = undefined;
     } catch (error) {
       this.problem = describeError(error);

@@ -3,7 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { encodeErrorResponse } from '@pushfleet/apns-wire';
-import { createTestCertificates, type TestCertificates } from '@pushfleet/testkit/certificates';
+import {
+  createTestCertificates,
+  TestAuthority,
+  type TestCertificates,
+} from '@pushfleet/testkit/certificates';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import type { TlsCredential } from '../src/index.ts';
 import { stopGateway, test } from './gateway-test.ts';
@@ -171,6 +175,24 @@ describe('a certificate that the gateway does not take', () => {
 });
 
 describe('a gateway that we do not take', () => {
+  test('is taken once the authorities are renewed, without a new transport', async ({ gateway }) => {
+    const tls = await openTlsGateway({});
+    const stranger = await TestAuthority.create();
+    let authorities = stranger.certificatePem;
+    const { transport, submit } = gateway.open({
+      port: tls.port,
+      ca: () => authorities,
+      credential: new TestCredential(tlsOf(certificates.production)),
+      pauseProbeMs: 30,
+    });
+    submit({ count: 1 });
+    await expect.poll(() => transport.state.kind, { timeout: 10_000 }).toBe('paused');
+    authorities = certificates.authority.certificatePem;
+    await expect.poll(() => transport.state.kind, { timeout: 10_000 }).toBe('open');
+    transport.destroy();
+    await tls.close();
+  });
+
   const cases = [
     {
       why: 'its certificate is for another name',

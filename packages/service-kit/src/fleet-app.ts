@@ -27,7 +27,7 @@ export interface FleetApp
 export interface Endpoint {
   readonly host: string;
   readonly port: number;
-  /** Absolute path of a PEM file with the authorities; the system's by default. */
+  /** Absolute path of a file with the authorities, PEM or DER; by default those of Node.js and of the system. */
   readonly ca: string | undefined;
 }
 

@@ -1,19 +1,16 @@
-import { access, constants, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { type AppConfig, appIdSchema, appSchema } from './config.ts';
 import type { ConfigProblem } from './config-error.ts';
 import { defaultWindows, type FleetApp, resolveApp } from './fleet-app.ts';
+import { readAuthorities } from './read-authorities.ts';
 import { parseWith } from './schema-problems.ts';
 
 export interface ReadFleetOptions {
   /** Absolute path of the file. */
   readonly path: string;
-  /** Where variables that hold passphrases are looked up. */
-  readonly env: NodeJS.ProcessEnv;
-  /** Whether the credentials' files have to be there: the producer runs without them. */
-  readonly credentials: boolean;
 }
 
 /** The file without its apps, each of which is parsed by itself. */
@@ -67,7 +64,7 @@ async function readEntry(
   if (config !== undefined) {
     problems.push(...combinationProblems(id, config, new Set(Object.keys(written as object))));
   }
-  problems.push(...(await fileProblems(id, written, options)));
+  problems.push(...fileProblems(id, written, options));
   const absolute = (relative: string) => resolve(dirname(options.path), relative);
   return config === undefined ? { problems } : { app: resolveApp(id, config, absolute), problems };
 }
@@ -113,37 +110,17 @@ function combinationProblems(id: string, app: AppConfig, written: ReadonlySet<st
   return problems;
 }
 
-/** Where an app names files: what every service needs, and what only those do that show the credential. */
-const fileFields = {
-  always: ['gateway.ca'],
-  credentials: [
-    'proxy.credentialFile',
-    'credential.p12',
-    'credential.cert',
-    'credential.key',
-    'credential.p8',
-    'credential.passphraseFile',
-  ],
-} as const;
-
-/** @param written The app as it stands in the file; its other fields may well be wrong. */
-async function fileProblems(
-  id: string,
-  written: unknown,
-  options: ReadFleetOptions,
-): Promise<ConfigProblem[]> {
-  const problems: ConfigProblem[] = [];
-  const variable = textAt(written, 'credential.passphraseEnv');
-  if (options.credentials && variable !== undefined && options.env[variable] === undefined) {
-    const message = `names the variable ${variable}, which is not set`;
-    problems.push({ field: `apps.${id}.credential.passphraseEnv`, message });
-  }
-  for (const field of [...fileFields.always, ...(options.credentials ? fileFields.credentials : [])]) {
-    const file = textAt(written, field);
-    const message = file === undefined ? undefined : await unreadable(resolve(dirname(options.path), file));
-    if (message !== undefined) problems.push({ field: `apps.${id}.${field}`, message });
-  }
-  return problems;
+/**
+ * The authorities of a gateway are part of the configuration. Credentials are not: a file that is missing, or cannot be
+ * read, stops its app and no other, and is taken up once it is there.
+ *
+ * @param written The app as it stands in the file; its other fields may well be wrong.
+ */
+function fileProblems(id: string, written: unknown, options: ReadFleetOptions): ConfigProblem[] {
+  const field = 'gateway.ca';
+  const file = textAt(written, field);
+  const message = file === undefined ? undefined : authoritiesProblem(resolve(dirname(options.path), file));
+  return message === undefined ? [] : [{ field: `apps.${id}.${field}`, message }];
 }
 
 /** The text at a path of two names; an empty one is a problem of the schema's. */
@@ -153,13 +130,11 @@ function textAt(written: unknown, field: string): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-async function unreadable(path: string): Promise<string | undefined> {
+function authoritiesProblem(path: string): string | undefined {
   try {
-    await access(path, constants.R_OK);
+    readAuthorities(path);
     return undefined;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return `names a file that does not exist: ${path}`;
-    return `names a file that cannot be read (${code}): ${path}`;
+    return (error as Error).message;
   }
 }

@@ -11,10 +11,7 @@ export interface ServiceConfig extends EnvironmentConfig {
   readonly tracing: TracingConfig | undefined;
 }
 
-export interface LoadConfigOptions extends EnvironmentNeeds {
-  /** Whether the apps' credential files have to be there; true by default. */
-  readonly credentials?: boolean;
-}
+export interface LoadConfigOptions extends EnvironmentNeeds {}
 
 /**
  * Reads the environment and the configuration file that it names.
@@ -25,7 +22,7 @@ export async function loadConfig(env: NodeJS.ProcessEnv, options: LoadConfigOpti
   const tracing = await readTracingEnvironment(env);
   // Also where the environment has problems, so that the file's are said in the same breath.
   const path = environment.config?.configPath ?? env.PUSHFLEET_CONFIG ?? 'pushfleet.yaml';
-  const fleet = await readFleetFile({ path, env, credentials: options.credentials ?? true });
+  const fleet = await readFleetFile({ path });
   const problems = [...environment.problems, ...tracing.problems, ...fleet.problems];
   if (problems.length > 0 || environment.config === undefined || fleet.apps === undefined) {
     throw new ConfigError(problems);

@@ -5,6 +5,7 @@ import { loadConfig } from './load-config.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { createResourceStack, type ResourceStack } from './resource-stack.ts';
 import { ServiceError } from './service-error.ts';
+import { trustSystemAuthorities } from './trust-system-authorities.ts';
 import { withDeadline } from './with-deadline.ts';
 
 export interface ServiceContext {
@@ -78,6 +79,7 @@ export async function runService(options: RunServiceOptions): Promise<void> {
   try {
     const config = await loadConfig(options.env, { ...options, service: options.name });
     releaseTimeoutMs += config.drainTimeoutMs;
+    trustSystemAuthorities();
     // The SDK is loaded only where it is wanted.
     const sdk = config.tracing === undefined ? undefined : await import('./tracing/open-tracing.ts');
     logger = createLogger({ service: options.name, level: config.logLevel, mixin: sdk?.activeSpanIds });

@@ -1,15 +1,32 @@
+import { execFile } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ConfigError, type LoadConfigOptions, loadConfig, type ServiceConfig } from '../src/index.ts';
+import { promisify } from 'node:util';
+import { TestAuthority } from '@pushfleet/testkit/certificates';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import {
+  ConfigError,
+  createAuthoritiesReader,
+  type LoadConfigOptions,
+  loadConfig,
+  readAuthorities,
+  readProxy,
+  type ServiceConfig,
+} from '../src/index.ts';
 
 let folder: string;
+let authorityPem: string;
+
+beforeAll(async () => {
+  authorityPem = (await TestAuthority.create()).certificatePem;
+});
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'service-kit-'));
   for (const name of ['shop.p12', 'shop.pem', 'shop-key.pem', 'AuthKey.p8', 'ca.pem', 'passphrase']) {
-    await writeFile(join(folder, name), 'content');
+    await writeFile(join(folder, name), name === 'ca.pem' ? authorityPem : 'content');
   }
 });
 afterEach(async () => rm(folder, { recursive: true }));
@@ -98,13 +115,10 @@ test('a proxy on the way to the gateway keeps its credential in a file', async (
   });
   const problems = problemsOf(
     load(`apps:
-  here:${tokenApp}
-    proxy: { host: proxy.example.com, port: 3128, credentialFile: nowhere }
   there:${binaryApp}
     proxy: { host: proxy.example.com, port: 3128 }`),
   );
   expect(await problems).toEqual([
-    expect.stringMatching(/^apps\.here\.proxy\.credentialFile: names a file that does not exist/),
     expect.stringMatching(/^apps\.there\.proxy: is for the http2 transport only$/),
   ]);
 });
@@ -173,7 +187,6 @@ colour: red
       'PUSHFLEET_DRAIN_TIMEOUT: must be a duration such as 500ms, 30s, 10m, 1h or 1d',
       'PUSHFLEET_LOG_LEVEL: must be trace or debug or info or warn or error or fatal or silent',
       'apps.Both Wrong: as a name, must be 1 to 63 characters of a-z, 0-9 and -, and not begin with -',
-      `apps.Both Wrong.credential.p12: names a file that does not exist: ${join(folder, 'gone.p12')}`,
       'apps.Both Wrong.credential.passphraseFile: must be text',
       'apps.Both Wrong.environment: is missing',
       `apps.Both Wrong.gateway.ca: names a file that does not exist: ${join(folder, 'gone.pem')}`,
@@ -228,17 +241,16 @@ test('what only does not fit together is found too', async () => {
     'apps.narrow.streams: must be at most the window, 1000: more would never be used',
     'apps.many.streams: must be at most the window, 20000: more would never be used',
     'apps.unary.streams: is for the http2 transport only',
-    'apps.missing.credential.passphraseEnv: names the variable GONE, which is not set',
     `apps.missing.gateway.ca: names a file that does not exist: ${join(folder, 'gone.pem')}`,
-    `apps.missing.credential.p12: names a file that does not exist: ${join(folder, 'gone.p12')}`,
     'apps.silent.confirm: proved needs commandVersion 1 or 2: command 0 has no answers that could prove anything',
   ]);
 });
 
-test('a service that sends nothing does without the credentials’ files', async () => {
-  const file = `apps:\n  shop:${binaryApp.replace('shop.p12', 'gone.p12')}`;
-  const { apps } = await load(file, {}, { service: 'producer', credentials: false });
-  expect(apps).toHaveLength(1);
+test('a credential that is not there stops its app, and is no problem of the configuration', async () => {
+  const { apps } = await load(`apps:
+  shop:${binaryApp.replace('shop.p12', 'gone.p12')}
+  late:${binaryApp.replace('passphraseFile: passphrase', 'passphraseEnv: GONE')}`);
+  expect(apps.map(({ id }) => id)).toEqual(['shop', 'late']);
 });
 
 describe('a file that', () => {
@@ -307,4 +319,83 @@ test('the environment’s defaults are the service’s own', async () => {
     admin: { host: '127.0.0.1', port: 9101 },
     drainTimeoutMs: 1_500,
   });
+});
+
+describe('the authorities of a gateway', () => {
+  const withCa = (name: string) => `apps:
+  shop:${binaryApp}
+    gateway: { host: push.example.com, port: 2195, ca: ${name} }`;
+
+  const refused: [string, string | Buffer, RegExp][] = [
+    ['nothing', '', /names a file that is empty: .*odd\.pem$/],
+    ['line ends alone', '\n\r\n', /names a file that is empty: .*odd\.pem$/],
+    ['no certificate', 'content', /holds no certificate, or a damaged one: .*odd\.pem$/],
+    [
+      'a damaged one',
+      '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n',
+      /a damaged one: .*odd\.pem$/,
+    ],
+  ];
+  test.each(refused)('%s in the file is refused at the start', async (_, content, expected) => {
+    await writeFile(join(folder, 'odd.pem'), content);
+    expect(await problemsOf(load(withCa('odd.pem')))).toEqual([
+      expect.stringMatching(new RegExp(`^apps\\.shop\\.gateway\\.ca: .*${expected.source}`)),
+    ]);
+  });
+
+  test('a folder is refused', async () => {
+    expect(await problemsOf(load(withCa('.')))).toEqual([expect.stringMatching(/cannot be read \(EISDIR\)/)]);
+  });
+
+  test('DER is taken, and several in PEM with text between them', async () => {
+    const { raw } = new X509Certificate(authorityPem);
+    await writeFile(join(folder, 'ca.cer'), raw);
+    expect((await load(withCa('ca.cer'))).apps).toHaveLength(1);
+    expect(readAuthorities(join(folder, 'ca.cer'))).toBe(new X509Certificate(authorityPem).toString());
+    await writeFile(join(folder, 'two.pem'), `# First\r\n${authorityPem}\n# Second\n${authorityPem}`);
+    expect(readAuthorities(join(folder, 'two.pem')).match(/BEGIN CERTIFICATE/g)).toHaveLength(2);
+  });
+
+  test('are read anew, and stay as they were while the file cannot be used', async () => {
+    const path = join(folder, 'ca.pem');
+    const read = createAuthoritiesReader(path);
+    const first = new X509Certificate(authorityPem).toString();
+    expect(read()).toBe(first);
+    await writeFile(path, '');
+    expect(read()).toBe(first);
+    const renewed = (await TestAuthority.create()).certificatePem;
+    await writeFile(path, renewed);
+    expect(read()).toBe(new X509Certificate(renewed).toString());
+    await rm(path);
+    expect(read()).toBe(new X509Certificate(renewed).toString());
+  });
+});
+
+test('the credential of a proxy is read anew, and stays as it was while its file is away', async () => {
+  const credentialFile = join(folder, 'passphrase');
+  await writeFile(credentialFile, '\ufeffuser:one\r\n');
+  const proxy = readProxy({ host: 'proxy.example.com', port: 3_128, credentialFile });
+  // user:one, user:two in base64.
+  expect(proxy.authorization).toBe('Basic dXNlcjpvbmU=');
+  await writeFile(credentialFile, 'user:two\n');
+  expect(proxy.authorization).toBe('Basic dXNlcjp0d28=');
+  await rm(credentialFile);
+  expect(proxy.authorization).toBe('Basic dXNlcjp0d28=');
+  expect(() => readProxy({ host: 'proxy.example.com', port: 3_128, credentialFile })).toThrow(/ENOENT/);
+});
+
+test('the authorities of the system are trusted besides those of Node.js', async () => {
+  const bundle = join(folder, 'system.pem');
+  await writeFile(bundle, authorityPem);
+  const program = `
+    import { getCACertificates } from 'node:tls';
+    import { trustSystemAuthorities } from '${new URL('../src/trust-system-authorities.ts', import.meta.url).href}';
+    trustSystemAuthorities();
+    const trusted = getCACertificates('default').map((pem) => pem.replace(/\\s/g, ''));
+    const own = process.env.OWN.replace(/\\s/g, '');
+    process.stdout.write(JSON.stringify([trusted.includes(own), trusted.length > 100]));`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], {
+    env: { ...process.env, SSL_CERT_FILE: bundle, SSL_CERT_DIR: folder, OWN: authorityPem },
+  });
+  expect(JSON.parse(stdout)).toEqual([true, true]);
 });

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import {
   appleChannelEndpoints,
   type ChannelClient,
@@ -18,8 +17,10 @@ import {
   createResourceStack,
   type FleetApp,
   type ResourceStack,
+  readAuthorities,
   readEnvironment,
   readProxy,
+  trustSystemAuthorities,
 } from '@pushfleet/service-kit';
 import { CliError } from '../cli-error.ts';
 import { findApp } from '../fleet/find-app.ts';
@@ -44,6 +45,7 @@ export async function withChannels<T>(
   if (app.transport !== 'http2') {
     throw new CliError('usage', `apps.${id}.transport is ${app.transport}: channels are for http2 only`);
   }
+  trustSystemAuthorities();
   const resources = createResourceStack();
   try {
     const credential = await watchCredential(locateCredential(app.credential), { environment: env });
@@ -52,7 +54,7 @@ export async function withChannels<T>(
       ...endpointsOf(app),
       topic: app.topic,
       authentication: await authenticate(credential, env, resources),
-      ...(app.gateway.ca === undefined ? {} : { ca: readFileSync(app.gateway.ca, 'utf8') }),
+      ...(app.gateway.ca === undefined ? {} : { ca: readAuthorities(app.gateway.ca) }),
       ...(app.proxy === undefined ? {} : { proxy: readProxy(app.proxy) }),
     });
     resources.add('channels', () => channels.close());

@@ -21,7 +21,7 @@ export async function checkConfiguration(env: NodeJS.ProcessEnv): Promise<Config
   const environment = await readEnvironment(env, { service: 'producer', database: true });
   const path = environment.config?.configPath ?? (env.PUSHFLEET_CONFIG || 'pushfleet.yaml');
   // Whether credentials are there, and what they are, is looked at app by app.
-  const fleet = await readFleetFile({ path, env, credentials: false });
+  const fleet = await readFleetFile({ path });
   const tracing = await readTracingEnvironment(env);
   const problems = [...environment.problems, ...tracing.problems, ...fleet.problems].map(
     ({ field, message }) => problem(`${field} ${message}`, 'Services do not start with it: correct it.'),

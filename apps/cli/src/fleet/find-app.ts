@@ -15,7 +15,7 @@ export async function findApp(
   env: NodeJS.ProcessEnv,
 ): Promise<FleetApp> {
   const path = resolve(config ?? env.PUSHFLEET_CONFIG ?? 'pushfleet.yaml');
-  const { apps, problems } = await readFleetFile({ path, env, credentials: true });
+  const { apps, problems } = await readFleetFile({ path });
   if (apps === undefined) throw new ConfigError(problems);
   const app = apps.find((candidate) => candidate.id === id);
   if (app !== undefined) return app;

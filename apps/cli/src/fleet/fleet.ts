@@ -18,7 +18,7 @@ Reads REDIS_URL (or REDIS_URL_FILE) and PUSHFLEET_CONFIG, as the services do.`;
 
 /** Opens what a command needs, and closes it. @throws ConfigError, CliError `redis-unavailable` */
 export async function withFleet<T>(terminal: Terminal, work: (fleet: Fleet) => Promise<T>): Promise<T> {
-  const config = await loadConfig(terminal.env, { service: 'producer', credentials: false });
+  const config = await loadConfig(terminal.env, { service: 'producer' });
   const redis = await openRedis(config.redisUrl);
   const facts = new FleetFacts({ redis: config.redisUrl, prefix: config.redisPrefix });
   try {

@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { type FeedbackEnd, readFeedback, type TlsCredential } from '@pushfleet/apns-client';
-import type { Logger } from '@pushfleet/service-kit';
+import { type Logger, readAuthorities } from '@pushfleet/service-kit';
 import type { FeedbackReading, FeedbackTuple, ReadingEnd, ReadingResult } from '@pushfleet/token-store';
 import { backoffMs, pause } from '../backoff.ts';
 import type { Trouble } from '../trouble.ts';
@@ -61,7 +60,7 @@ async function readCredential(app: FeedbackApp): Promise<(TlsCredential & { ca?:
   try {
     const { cert, key } = app.credential.current();
     const { ca } = app.service;
-    return ca === undefined ? { cert, key } : { cert, key, ca: await readFile(ca, 'utf8') };
+    return ca === undefined ? { cert, key } : { cert, key, ca: readAuthorities(ca) };
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }

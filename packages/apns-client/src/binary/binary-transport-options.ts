@@ -1,6 +1,7 @@
 import type { NotificationCommand } from '@pushfleet/apns-wire';
 import type { BackoffPolicy } from '../backoff.ts';
 import { type Clock, systemClock } from '../clock.ts';
+import type { Authorities } from '../credential-context.ts';
 import type { CredentialSource } from '../credential-source.ts';
 import type { TransportObserver } from '../transport.ts';
 import { type OpenGatewaySocket, openGatewaySocket } from './gateway-socket.ts';
@@ -14,8 +15,8 @@ export interface BinaryTransportOptions {
   readonly credential: CredentialSource;
   /** Name that the gateway's certificate must carry; `host` by default. */
   readonly serverName?: string;
-  /** PEM of the authorities that may have signed the gateway's certificate; the system's by default. */
-  readonly ca?: string;
+  /** Authorities that may have signed the gateway's certificate; by default those that Node.js trusts. */
+  readonly ca?: Authorities;
   /** 2 by default; 0 has neither identifiers nor error responses. */
   readonly command?: NotificationCommand;
   /** Connections at most. Senders in the field use about 15 in all (PROTOCOL section 1). Default 2. */
@@ -71,7 +72,7 @@ export interface BinaryTransportOptions {
 }
 
 export type ResolvedOptions = Required<Omit<BinaryTransportOptions, 'ca' | 'observer'>> & {
-  readonly ca: string | undefined;
+  readonly ca: Authorities | undefined;
   readonly observer: TransportObserver;
   readonly openSocket: OpenGatewaySocket;
   readonly shortestStretch: number;

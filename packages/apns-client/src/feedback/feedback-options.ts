@@ -6,7 +6,7 @@ export interface ReadFeedbackOptions {
   readonly port: number;
   /** Name that the service's certificate must carry; the host by default. */
   readonly serverName?: string;
-  /** PEM of the authorities; the system's by default. */
+  /** PEM of the authorities; by default those that Node.js trusts. */
   readonly ca?: string;
   readonly credential: TlsCredential;
   /**

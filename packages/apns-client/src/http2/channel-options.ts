@@ -26,7 +26,7 @@ export interface ChannelClientOptions {
   readonly authentication: Http2Authentication;
   /** The app's bundle id. */
   readonly topic: string;
-  /** PEM of the authorities that may have signed the hosts' certificates; the system's by default. */
+  /** PEM of the authorities that may have signed the hosts' certificates; by default those that Node.js trusts. */
   readonly ca?: string;
   readonly proxy?: ProxyOptions;
   /** For one call, connecting included. Milliseconds, 15,000 by default. */

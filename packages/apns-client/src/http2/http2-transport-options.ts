@@ -1,6 +1,7 @@
 import { maxStreamId } from '@pushfleet/apns-wire/http2';
 import type { BackoffPolicy } from '../backoff.ts';
 import { type Clock, systemClock } from '../clock.ts';
+import type { Authorities } from '../credential-context.ts';
 import type { CredentialSource } from '../credential-source.ts';
 import type { TransportObserver } from '../transport.ts';
 import { type OpenHttp2Socket, openHttp2Socket } from './http2-socket.ts';
@@ -43,8 +44,8 @@ export interface Http2TransportOptions {
   readonly topic: string;
   /** Name that the gateway's certificate must carry; `host` by default. */
   readonly serverName?: string;
-  /** PEM of the authorities that may have signed the gateway's certificate; the system's by default. */
-  readonly ca?: string;
+  /** Authorities that may have signed the gateway's certificate; by default those that Node.js trusts. */
+  readonly ca?: Authorities;
   readonly proxy?: ProxyOptions;
   /** Connections at most. Default 2. */
   readonly connections?: number;
@@ -84,7 +85,7 @@ export interface Http2TransportOptions {
 }
 
 export type ResolvedHttp2Options = Required<Omit<Http2TransportOptions, 'ca' | 'proxy' | 'observer'>> & {
-  readonly ca: string | undefined;
+  readonly ca: Authorities | undefined;
   readonly proxy: ProxyOptions | undefined;
   readonly observer: TransportObserver;
   /** How connections are made; another one only in tests. */

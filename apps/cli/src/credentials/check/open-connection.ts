@@ -1,9 +1,9 @@
+import type { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { describeError } from '@pushfleet/apns-client';
-import type { Endpoint } from '@pushfleet/service-kit';
+import { type Endpoint, readAuthorities, trustSystemAuthorities } from '@pushfleet/service-kit';
 import type { CheckReport } from './check-report.ts';
 import { codeOf, explainTlsError, isRefusalOfCertificate } from './explain-tls-error.ts';
 
@@ -29,9 +29,10 @@ export async function openConnection(
 ): Promise<TLSSocket | undefined> {
   const { name, endpoint } = needs;
   const { host, port } = endpoint;
+  trustSystemAuthorities();
   let ca: string | undefined;
   try {
-    ca = endpoint.ca === undefined ? undefined : await readFile(endpoint.ca, 'utf8');
+    ca = endpoint.ca === undefined ? undefined : readAuthorities(endpoint.ca);
   } catch (error) {
     report.failed(
       `${name}: authorities`,
@@ -98,10 +99,20 @@ async function shakeHands(
   }
   report.ok(
     `${name}: its certificate`,
-    `trusted: ${about}, valid until ${certificate?.validToDate.toISOString()}`,
+    `trusted: ${about}, valid until ${certificate?.validToDate.toISOString()}; ${chainOf(certificate)}`,
   );
   report.ok(`${name}: TLS handshake`, `${tls.getProtocol() ?? '?'}, ${tls.getCipher().standardName}`);
   return tls;
+}
+
+/** The chain as it was shown, or completed from the authorities, up to its root. */
+function chainOf(certificate: X509Certificate | undefined): string {
+  const names: string[] = [];
+  for (let each = certificate; each !== undefined; each = each.issuerCertificate) {
+    names.push(/^CN=(.*)$/m.exec(each.subject)?.[1] ?? oneLine(each.subject));
+    if (each.subject === each.issuer) break;
+  }
+  return `chain: ${names.join(' ← ')}`;
 }
 
 /** Distinguished names come in lines. */
