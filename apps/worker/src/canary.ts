@@ -16,13 +16,6 @@ export interface CanaryOptions {
   readonly logger: Logger;
 }
 
-/** How one canary ended. */
-export interface SettledCanary {
-  readonly outcome: CanaryOutcome;
-  readonly reason?: string | undefined;
-  readonly seconds: number;
-}
-
 /** Intervals after which a canary that was never heard of again is given up. */
 const forgottenAfter = 10;
 
