@@ -3,9 +3,13 @@ import fastify, { type FastifyInstance, type onResponseHookHandler } from 'fasti
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { requireKeys } from './auth/require-keys.ts';
 import type { ProducerContext } from './context.ts';
-import { answerProblems } from './http/answer-problems.ts';
+import { answerClientError } from './http/answer-client-errors.ts';
+import { answerProblem, answerProblems } from './http/answer-problems.ts';
+import { readJsonBodies } from './http/body-types.ts';
 import { compileValidator } from './http/compile-validator.ts';
+import { KnownRoutes } from './http/known-routes.ts';
 import { describeApi } from './http/openapi.ts';
+import { Problem } from './http/problem.ts';
 import type { RequestObserver } from './request-durations.ts';
 import { addAppRoutes } from './routes/apps.ts';
 import { addBroadcastRoutes } from './routes/broadcasts.ts';
@@ -28,6 +32,7 @@ export type ProducerServer = ReturnType<typeof typed>;
 
 /** The HTTP API. Not listening yet. */
 export async function createServer(context: ProducerContext): Promise<ProducerServer> {
+  const requestIds = createRequestIds();
   const app = fastify({
     bodyLimit,
     // Imports may have a body of gigabytes; a connection that says nothing for long is given up.
@@ -36,16 +41,24 @@ export async function createServer(context: ProducerContext): Promise<ProducerSe
     keepAliveTimeout: 72_000,
     // Idle connections must not hold the stop up; those that are being served are waited for.
     forceCloseConnections: 'idle',
-    genReqId: createRequestIds(),
-    routerOptions: { maxParamLength: 512 },
+    genReqId: requestIds.ofRequest,
+    // A device token of 512 bytes in hex; longer ones are of no route.
+    routerOptions: { maxParamLength: 1_100 },
     exposeHeadRoutes: false,
+    // Answered below, in the form of this API.
+    return503OnClosing: false,
+    frameworkErrors: (error, request, reply) => void answerProblem(error, request, reply, context.logger),
+    clientErrorHandler: (error, socket) => answerClientError(error, socket, requestIds.next),
   });
-  app.removeContentTypeParser('text/plain');
+  readJsonBodies(app);
   app.setValidatorCompiler(compileValidator);
   // Answers are checked against their schemas by tests, not on every request.
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
-  answerProblems(app, context.logger);
+  const routes = new KnownRoutes();
+  routes.watch(app);
+  answerProblems(app, context.logger, routes);
   observeRequests(app, context);
+  refuseWhileClosing(app);
   if (context.tracer !== undefined) traceRequests(app, context.tracer);
   requireKeys(app, context.keys);
   await describeApi(app, { keys: context.keys !== undefined });
@@ -70,16 +83,42 @@ export function typed(app: FastifyInstance) {
   return app.withTypeProvider<ZodTypeProvider>();
 }
 
-/** A caller's own id where it has one that is fit for logs, else one of ours: a random part per process, and a number. */
-function createRequestIds(): (request: { headers: NodeJS.Dict<string | string[]> }) => string {
+interface RequestIds {
+  /** A caller's own id where it has one that is fit for logs, else one of ours. */
+  readonly ofRequest: (request: { headers: NodeJS.Dict<string | string[]> }) => string;
+  /** One of ours: a random part per process, and a number. */
+  readonly next: () => string;
+}
+
+function createRequestIds(): RequestIds {
   const base = randomUUID().slice(0, 13);
   let count = 0;
-  return (request) => {
-    const given = request.headers['x-request-id'];
-    if (typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given)) return given;
+  const next = () => {
     count += 1;
     return `${base}-${count.toString(36)}`;
   };
+  const ofRequest: RequestIds['ofRequest'] = ({ headers }) => {
+    const given = headers['x-request-id'];
+    return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : next();
+  };
+  return { ofRequest, next };
+}
+
+/** Requests on connections that are still open when the server closes. */
+function refuseWhileClosing(app: FastifyInstance): void {
+  let isClosing = false;
+  app.addHook('preClose', (done) => {
+    isClosing = true;
+    done();
+  });
+  app.addHook('onRequest', (_request, reply, done) => {
+    if (!isClosing) {
+      done();
+      return;
+    }
+    void reply.header('connection', 'close');
+    done(new Problem('stopping', 'the service is being stopped: repeat the request on another connection'));
+  });
 }
 
 /** Hooks per route, so that a request does not have to find out whose it is. */

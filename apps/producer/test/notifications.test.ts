@@ -79,7 +79,7 @@ test.each<[name: string, body: unknown, status: number, code: string, fields: st
     { app: 'shop', token: 'zz', alert: 7, badge: -1, sound: {}, priority: 3, color: 'red' },
     400,
     'invalid-notification',
-    ['token', 'alert', 'badge', 'sound', 'priority', 'color'],
+    ['token', 'alert', 'badge', 'sound.name', 'priority', 'color'],
   ],
   [
     'faults deep in a batch',
@@ -123,7 +123,7 @@ test('a body of another type, a body too large and a route that there is not are
   expect(large).toMatchObject({ status: 413, body: { code: 'body-too-large' } });
   const nowhere = await probe.call('GET', '/v1/nowhere?token=secret');
   expect(nowhere.status).toBe(404);
-  expect(nowhere.body).toMatchObject({ code: 'no-route', detail: 'there is no GET /v1/nowhere' });
+  expect(nowhere.body).toMatchObject({ code: 'no-route', detail: expect.not.stringContaining('nowhere') });
 });
 
 test.each<[key: string, inBody: string | undefined]>([

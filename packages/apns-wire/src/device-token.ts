@@ -1,9 +1,8 @@
-import { maxDeviceTokenBytes } from './binary/command.ts';
 import { ApnsWireError } from './errors.ts';
 
 declare const brand: unique symbol;
 
-/** A device token in the one form that is stored and compared: lower-case hex, 32 to 100 bytes. */
+/** A device token in the one form that is stored and compared: lower-case hex, 32 to 512 bytes. */
 export type DeviceToken = string & { readonly [brand]: 'DeviceToken' };
 
 export type DeviceTokenErrorCode =
@@ -24,11 +23,16 @@ export class DeviceTokenError extends ApnsWireError {
 /** APNs has never issued a shorter one: less is a truncated token. */
 export const minDeviceTokenBytes = 32;
 
-export { maxDeviceTokenBytes };
+/**
+ * Apple: make no assumption about the size. Tokens of 80 bytes have been seen; this is only a bound on what is stored.
+ * The binary protocol has a limit of its own, 100 bytes.
+ */
+export const maxDeviceTokenBytes = 512;
 
 /**
- * Reads a device token as it is found in the field: hex in either case, with spaces, in `<…>` as iOS before 13
- * printed it, or base64 in either alphabet, padded or not.
+ * Reads a device token as it is found in the field: hex in either case, in groups of eight digits and in `<…>` as iOS
+ * before 13 printed it, or base64 in either alphabet, padded or not. White space around it is passed over; inside,
+ * only the spaces between those groups are, so that two tokens never become one.
  *
  * Text that is all hex digits is hex: 64 hex digits would also be base64 of 48 bytes, but of such bytes one in 10^29
  * looks like hex. Hex with an odd number of digits is a truncated token, never base64.
@@ -46,16 +50,34 @@ export function parseDeviceToken(text: string): DeviceToken {
     );
   }
   const bracketed = trimmed.startsWith('<') && trimmed.endsWith('>');
-  const digits = (bracketed ? trimmed.slice(1, -1) : trimmed).replace(/\s+/g, '');
-  if (hexDigits.test(digits)) return fromHex(digits);
-  if (!bracketed && (base64.test(trimmed) || base64url.test(trimmed))) return fromBase64(trimmed);
-  throw new DeviceTokenError('device-token-malformed', 'is neither hex nor base64');
+  const inside = bracketed ? trimmed.slice(1, -1) : trimmed;
+  if (hexDigits.test(inside)) return fromHex(inside);
+  if (hexGroups.test(inside)) return fromHex(inside.replaceAll(' ', ''));
+  if (/^[0-9a-fA-F\s]*$/.test(inside)) {
+    throw new DeviceTokenError(
+      'device-token-malformed',
+      'has white space where no token has any; is it more than one token?',
+    );
+  }
+  if (!bracketed && isBase64(trimmed)) return fromBase64(trimmed);
+  throw new DeviceTokenError('device-token-malformed', `is neither hex nor base64, ${rightLength}`);
 }
+
+const rightLength = 'such as 64 hex digits';
 
 const usualToken = /^[0-9a-f]{64}$/;
 const hexDigits = /^[0-9a-fA-F]*$/;
+/** As `Data` was described before iOS 13. */
+const hexGroups = /^[0-9a-fA-F]{8}(?: [0-9a-fA-F]{8})*(?: [0-9a-fA-F]{1,7})?$/;
 const base64 = /^[A-Za-z0-9+/]+={0,2}$/;
 const base64url = /^[A-Za-z0-9_-]+={0,2}$/;
+
+/** Shorter text is a word, not base64 of a token. */
+const minBase64Length = Math.ceil((minDeviceTokenBytes / 2) * (4 / 3));
+
+function isBase64(text: string): boolean {
+  return text.length >= minBase64Length && (base64.test(text) || base64url.test(text));
+}
 
 function fromHex(digits: string): DeviceToken {
   if (digits.length % 2 !== 0) {

@@ -1,17 +1,23 @@
 // Made from docs/openapi.json by test/api-types.test.ts; not to be edited.
 
 export type AlertParts = {
-  readonly title?: string;
+  /** Of a Live Activity it may be localized. */
+  readonly title?: string | LocalizedText;
   readonly subtitle?: string;
-  readonly body?: string;
+  /** Of a Live Activity it may be localized. */
+  readonly body?: string | LocalizedText;
   readonly launchImage?: string;
-  readonly titleLocKey?: string;
-  readonly titleLocArgs?: readonly string[];
-  readonly subtitleLocKey?: string;
-  readonly subtitleLocArgs?: readonly string[];
-  readonly locKey?: string;
-  readonly locArgs?: readonly string[];
+  readonly titleLocKey?: string | null;
+  readonly titleLocArgs?: readonly string[] | null;
+  readonly subtitleLocKey?: string | null;
+  readonly subtitleLocArgs?: readonly string[] | null;
+  readonly locKey?: string | null;
+  readonly locArgs?: readonly string[] | null;
   readonly actionLocKey?: string | null;
+  /** Of Safari’s website pushes. */
+  readonly action?: string;
+  /** Of a Live Activity. */
+  readonly sound?: string;
 };
 
 export type App = {
@@ -325,6 +331,11 @@ export type ExceptionPage = {
 
 export type Lane = 'transactional' | 'bulk';
 
+export type LocalizedText = {
+  readonly locKey: string;
+  readonly locArgs?: readonly string[];
+};
+
 export type Notification = {
   readonly notificationId: string;
   /** Id of the app, as in pushfleet.yaml. */
@@ -358,8 +369,9 @@ export type NotificationContent = {
   readonly filterCriteria?: string;
   readonly urlArgs?: readonly string[];
   readonly contentChanged?: boolean;
-  /** Of a Live Activity. */
+  /** Of a Live Activity; `start` needs `attributesType`, `attributes` and `alert`. */
   readonly event?: 'start' | 'update' | 'end';
+  /** Epoch seconds. */
   readonly timestamp?: number;
   readonly contentState?: { readonly [name: string]: unknown };
   readonly staleDate?: number;
@@ -374,7 +386,7 @@ export type NotificationContent = {
   readonly payload?: { readonly [name: string]: unknown };
   /** Shorten the alert’s body when the payload is over the limit. Otherwise it is refused. */
   readonly truncate?: boolean;
-  /** Seconds that APNs may store it for; 0: try once. A day by default. */
+  /** Seconds that APNs may store it for; 0: try once. A day by default; 0 for `voip` and `pushtotalk`. */
   readonly ttl?: number;
   /** Instead of `ttl`. */
   readonly expiresAt?: number | string;
@@ -399,6 +411,8 @@ export type Problem = {
     | 'unauthorized'
     | 'forbidden'
     | 'no-route'
+    | 'method-not-allowed'
+    | 'request-timeout'
     | 'unknown-app'
     | 'unknown-batch'
     | 'unknown-notification'
@@ -413,6 +427,7 @@ export type Problem = {
     | 'idempotency-conflict'
     | 'body-too-large'
     | 'unsupported-media-type'
+    | 'request-too-large'
     | 'rate-limited'
     | 'internal'
     | 'backpressure'
@@ -431,6 +446,7 @@ export type Problem = {
   readonly maybeStored?: boolean;
 };
 
+/** As the content says by default. One that is newer than those listed is taken together with `payload`. Apps on the binary protocol take `alert`, `background` and `mdm`. */
 export type PushType =
   | 'alert'
   | 'background'
@@ -442,7 +458,8 @@ export type PushType =
   | 'widgets'
   | 'controls'
   | 'pushtotalk'
-  | 'mdm';
+  | 'mdm'
+  | string;
 
 export type SendAnswer = {
   /** For one device it is the notification’s own id. */
@@ -468,7 +485,7 @@ export type SendMany = {
   /** What a notification leaves open. */
   readonly defaults?: NotificationContent;
   readonly notifications: readonly (NotificationContent & {
-    /** Device token: hex or base64 of 32 to 100 bytes. */
+    /** Device token: hex or base64 of 32 to 512 bytes; of an app on the binary protocol at most 100. */
     readonly token?: string;
     /** Instead of `token`: all devices of this user. */
     readonly userId?: string;
@@ -485,7 +502,7 @@ export type SendOne = NotificationContent & {
   readonly sendAt?: number | string;
   /** Instead of the header `Idempotency-Key`. */
   readonly idempotencyKey?: string;
-  /** Device token: hex or base64 of 32 to 100 bytes. */
+  /** Device token: hex or base64 of 32 to 512 bytes; of an app on the binary protocol at most 100. */
   readonly token?: string;
   /** Instead of `token`: all devices of this user. */
   readonly userId?: string;

@@ -41,8 +41,12 @@ export function notificationId(batch: BatchId, index: number): NotificationId {
   return batch.slice(0, 28) + index.toString(16).padStart(8, '0');
 }
 
-/** Takes a batch or notification id apart; undefined when the text is not one. Index 0: the batch itself. */
-export function parseNotificationId(text: string): { batch: BatchId; index: number } | undefined {
+/**
+ * Takes a batch or notification id apart, in either case: some languages print them in capitals. Undefined when the
+ * text is not one. Index 0: the batch itself.
+ */
+export function parseNotificationId(id: string): { batch: BatchId; index: number } | undefined {
+  const text = id.toLowerCase();
   if (!/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(text)) return undefined;
   return { batch: `${text.slice(0, 28)}00000000`, index: Number.parseInt(text.slice(28), 16) };
 }

@@ -1,3 +1,4 @@
+import { maxDeviceTokenBytes } from '@pushfleet/apns-wire/device-token';
 import { z } from 'zod';
 import { lanes } from './lane.ts';
 
@@ -26,7 +27,7 @@ export const pushJobDataSchema = z.strictObject({
   enqueuedAtMs: z.int(),
   /** Base64 of the device tokens back to back, and their lengths in bytes (one number: all the same). */
   tokens: z.base64(),
-  tokenLength: perNotification(z.int().min(1).max(100)),
+  tokenLength: perNotification(z.int().min(1).max(maxDeviceTokenBytes)),
   /** Base64 of the distinct payloads back to back, and the length of each in bytes. */
   payloads: z.base64(),
   payloadLength: z.array(z.int().min(2).max(5120)).min(1),

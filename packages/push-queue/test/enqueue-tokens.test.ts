@@ -76,7 +76,7 @@ test.each<[name: string, wrong: object, field: string]>([
   ['too many', { tokens: new Uint8Array((maxTokensPerCall + 1) * 32) }, 'tokens'],
   ['lengths that do not add up', { tokenLength: [32, 32] }, 'tokenLength'],
   ['a length that no token has', { tokenLength: 31 }, 'tokenLength'],
-  ['a payload that cannot be sent', { badge: -1 }, 'aps.badge'],
+  ['a payload that cannot be sent', { badge: -1 }, 'badge'],
 ])('%s is refused, and the field is named', async (_name, wrong, field) => {
   const { queue, enqueued } = probeQueue();
   const call = { app: 'shop', tokens, alert: 'x', ...wrong };

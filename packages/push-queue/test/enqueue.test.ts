@@ -197,9 +197,9 @@ test.each<[string, Record<string, unknown>, string]>([
   ['a truncated token', { token: 'abc' }, 'token'],
   ['nothing to send', { alert: undefined }, 'alert'],
   ['a field that there is not', { subtitle: 'x' }, 'subtitle'],
-  ['a badge below zero', { badge: -1 }, 'aps.badge'],
+  ['a badge below zero', { badge: -1 }, 'badge'],
   ['a payload beside content', { payload: { aps: {} } }, 'alert'],
-  ['half a character', { alert: '\ud800' }, 'aps.alert'],
+  ['half a character', { alert: '\ud800' }, 'alert'],
   ['a ttl below zero', { ttl: -1 }, 'ttl'],
   ['ttl and expiresAt', { ttl: 1, expiresAt: future }, 'expiresAt'],
   ['an expiry in the past', { expiresAt: 1 }, 'expiresAt'],
@@ -233,7 +233,7 @@ test('a defect in a batch is located, and nothing of the batch is enqueued', asy
     queue.enqueueBatch({ app: 'shop', notifications, defaults: { alert: 'x' } }),
   ).rejects.toMatchObject({
     code: 'invalid-notification',
-    field: 'notifications[1].aps.badge',
+    field: 'notifications[1].badge',
   });
   await expect(queue.enqueueBatch({ app: 'shop', notifications: [] })).rejects.toMatchObject({
     field: 'notifications',

@@ -32,7 +32,7 @@ export interface NewApiKey {
 export interface ApiKeys {
   /**
    * Makes a key. Its text is told this once.
-   * @throws TokenStoreError, `name-taken` when there is one of that name
+   * @throws TokenStoreError, `name-taken` when there is one of that name in force
    */
   create(key: NewApiKey): Promise<{ key: ApiKey; text: string }>;
   /** Revoked ones too, the newest first. @throws TokenStoreError */
@@ -60,11 +60,14 @@ export function createApiKeys(database: Database): ApiKeys {
       const text = `pf_${id}_${randomBytes(32).toString('base64url')}`;
       const { rows } = await database.query<ApiKey>(
         `insert into api_keys (id, name, hash, apps, scopes, rate_per_second) values ($1, $2, $3, $4, $5, $6)
-         on conflict (name) do nothing returning ${columns}`,
+         on conflict (name) where revoked_at is null do nothing returning ${columns}`,
         [id, name, hashApiKey(text), apps, scopes, ratePerSecond ?? null],
       );
       if (rows[0] === undefined) {
-        throw new TokenStoreError('name-taken', `there is, or was, a key of the name ${name}`);
+        throw new TokenStoreError(
+          'name-taken',
+          `there is a key of the name ${name}; revoke it, or take another name`,
+        );
       }
       return { key: rows[0], text };
     },

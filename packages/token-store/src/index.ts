@@ -9,6 +9,7 @@ export type { Broadcasts, Lease } from './broadcasts/broadcasts.ts';
 export type { Uploads } from './broadcasts/uploads.ts';
 export { Database, type DatabaseOptions, type Queryable } from './database.ts';
 export * from './devices/device.ts';
+export * from './devices/device-fields.ts';
 export type { Devices } from './devices/devices.ts';
 export * from './events.ts';
 export {

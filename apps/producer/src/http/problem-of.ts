@@ -19,11 +19,16 @@ const queueProblems: Readonly<Record<PushQueueErrorCode, ProblemCode>> = {
 
 /** Fastify's own errors that say something about the request. */
 const fastifyProblems: Readonly<Record<string, ProblemCode>> = {
-  FST_ERR_CTP_EMPTY_JSON_BODY: 'invalid-json',
-  FST_ERR_CTP_INVALID_JSON_BODY: 'invalid-json',
   FST_ERR_CTP_BODY_TOO_LARGE: 'body-too-large',
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported-media-type',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'invalid-request',
+  FST_ERR_BAD_URL: 'invalid-request',
+  FST_ERR_MAX_PARAM_LENGTH: 'invalid-request',
+};
+
+/** Where Fastify's own words say too little, or repeat what may be a token. */
+const words: Readonly<Record<string, string>> = {
+  FST_ERR_BAD_URL: 'path: is not well-formed percent-encoding',
+  FST_ERR_MAX_PARAM_LENGTH: 'path: has a part that is longer than any id or device token',
 };
 
 /** What a client is told of an error. `internal` for what is nobody's fault but ours; its cause is kept for the log. */
@@ -40,13 +45,15 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof Error) {
     const { code, statusCode } = error as { code?: unknown; statusCode?: unknown };
     const known = typeof code === 'string' ? fastifyProblems[code] : undefined;
-    if (known !== undefined) return new Problem(known, error.message);
-    // Of the body's parser, which gives no code of its own.
-    if (error instanceof SyntaxError && statusCode === 400) {
-      return new Problem('invalid-json', 'the body is not valid JSON');
+    if (known !== undefined) return new Problem(known, words[code as string] ?? error.message);
+    if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+      return new Problem('unsupported-media-type', 'Content-Type: must be application/json', {
+        errors: [{ field: 'Content-Type', message: 'must be application/json' }],
+      });
     }
     if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
-      return new Problem('invalid-request', error.message);
+      // Not the words of a library: they may quote the request.
+      return new Problem('invalid-request', 'the request cannot be read');
     }
   }
   return new Problem('internal', 'Something went wrong here, and is logged under the id of the request', {

@@ -6,6 +6,8 @@ export const problemKinds = {
   unauthorized: { status: 401, title: 'A key is needed' },
   forbidden: { status: 403, title: 'The key is not good for this' },
   'no-route': { status: 404, title: 'There is no such route' },
+  'method-not-allowed': { status: 405, title: 'The route does not take this method' },
+  'request-timeout': { status: 408, title: 'The request did not come in time' },
   'unknown-app': { status: 404, title: 'There is no such app' },
   'unknown-batch': { status: 404, title: 'There is no such batch' },
   'unknown-notification': { status: 404, title: 'There is no such notification' },
@@ -20,6 +22,7 @@ export const problemKinds = {
   'idempotency-conflict': { status: 409, title: 'The idempotency key was used for another request' },
   'body-too-large': { status: 413, title: 'The body is too large' },
   'unsupported-media-type': { status: 415, title: 'The body is of a type that is not understood here' },
+  'request-too-large': { status: 431, title: 'The path or the headers of the request are too large' },
   'rate-limited': { status: 429, title: 'Too many requests' },
   internal: { status: 500, title: 'The service has failed' },
   backpressure: { status: 503, title: 'Too much waits to be written' },
@@ -44,6 +47,8 @@ export interface ProblemOptions extends ErrorOptions {
   readonly retryAfterSeconds?: number;
   /** It may have been stored nevertheless. */
   readonly maybeStored?: boolean;
+  /** Methods that the route takes; of 405. */
+  readonly allow?: readonly string[];
 }
 
 /** Seconds; how long a client should wait when we cannot know better. */
@@ -57,6 +62,7 @@ export class Problem extends Error {
   readonly errors: readonly FieldError[];
   readonly retryAfterSeconds: number | undefined;
   readonly maybeStored: boolean;
+  readonly allow: readonly string[];
 
   constructor(code: ProblemCode, detail: string, options: ProblemOptions = {}) {
     super(detail, options);
@@ -66,6 +72,16 @@ export class Problem extends Error {
     this.retryAfterSeconds =
       options.retryAfterSeconds ?? (this.status === 503 ? usualRetryAfterSeconds : undefined);
     this.maybeStored = options.maybeStored ?? false;
+    this.allow = options.allow ?? [];
+  }
+
+  /** Headers of the answer. */
+  headers(): Record<string, string> {
+    return {
+      'content-type': 'application/problem+json; charset=utf-8',
+      ...(this.retryAfterSeconds === undefined ? {} : { 'retry-after': String(this.retryAfterSeconds) }),
+      ...(this.allow.length === 0 ? {} : { allow: this.allow.join(', ') }),
+    };
   }
 
   toBody(requestId: string): ProblemBody {

@@ -2,6 +2,7 @@ import { parseDeviceToken } from '@pushfleet/apns-wire/device-token';
 import type { DeviceRegistration } from '@pushfleet/token-store';
 import { z } from 'zod';
 import { fieldErrors } from '../http/field-errors.ts';
+import { parseJson } from '../http/parse-json.ts';
 import { type FieldError, Problem } from '../http/problem.ts';
 import { registrationFields } from '../schemas/device-schemas.ts';
 import { deviceToken } from '../schemas/notification-schemas.ts';
@@ -51,13 +52,14 @@ export class DeviceParser {
 }
 
 function parseJsonLine(text: string): ParsedDevice {
+  let value: unknown;
   try {
-    return parseValue(JSON.parse(text));
+    value = parseJson(text, 'the line');
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    // Not the parser's words: they quote the line, which may hold a token.
-    return { errors: [{ field: 'line', message: 'is not JSON' }] };
+    if (!(error instanceof Problem)) throw error;
+    return { errors: error.errors.length === 0 ? [{ field: 'line', message: 'is not JSON' }] : error.errors };
   }
+  return parseValue(value);
 }
 
 /** Empty fields say nothing; tags are parted by semicolons. */

@@ -1,4 +1,11 @@
-import { type BatchInput, fingerprintOf, maxBatchNotifications, notificationId } from '@pushfleet/push-queue';
+import {
+  type BatchInput,
+  type CallOptions,
+  fingerprintOf,
+  maxBatchNotifications,
+  type NotificationDefaults,
+  notificationId,
+} from '@pushfleet/push-queue';
 import type { z } from 'zod';
 import type { ProducerContext } from '../context.ts';
 import { fieldErrors, summarize } from '../http/field-errors.ts';
@@ -22,6 +29,7 @@ type SendMany = z.infer<typeof sendManySchema>;
 /** @throws Problem, PushQueueError, TokenStoreError */
 export async function sendToUsers(context: ProducerContext, body: object): Promise<SendAnswer> {
   const call = parse(body);
+  check(context, body, call);
   const { app, idempotencyKey } = call;
   const fingerprint = idempotencyKey === undefined ? '' : fingerprintOf(withoutKey(call));
   if (idempotencyKey !== undefined) {
@@ -68,6 +76,27 @@ function parse(body: object): SendMany {
   if ('notifications' in parsed.data) return parsed.data;
   const { app, lane, sendAt, idempotencyKey, ...notification } = parsed.data;
   return { app, lane, sendAt, idempotencyKey, notifications: [notification] };
+}
+
+/**
+ * Holds what is to be sent against the checks of the push queue, before anything is looked up, so that errors name
+ * the fields of the request. @throws PushQueueError
+ */
+function check({ queue }: ProducerContext, body: object, call: SendMany): void {
+  const { app, lane, sendAt, idempotencyKey, defaults, notifications } = call;
+  const options = withoutUndefined({ app, lane, sendAt, idempotencyKey }) as unknown as CallOptions;
+  const contents = notifications.map(({ token, userId, ...content }) => content as NotificationDefaults);
+  if (!('notifications' in body)) queue.checkDelivery(options, contents[0]!);
+  else
+    queue.checkBatch({
+      ...options,
+      notifications: contents,
+      ...(defaults === undefined ? {} : { defaults: defaults as NotificationDefaults }),
+    });
+}
+
+function withoutUndefined(fields: object): object {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
 function withoutKey({ idempotencyKey, ...call }: SendMany): object {

@@ -19,6 +19,7 @@ import {
   broadcastSchema,
   dryRunSchema,
 } from '../schemas/broadcast-schemas.ts';
+import { id } from '../schemas/id-schema.ts';
 import { appId } from '../schemas/notification-schemas.ts';
 import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
 import type { ProducerServer } from '../server.ts';
@@ -26,7 +27,7 @@ import { checkApp } from './check-app.ts';
 
 type IdRequest = FastifyRequest<{ Params: { id: string } }>;
 
-const params = z.object({ id: z.uuid() });
+const params = z.object({ id });
 const refusals = ['invalid-request', 'internal', 'database-unavailable'] as const;
 
 export function addBroadcastRoutes(server: ProducerServer, context: ProducerContext): void {

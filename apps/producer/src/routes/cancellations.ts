@@ -5,11 +5,12 @@ import { z } from 'zod';
 import { authorizeApp } from '../auth/grant.ts';
 import type { ProducerContext } from '../context.ts';
 import { Problem, type ProblemCode } from '../http/problem.ts';
+import { id } from '../schemas/id-schema.ts';
 import { problems } from '../schemas/problem-schemas.ts';
 import type { ProducerServer } from '../server.ts';
 import { findBatch } from '../status/find-batch.ts';
 
-const params = z.object({ id: z.uuid() });
+const params = z.object({ id });
 
 /** How long a cancellation is kept beyond the time that a job is meant for: a backlog may hold it up. Milliseconds. */
 const graceMs = 14 * 86_400_000;

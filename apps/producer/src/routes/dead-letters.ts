@@ -26,7 +26,10 @@ import { checkApp } from './check-app.ts';
 
 const params = z.object({
   app: appId,
-  id: z.string().regex(/^[\w-]{1,100}$/, 'must be the id of a dead letter'),
+  id: z
+    .string()
+    .regex(/^[\w-]{1,100}$/, 'must be the id of a dead letter')
+    .overwrite((id) => id.toLowerCase()),
 });
 const refusals = ['invalid-request', 'unknown-app', 'internal', 'redis-unavailable'] as const;
 
@@ -128,14 +131,14 @@ export function addDeadLetterRoutes(server: ProducerServer, context: ProducerCon
     },
     async (request, reply) => {
       const { id: app } = checkApp(context, request, request.params.app);
-      if (!(await discardDeadLetter(redis, app, request.params.id))) throw unknownLetter(request.params.id);
+      if (!(await discardDeadLetter(redis, app, request.params.id))) throw unknownLetter();
       return reply.code(204).send();
     },
   );
 
   async function find(app: string, id: string): Promise<FoundLetter> {
     const found = await readDeadLetter(redis, app, id);
-    if (found === undefined) throw unknownLetter(id);
+    if (found === undefined) throw unknownLetter();
     return found;
   }
 }
@@ -169,6 +172,7 @@ function notificationsIn({ letter }: Extract<StoredLetter, { name: 'dead' }>) {
   });
 }
 
-function unknownLetter(id: string): Problem {
-  return new Problem('unknown-dead-letter', `there is no dead letter ${id}`);
+/** Without the id that was asked for: it may be anything. */
+function unknownLetter(): Problem {
+  return new Problem('unknown-dead-letter', 'the app has no such dead letter');
 }

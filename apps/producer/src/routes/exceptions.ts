@@ -5,11 +5,12 @@ import { z } from 'zod';
 import { authorizeApp } from '../auth/grant.ts';
 import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
+import { id } from '../schemas/id-schema.ts';
 import { problems } from '../schemas/problem-schemas.ts';
 import { type ExceptionAnswer, exceptionPageSchema, exceptionSchema } from '../schemas/status-schemas.ts';
 import type { ProducerServer } from '../server.ts';
 
-const params = z.object({ id: z.uuid() });
+const params = z.object({ id });
 const querystring = z.strictObject({
   after: z.coerce.number().int().min(0).default(0).meta({ description: '`next` of the page before.' }),
   limit: z.coerce.number().int().min(1).max(5_000).default(1_000),

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { ProducerContext } from '../context.ts';
+import { checkEncoding } from '../http/body-types.ts';
 import { Problem } from '../http/problem.ts';
 import { importDevices } from '../imports/import-devices.ts';
 import { readCsv, readLines } from '../imports/read-records.ts';
@@ -46,7 +47,14 @@ export async function addImportRoutes(server: ProducerServer, context: ProducerC
   // In a scope of their own: no other route takes these types.
   await server.register(async (scope) => {
     scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser(streamed, (_request, payload, done) => done(null, payload));
+    scope.addContentTypeParser(streamed, (request, payload, done) => {
+      try {
+        checkEncoding(request);
+        done(null, payload);
+      } catch (error) {
+        done(error as Error);
+      }
+    });
     const routes = typed(scope);
 
     routes.post(

@@ -113,13 +113,15 @@ function withIdempotencyKey(body: unknown, header: string | string[] | undefined
   return { ...body, idempotencyKey };
 }
 
-/** The push queue names the first fault that it finds; the schema finds the others. */
+/** The push queue has the last word and names the first fault that it finds; the schema finds others. */
 function explain(error: unknown, body: unknown): Problem {
   const problem = problemOf(error);
   if (!(error instanceof PushQueueError) || error.code !== 'invalid-notification') return problem;
   const isMany = typeof body === 'object' && body !== null && 'notifications' in body;
   const parsed = (isMany ? sendManySchema : sendOneSchema).safeParse(body, { reportInput: true });
   if (parsed.success) return problem;
-  const errors = fieldErrors(parsed.error, 'body');
+  const found = fieldErrors(parsed.error, 'body');
+  const known = new Set(found.map(({ field }) => field));
+  const errors = [...found, ...problem.errors.filter(({ field }) => !known.has(field))];
   return new Problem('invalid-notification', summarize(errors), { errors, cause: error });
 }

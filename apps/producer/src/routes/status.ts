@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { authorizeApp } from '../auth/grant.ts';
 import type { ProducerContext } from '../context.ts';
+import { id } from '../schemas/id-schema.ts';
 import { problems } from '../schemas/problem-schemas.ts';
 import { batchSchema, notificationSchema } from '../schemas/status-schemas.ts';
 import type { ProducerServer } from '../server.ts';
 import { readBatch } from '../status/batch-status.ts';
 import { readNotification } from '../status/notification-status.ts';
 
-const params = z.object({ id: z.uuid() });
+const params = z.object({ id });
 const unavailable = ['internal', 'redis-unavailable', 'database-unavailable'] as const;
 
 export function addStatusRoutes(server: ProducerServer, context: ProducerContext): void {

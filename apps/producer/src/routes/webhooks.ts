@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { authorizeApp } from '../auth/grant.ts';
 import type { ProducerContext } from '../context.ts';
 import { invalidRequest, Problem } from '../http/problem.ts';
+import { id } from '../schemas/id-schema.ts';
 import { appId } from '../schemas/notification-schemas.ts';
 import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
 import {
@@ -18,7 +19,7 @@ import { checkUrl, DestinationError } from '../webhooks/destination.ts';
 import { secretText } from '../webhooks/sign.ts';
 import { checkApp } from './check-app.ts';
 
-const params = z.object({ id: z.uuid() });
+const params = z.object({ id });
 const refusals = ['invalid-request', 'internal', 'database-unavailable'] as const;
 
 export function addWebhookRoutes(server: ProducerServer, context: ProducerContext): void {

@@ -1,6 +1,7 @@
 import { broadcastStates, type TagExpression } from '@pushfleet/token-store';
 import { z } from 'zod';
-import { tag } from './device-schemas.ts';
+import { locale, tag, timeZone } from './device-schemas.ts';
+import { id } from './id-schema.ts';
 import { appId, lane, notificationFields, time } from './notification-schemas.ts';
 
 const count = z.int().min(0);
@@ -10,12 +11,18 @@ const instant = z.iso.datetime();
 const maxTerms = 200;
 
 const tagExpression: z.ZodType<TagExpression> = z
-  .union([
-    tag,
-    z.strictObject({ and: z.array(z.lazy(() => tagExpression)).min(1) }),
-    z.strictObject({ or: z.array(z.lazy(() => tagExpression)).min(1) }),
-    z.strictObject({ not: z.lazy(() => tagExpression) }),
-  ])
+  .union(
+    [
+      tag,
+      z.strictObject({ and: z.array(z.lazy(() => tagExpression)).min(1) }),
+      z.strictObject({ or: z.array(z.lazy(() => tagExpression)).min(1) }),
+      z.strictObject({ not: z.lazy(() => tagExpression) }),
+    ],
+    {
+      error:
+        'must be a tag, such as "vip", or {"and": ["vip", "de"]}, {"or": ["vip", "de"]} or {"not": "vip"}',
+    },
+  )
   .meta({
     id: 'TagExpression',
     description: 'A tag, or `and`, `or`, `not` of expressions.',
@@ -26,9 +33,9 @@ const audienceSchema = z
   .strictObject({
     all: z.literal(true).optional().meta({ description: 'Every active device of the app.' }),
     tags: tagExpression.optional(),
-    locales: z.array(z.string().max(64)).min(1).max(1_000).optional(),
-    timeZones: z.array(z.string().max(64)).min(1).max(1_000).optional(),
-    upload: z.uuid().optional().meta({ description: 'Devices of the users of an uploaded list.' }),
+    locales: z.array(locale).min(1).max(1_000).optional(),
+    timeZones: z.array(timeZone).min(1).max(1_000).optional(),
+    upload: id.optional().meta({ description: 'Devices of the users of an uploaded list.' }),
   })
   .refine((audience) => Object.values(audience).some((value) => value !== undefined), {
     message: 'must say who: `all`, `tags`, `locales`, `timeZones` or `upload`',

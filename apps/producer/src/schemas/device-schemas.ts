@@ -1,30 +1,32 @@
+import { type ParsedField, parseLocale, parseTag, parseTimeZone } from '@pushfleet/token-store';
 import { z } from 'zod';
-import { appId, deviceToken, userId } from './notification-schemas.ts';
+import { appId, deviceToken, refusalOf, userId } from './notification-schemas.ts';
 
-/** IANA names and offsets, as the run-time knows them. */
-const timeZone = z
+/** In the spelling that is stored, whatever the caller's is. */
+const storedAs = (parse: (text: string) => ParsedField) => (text: string) => {
+  const parsed = parse(text);
+  return 'value' in parsed ? parsed.value : text;
+};
+
+export const timeZone = z
   .string()
   .max(64)
-  .refine(isTimeZone, 'must be a time zone such as Europe/Berlin')
+  .superRefine(refusalOf(parseTimeZone))
+  .overwrite(storedAs(parseTimeZone))
   .meta({ examples: ['Europe/Berlin'] });
 
-const locale = z
+export const locale = z
   .string()
   .max(64)
-  .regex(/^[A-Za-z0-9]{1,8}([-_][A-Za-z0-9]{1,16})*$/, 'must be a locale such as de-DE')
+  .superRefine(refusalOf(parseLocale))
+  .overwrite(storedAs(parseLocale))
   .meta({ examples: ['de-DE'] });
 
-export const tag = z
-  .string()
-  .min(1)
-  .max(128)
-  .refine((text) => text.isWellFormed() && !text.includes('\0'), 'must be text');
-
-const storedUserId = userId.refine((text) => text.isWellFormed() && !text.includes('\0'), 'must be text');
+export const tag = z.string().min(1).max(128).superRefine(refusalOf(parseTag));
 
 /** What an app tells of a device; a field left out stays as it is, null clears it. */
 export const registrationFields = {
-  userId: storedUserId.nullable().optional(),
+  userId: userId.nullable().optional(),
   tags: z.array(tag).max(256).optional(),
   locale: locale.nullable().optional(),
   timeZone: timeZone.nullable().optional(),
@@ -71,12 +73,3 @@ export const deviceSchema = z
   })
   .meta({ id: 'Device' });
 export type DeviceAnswer = z.infer<typeof deviceSchema>;
-
-function isTimeZone(name: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: name });
-    return true;
-  } catch {
-    return false;
-  }
-}

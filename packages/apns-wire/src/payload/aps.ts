@@ -1,12 +1,14 @@
 import {
   checkJson,
   checkJsonObject,
+  checkKey,
   checkText,
   isPlainObject,
   type JsonObject,
   type JsonValue,
 } from './json-value.ts';
 import { invalid } from './payload-error.ts';
+import { isActivity } from './push-type.ts';
 
 // The `aps` dictionary as it goes on the wire, in Apple's names and types (Apple, "Generating a remote
 // notification" and "Starting and updating Live Activities with ActivityKit push notifications").
@@ -17,19 +19,32 @@ export type InterruptionLevel = (typeof interruptionLevels)[number];
 export const activityEvents = ['start', 'update', 'end'] as const;
 export type ActivityEvent = (typeof activityEvents)[number];
 
-export interface ApsAlert {
-  readonly title?: string;
-  readonly subtitle?: string;
-  readonly body?: string;
-  readonly 'launch-image'?: string;
-  readonly 'title-loc-key'?: string;
-  readonly 'title-loc-args'?: readonly string[];
-  readonly 'subtitle-loc-key'?: string;
-  readonly 'subtitle-loc-args'?: readonly string[];
-  readonly 'loc-key'?: string;
+/** A text that the app translates. */
+export interface ApsLocalized {
+  readonly 'loc-key': string;
   readonly 'loc-args'?: readonly string[];
+}
+
+export interface ApsAlert {
+  /** Of a Live Activity it may be localized. */
+  readonly title?: string | ApsLocalized;
+  readonly subtitle?: string;
+  /** Of a Live Activity it may be localized. */
+  readonly body?: string | ApsLocalized;
+  readonly 'launch-image'?: string;
+  // Null is as good as absent.
+  readonly 'title-loc-key'?: string | null;
+  readonly 'title-loc-args'?: readonly string[] | null;
+  readonly 'subtitle-loc-key'?: string | null;
+  readonly 'subtitle-loc-args'?: readonly string[] | null;
+  readonly 'loc-key'?: string | null;
+  readonly 'loc-args'?: readonly string[] | null;
   /** Of the binary era: label of the action button; null: no such button. */
   readonly 'action-loc-key'?: string | null;
+  /** Of Safari's website pushes: label of the action button. */
+  readonly action?: string;
+  /** Of a Live Activity: name of its sound. */
+  readonly sound?: string;
 }
 
 /** Sound of a critical alert. */
@@ -74,10 +89,18 @@ export interface Payload {
   readonly [key: string]: JsonValue | Aps | undefined;
 }
 
+/** Beyond it times are in milliseconds: the year 5138. */
+const maxEpochSeconds = 99_999_999_999;
+
 type Check = (field: string, value: unknown) => void;
 
+const orNull =
+  (check: Check): Check =>
+  (field, value) => {
+    if (value !== null) check(field, value);
+  };
 const checkTexts: Check = (field, value) => {
-  if (!Array.isArray(value)) throw invalid(field, 'must be an array of strings');
+  if (!Array.isArray(value)) throw invalid(field, 'must be a list of texts, such as ["Anna"]');
   for (let index = 0; index < value.length; index++) checkText(`${field}[${index}]`, value[index]);
 };
 const checkFlag: Check = (field, value) => {
@@ -85,10 +108,17 @@ const checkFlag: Check = (field, value) => {
 };
 const checkCount: Check = (field, value) => {
   if (!Number.isSafeInteger(value) || (value as number) < 0)
-    throw invalid(field, 'must be an integer from 0 on');
+    throw invalid(field, 'must be a whole number from 0 on, such as 3');
+};
+const checkTime: Check = (field, value) => {
+  if (!Number.isSafeInteger(value) || (value as number) < 0)
+    throw invalid(field, 'must be whole epoch seconds, such as 1764000000');
+  if ((value as number) > maxEpochSeconds)
+    throw invalid(field, 'must be epoch seconds, such as 1764000000; this looks like milliseconds');
 };
 const checkNumber: Check = (field, value) => {
-  if (typeof value !== 'number' || !Number.isFinite(value)) throw invalid(field, 'must be a number');
+  if (typeof value !== 'number' || !Number.isFinite(value))
+    throw invalid(field, 'must be a number, such as 0.5');
 };
 const checkBoolean: Check = (field, value) => {
   if (typeof value !== 'boolean') throw invalid(field, 'must be true or false');
@@ -99,18 +129,35 @@ const oneOf =
     if (!values.includes(value as string)) throw invalid(field, `must be one of ${values.join(', ')}`);
   };
 
-const alertFields: ReadonlyMap<string, Check> = new Map<keyof ApsAlert, Check>([
-  ['title', checkText],
-  ['subtitle', checkText],
-  ['body', checkText],
-  ['launch-image', checkText],
-  ['title-loc-key', checkText],
-  ['title-loc-args', checkTexts],
-  ['subtitle-loc-key', checkText],
-  ['subtitle-loc-args', checkTexts],
+const localizedFields: ReadonlyMap<string, Check> = new Map<keyof ApsLocalized, Check>([
   ['loc-key', checkText],
   ['loc-args', checkTexts],
-  ['action-loc-key', (field, value) => value === null || checkText(field, value)],
+]);
+
+/** Text, or what the app translates; whether it may be is up to the push, `checkAps` looks. */
+const checkLocalizable: Check = (field, value) => {
+  if (!isPlainObject(value)) {
+    checkText(field, value);
+    return;
+  }
+  checkFields(field, value, localizedFields);
+  if (value['loc-key'] === undefined) throw invalid(`${field}.loc-key`, 'is missing');
+};
+
+const alertFields: ReadonlyMap<string, Check> = new Map<keyof ApsAlert, Check>([
+  ['title', checkLocalizable],
+  ['subtitle', checkText],
+  ['body', checkLocalizable],
+  ['launch-image', checkText],
+  ['title-loc-key', orNull(checkText)],
+  ['title-loc-args', orNull(checkTexts)],
+  ['subtitle-loc-key', orNull(checkText)],
+  ['subtitle-loc-args', orNull(checkTexts)],
+  ['loc-key', orNull(checkText)],
+  ['loc-args', orNull(checkTexts)],
+  ['action-loc-key', orNull(checkText)],
+  ['action', checkText],
+  ['sound', checkText],
 ]);
 
 const soundFields: ReadonlyMap<string, Check> = new Map<keyof ApsSound, Check>([
@@ -120,7 +167,7 @@ const soundFields: ReadonlyMap<string, Check> = new Map<keyof ApsSound, Check>([
 ]);
 
 const apsFields: ReadonlyMap<string, Check> = new Map<keyof Aps, Check>([
-  ['alert', (field, value) => checkTextOr(field, value, alertFields)],
+  ['alert', checkAlert],
   ['badge', checkCount],
   ['sound', checkSound],
   ['thread-id', checkText],
@@ -134,10 +181,10 @@ const apsFields: ReadonlyMap<string, Check> = new Map<keyof Aps, Check>([
   ['url-args', checkTexts],
   ['content-changed', checkBoolean],
   ['event', oneOf(activityEvents)],
-  ['timestamp', checkCount],
+  ['timestamp', checkTime],
   ['content-state', checkJsonObject],
-  ['stale-date', checkCount],
-  ['dismissal-date', checkCount],
+  ['stale-date', checkTime],
+  ['dismissal-date', checkTime],
   ['attributes-type', checkText],
   ['attributes', checkJsonObject],
   ['input-push-token', checkFlag],
@@ -148,49 +195,49 @@ const apsFields: ReadonlyMap<string, Check> = new Map<keyof Aps, Check>([
  * Checks an `aps` dictionary. Keys that this page does not know must be JSON and are let through: Apple adds some
  * every year. Throws `PayloadError` with the field's path.
  */
-export function checkAps(value: unknown): asserts value is Aps {
-  if (!isPlainObject(value)) throw invalid('aps', 'must be an object');
-  checkFields('aps', value, apsFields);
-  if (value['relevance-score'] !== undefined && value['content-state'] === undefined) {
-    checkFraction('aps.relevance-score', value['relevance-score']);
+export function checkAps(path: string, value: unknown): asserts value is Aps {
+  if (!isPlainObject(value)) throw invalid(path, 'must be an object, such as {"alert":"Hello"}');
+  checkFields(path, value, apsFields);
+  if (isActivity(value as Aps)) return;
+  if (value['relevance-score'] !== undefined)
+    checkFraction(`${path}.relevance-score`, value['relevance-score']);
+  if (isPlainObject(value.alert)) {
+    for (const part of ['title', 'body'] as const) {
+      const text = value.alert[part];
+      if (text !== undefined) checkText(`${path}.alert.${part}`, text);
+    }
   }
-}
-
-/**
- * 5 for a push with nothing in it but `content-available`, which it is an error to send with 10 (PROTOCOL section 1);
- * undefined when any priority will do.
- */
-export function requiredPriority(aps: Aps | undefined): 5 | undefined {
-  const background =
-    aps?.['content-available'] === 1 &&
-    aps.alert === undefined &&
-    aps.badge === undefined &&
-    aps.sound === undefined;
-  return background ? 5 : undefined;
 }
 
 function checkFields(path: string, value: Record<string, unknown>, fields: ReadonlyMap<string, Check>): void {
-  for (const key in value) {
+  for (const key of Object.keys(value)) {
     if (value[key] === undefined) continue;
     const field = `${path}.${key}`;
     const check = fields.get(key);
-    if (check === undefined) checkJson(field, value[key], 0);
-    else check(field, value[key]);
+    if (check !== undefined) {
+      check(field, value[key]);
+      continue;
+    }
+    checkKey(path, key);
+    checkJson(field, value[key], 0);
   }
 }
 
-function checkTextOr(field: string, value: unknown, fields: ReadonlyMap<string, Check>): void {
-  if (isPlainObject(value)) checkFields(field, value, fields);
+function checkAlert(field: string, value: unknown): void {
+  if (isPlainObject(value)) checkFields(field, value, alertFields);
   else if (typeof value === 'string') checkText(field, value);
-  else throw invalid(field, 'must be a string or an object');
+  else throw invalid(field, 'must be text, such as "Hello", or an object, such as {"title":"Hello"}');
 }
 
 function checkSound(field: string, value: unknown): void {
-  checkTextOr(field, value, soundFields);
-  if (isPlainObject(value) && value.name === undefined) throw invalid(`${field}.name`, 'is missing');
+  if (isPlainObject(value)) {
+    checkFields(field, value, soundFields);
+    if (value.name === undefined) throw invalid(`${field}.name`, 'is missing');
+  } else if (typeof value === 'string') checkText(field, value);
+  else throw invalid(field, 'must be text, such as "default", or an object, such as {"name":"alarm.caf"}');
 }
 
 function checkFraction(field: string, value: unknown): void {
   if (typeof value !== 'number' || !(value >= 0 && value <= 1))
-    throw invalid(field, 'must be a number from 0 to 1');
+    throw invalid(field, 'must be a number from 0 to 1, such as 0.5');
 }

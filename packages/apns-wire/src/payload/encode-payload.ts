@@ -1,7 +1,8 @@
-import { type Aps, checkAps, type Payload, requiredPriority } from './aps.ts';
-import { checkJson, isPlainObject } from './json-value.ts';
-import { type PayloadContent, payloadOf } from './payload-content.ts';
+import { type Aps, checkAps, type Payload } from './aps.ts';
+import { checkJson, checkKey, isPlainObject } from './json-value.ts';
+import { contentPath, type PayloadContent, payloadOf } from './payload-content.ts';
 import { invalid, PayloadError } from './payload-error.ts';
+import { type PushType, pushTypeOf, requiredPriority } from './push-type.ts';
 import { shortenText } from './shorten.ts';
 
 export interface PayloadOptions {
@@ -9,16 +10,13 @@ export interface PayloadOptions {
   readonly limit: number;
   /** Shorten the alert's body, with an ellipsis, when the payload is over the limit. Default: refuse it. */
   readonly truncate?: boolean;
+  /** Absent: what the payload holds says it. */
+  readonly pushType?: PushType | undefined;
 }
 
 export interface ContentOptions extends PayloadOptions {
   /** Names of what stands in the same object and is no content: passed over. */
   readonly besides?: ReadonlySet<string>;
-}
-
-export interface RawPayloadOptions extends PayloadOptions {
-  /** Whether there must be an `aps`: not in MDM and Wallet pushes. Default true. */
-  readonly apsRequired?: boolean;
 }
 
 export interface EncodedPayload {
@@ -28,54 +26,76 @@ export interface EncodedPayload {
   readonly bytes: number;
   /** The alert's body was shortened to fit. */
   readonly truncated: boolean;
+  readonly pushType: PushType;
   /** The one priority that this push may have, if there is only one. */
   readonly requiredPriority: 5 | undefined;
 }
 
 /**
- * Builds the payload of a push. Throws `PayloadError`: `payload-invalid` with the field, or `payload-too-large`.
+ * Builds the payload of a push. Throws `PayloadError`: `payload-invalid` with the field as the content has it, or
+ * `payload-too-large`.
  */
 export function buildPayload(content: PayloadContent, options: ContentOptions): EncodedPayload {
-  return encodeRawPayload(payloadOf(content, options.besides), options);
+  const payload = payloadOf(content, options.besides);
+  try {
+    return encode(payload, options, contentPlaces);
+  } catch (error) {
+    if (!(error instanceof PayloadError) || !error.field.startsWith(`${contentPlaces.aps}.`)) throw error;
+    const reason = error.message.slice(error.field.length + 2);
+    throw new PayloadError(error.code, contentPath(error.field), reason);
+  }
 }
 
 /** Checks a payload that is in Apple's names already, and encodes it. Throws as `buildPayload` does. */
-export function encodeRawPayload(payload: unknown, options: RawPayloadOptions): EncodedPayload {
-  checkPayload(payload, options.apsRequired ?? true);
-  const priority = requiredPriority(payload.aps);
-  const text = JSON.stringify(payload);
-  const bytes = Buffer.byteLength(text);
-  if (bytes <= options.limit) return { text, bytes, truncated: false, requiredPriority: priority };
-  if (options.truncate !== true) throw tooLarge('payload', `${bytes} bytes`, options.limit);
-  const shortened = JSON.stringify(shortenAlert(payload, bytes, options.limit));
-  return {
-    text: shortened,
-    bytes: Buffer.byteLength(shortened),
-    truncated: true,
-    requiredPriority: priority,
-  };
+export function encodeRawPayload(payload: unknown, options: PayloadOptions): EncodedPayload {
+  return encode(payload, options, rawPlaces);
 }
 
-function checkPayload(payload: unknown, apsRequired: boolean): asserts payload is Payload {
-  if (!isPlainObject(payload)) throw invalid('payload', 'must be an object');
-  if (payload.aps !== undefined) checkAps(payload.aps);
-  else if (apsRequired) throw invalid('aps', 'is missing');
-  for (const key in payload) {
+/** Where the parts of a payload are, for errors. */
+interface Places {
+  readonly aps: string;
+  /** Of the app's own keys. */
+  readonly own: string;
+}
+const rawPlaces: Places = { aps: 'payload.aps', own: 'payload' };
+/** Fields of `aps` are renamed in errors. */
+const contentPlaces: Places = { aps: 'aps', own: 'custom' };
+
+function encode(payload: unknown, options: PayloadOptions, places: Places): EncodedPayload {
+  checkPayload(payload, places);
+  const pushType = pushTypeOf(payload, options.pushType, places.aps);
+  const isPlain = pushType === 'alert' || pushType === 'background';
+  const facts = { pushType, requiredPriority: isPlain ? requiredPriority(payload.aps) : undefined };
+  const text = JSON.stringify(payload);
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= options.limit) return { text, bytes, truncated: false, ...facts };
+  if (options.truncate !== true) throw tooLarge('payload', `${bytes} bytes`, options.limit);
+  const shortened = JSON.stringify(shortenAlert(payload, bytes, options.limit, places.aps));
+  return { text: shortened, bytes: Buffer.byteLength(shortened), truncated: true, ...facts };
+}
+
+function checkPayload(payload: unknown, { aps, own }: Places): asserts payload is Payload {
+  if (!isPlainObject(payload)) {
+    throw invalid('payload', 'must be an object, such as {"aps":{"alert":"Hello"}}');
+  }
+  if (payload.aps !== undefined) checkAps(aps, payload.aps);
+  for (const key of Object.keys(payload)) {
     if (key === 'aps' || payload[key] === undefined) continue;
-    if (!key.isWellFormed()) throw invalid('payload', 'has a key with half a character (a lone surrogate)');
-    checkJson(key, payload[key], 0);
+    checkKey(own, key);
+    checkJson(`${own}.${key}`, payload[key], 0);
   }
 }
 
-function shortenAlert(payload: Payload, size: number, limit: number): Payload {
+function shortenAlert(payload: Payload, size: number, limit: number, path: string): Payload {
   const aps: Aps = payload.aps ?? {};
   const { alert } = aps;
   if (typeof alert === 'string') {
-    return { ...payload, aps: { ...aps, alert: shorten('aps.alert', alert, size, limit) } };
+    return { ...payload, aps: { ...aps, alert: shorten(`${path}.alert`, alert, size, limit) } };
   }
-  if (alert?.body === undefined)
+  const text = alert?.body;
+  if (typeof text !== 'string')
     throw tooLarge('payload', `${size} bytes, and no alert body to shorten`, limit);
-  const body = shorten('aps.alert.body', alert.body, size, limit);
+  const body = shorten(`${path}.alert.body`, text, size, limit);
   return { ...payload, aps: { ...aps, alert: { ...alert, body } } };
 }
 

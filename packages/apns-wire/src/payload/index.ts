@@ -3,21 +3,27 @@ export {
   type ActivityEvent,
   type Aps,
   type ApsAlert,
+  type ApsLocalized,
   type ApsSound,
   activityEvents,
-  checkAps,
   type InterruptionLevel,
   interruptionLevels,
   type Payload,
-  requiredPriority,
 } from './aps.ts';
 export {
   buildPayload,
   type EncodedPayload,
   encodeRawPayload,
   type PayloadOptions,
-  type RawPayloadOptions,
 } from './encode-payload.ts';
 export type { JsonObject, JsonValue } from './json-value.ts';
-export type { AlertContent, PayloadContent, SoundContent } from './payload-content.ts';
+export type { AlertContent, LocalizedContent, PayloadContent, SoundContent } from './payload-content.ts';
 export { PayloadError, type PayloadErrorCode } from './payload-error.ts';
+export {
+  isKnownPushType,
+  isPushType,
+  type KnownPushType,
+  type PushType,
+  pushTypes,
+  requiredPriority,
+} from './push-type.ts';

@@ -5,18 +5,30 @@ import { invalid } from './payload-error.ts';
 // What a push says, as a program writes it: Apple's names in camel case, flags as booleans, the app's own keys under
 // `custom`. It becomes a `Payload`; the checks of values are made there, in one place.
 
-export interface AlertContent {
-  readonly title?: string;
-  readonly subtitle?: string;
-  readonly body?: string;
-  readonly launchImage?: string;
-  readonly titleLocKey?: string;
-  readonly titleLocArgs?: readonly string[];
-  readonly subtitleLocKey?: string;
-  readonly subtitleLocArgs?: readonly string[];
-  readonly locKey?: string;
+/** A text that the app translates. */
+export interface LocalizedContent {
+  readonly locKey: string;
   readonly locArgs?: readonly string[];
+}
+
+export interface AlertContent {
+  /** Of a Live Activity it may be localized. */
+  readonly title?: string | LocalizedContent;
+  readonly subtitle?: string;
+  /** Of a Live Activity it may be localized. */
+  readonly body?: string | LocalizedContent;
+  readonly launchImage?: string;
+  readonly titleLocKey?: string | null;
+  readonly titleLocArgs?: readonly string[] | null;
+  readonly subtitleLocKey?: string | null;
+  readonly subtitleLocArgs?: readonly string[] | null;
+  readonly locKey?: string | null;
+  readonly locArgs?: readonly string[] | null;
   readonly actionLocKey?: string | null;
+  /** Of Safari's website pushes: label of the action button. */
+  readonly action?: string;
+  /** Of a Live Activity: name of its sound. */
+  readonly sound?: string;
 }
 
 export interface SoundContent {
@@ -68,7 +80,14 @@ const alertNames = new Map<string, keyof ApsAlert>([
   ['locKey', 'loc-key'],
   ['locArgs', 'loc-args'],
   ['actionLocKey', 'action-loc-key'],
+  ['action', 'action'],
+  ['sound', 'sound'],
 ] satisfies [keyof AlertContent, keyof ApsAlert][]);
+
+const localizedNames = new Map<string, string>([
+  ['locKey', 'loc-key'],
+  ['locArgs', 'loc-args'],
+] satisfies [keyof LocalizedContent, string][]);
 
 const soundNames = new Map<string, string>([
   ['critical', 'critical'],
@@ -117,13 +136,31 @@ export function payloadOf(content: PayloadContent, besides?: ReadonlySet<string>
   if (typeof content !== 'object' || content === null) throw invalid('payload', 'must be an object');
   const { custom } = content;
   const aps = rename('', content, apsNames, (key) => key === 'custom' || besides?.has(key) === true);
-  if (isPlainObject(aps.alert)) aps.alert = rename('alert.', aps.alert, alertNames);
+  if (isPlainObject(aps.alert)) {
+    const alert = rename('alert.', aps.alert, alertNames);
+    for (const part of ['title', 'body'] as const) {
+      const text = alert[part];
+      if (isPlainObject(text)) alert[part] = rename(`alert.${part}.`, text, localizedNames);
+    }
+    aps.alert = alert;
+  }
   if (isPlainObject(aps.sound)) aps.sound = rename('sound.', aps.sound, soundNames);
   if (custom === undefined) return { aps };
-  if (!isPlainObject(custom)) throw invalid('custom', 'must be an object');
+  if (!isPlainObject(custom)) throw invalid('custom', 'must be an object, such as {"order":"7"}');
   if (Object.hasOwn(custom, 'aps'))
-    throw invalid('custom.aps', 'is the name of what is beside the custom keys');
+    throw invalid('custom.aps', 'cannot be used as a key: `aps` lies beside the custom keys');
   return { aps, ...custom };
+}
+
+/** The field as a program writes it: `aps.alert.loc-args[1]` is `alert.locArgs[1]`. Keys of values stay as they are. */
+export function contentPath(field: string): string {
+  const parts = field.split('.').slice(1);
+  const named = parts[0] === 'alert' || parts[0] === 'sound' ? parts.length : 1;
+  return parts
+    .map((part, place) =>
+      place < named ? part.replace(/-([a-z])/g, (_, letter) => letter.toUpperCase()) : part,
+    )
+    .join('.');
 }
 
 function rename(

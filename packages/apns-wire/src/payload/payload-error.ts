@@ -6,7 +6,7 @@ export type PayloadErrorCode = 'payload-invalid' | 'payload-too-large';
 export class PayloadError extends ApnsWireError {
   override readonly name = 'PayloadError';
   declare readonly code: PayloadErrorCode;
-  /** Path of the field in Apple's names, such as `aps.alert.body`; `payload` for the whole. */
+  /** Path of the field as the caller wrote it: `alert.body`, `payload.aps.alert.body`; `payload` for the whole. */
   readonly field: string;
 
   constructor(code: PayloadErrorCode, field: string, reason: string) {

@@ -1,3 +1,4 @@
+import { maxDeviceTokenBytes } from '@pushfleet/apns-wire/device-token';
 import { type PayloadCarrier, payloadLimits } from '@pushfleet/apns-wire/payload';
 import { PushQueueError } from '../push-queue-error.ts';
 
@@ -43,3 +44,6 @@ export function payloadLimit(traits: AppTraits, pushType: string | undefined): n
   if (traits.transport === 'binary') return payloadLimits[commandCarriers[traits.commandVersion ?? 2]];
   return pushType === 'voip' ? payloadLimits.http2Voip : payloadLimits.http2;
 }
+
+/** Longest device token, by transport: that of the binary protocol, and what is stored at all. */
+export const maxTokenBytes = { binary: 100, http2: maxDeviceTokenBytes } as const;

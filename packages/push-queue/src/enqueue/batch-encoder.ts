@@ -1,12 +1,13 @@
+import type { DeviceToken } from '@pushfleet/apns-wire/device-token';
 import type { EncodedPayload } from '@pushfleet/apns-wire/payload';
 import {
   besideContent,
   type EncodedNotification,
   type EncodingContext,
-  encodeNotification,
   encodeParts,
   encodePayload,
   firstContentField,
+  noToken,
   parseToken,
 } from './encode-notification.ts';
 import { invalidField } from './notification-defect.ts';
@@ -26,23 +27,35 @@ export class BatchEncoder {
   /** Throws as `encodeNotification` does. */
   encode(input: NotificationInput): EncodedNotification {
     if (typeof input !== 'object' || input === null) throw invalidField('token', 'is missing');
-    const { token, payload, truncate, ttl, expiresAt, priority, pushType, collapseId } = input;
+    return this.#encode(input, parseToken(input.token));
+  }
+
+  /** Checks all but the device token. Throws as `encode` does. */
+  check(input: NotificationDefaults): void {
+    this.#encode(input, noToken);
+  }
+
+  #encode(input: NotificationDefaults, token: DeviceToken): EncodedNotification {
+    const { payload, truncate, ttl, expiresAt, priority, pushType, collapseId } = input;
     const ownPayload =
       payload !== undefined ||
       truncate !== undefined ||
       pushType !== undefined ||
       firstContentField(input, besideContent.notification) !== undefined;
-    if (ownPayload) return encodeNotification(merge(this.#defaults, input), this.#context);
+    if (ownPayload) {
+      const merged = merge(this.#defaults, input);
+      const encoded = encodePayload(merged, this.#context.traits, besideContent.notification);
+      return encodeParts(token, encoded, merged, this.#context);
+    }
     const defaults = this.#defaults;
     const ownTime = ttl !== undefined || expiresAt !== undefined;
     return encodeParts(
-      parseToken(token),
+      token,
       this.#sharedPayload(),
       {
         ttl: ownTime ? ttl : defaults.ttl,
         expiresAt: ownTime ? expiresAt : defaults.expiresAt,
         priority: priority ?? defaults.priority,
-        pushType: defaults.pushType,
         collapseId: collapseId ?? defaults.collapseId,
       },
       this.#context,
@@ -59,7 +72,7 @@ export class BatchEncoder {
  * The notification with what it leaves open taken from the defaults. Fields that exclude each other go together: its
  * own payload replaces the defaults' content, its own content their payload, its own time theirs of either kind.
  */
-function merge(defaults: NotificationDefaults, input: NotificationInput): NotificationInput {
+function merge(defaults: NotificationDefaults, input: NotificationDefaults): NotificationDefaults {
   const { payload, truncate, ttl, expiresAt, priority, pushType, collapseId, ...content } = defaults;
   const { payload: ownPayload, ttl: ownTtl, expiresAt: ownExpiresAt } = input;
   const merged: Record<string, unknown> = { truncate, priority, pushType, collapseId };
@@ -67,5 +80,5 @@ function merge(defaults: NotificationDefaults, input: NotificationInput): Notifi
   if (ownPayload === undefined) Object.assign(merged, content);
   if (firstContentField(input, besideContent.notification) === undefined) merged.payload = payload;
   for (const [key, value] of Object.entries(input)) if (value !== undefined) merged[key] = value;
-  return merged as unknown as NotificationInput;
+  return merged as NotificationDefaults;
 }

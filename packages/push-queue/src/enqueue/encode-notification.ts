@@ -1,15 +1,17 @@
 import { type DeviceToken, parseDeviceToken } from '@pushfleet/apns-wire/device-token';
-import { buildPayload, type EncodedPayload, encodeRawPayload } from '@pushfleet/apns-wire/payload';
-import { type AppTraits, payloadLimit } from './app-directory.ts';
-import { invalidField } from './notification-defect.ts';
 import {
-  type CallOptions,
-  type NotificationDefaults,
-  type NotificationInput,
+  buildPayload,
+  type EncodedPayload,
+  encodeRawPayload,
+  isKnownPushType,
+  isPushType,
   type PushType,
   pushTypes,
-  type TimeInput,
-} from './notification-input.ts';
+} from '@pushfleet/apns-wire/payload';
+import { type AppTraits, maxTokenBytes, payloadLimit } from './app-directory.ts';
+import { invalidField } from './notification-defect.ts';
+import type { CallOptions, NotificationDefaults, NotificationInput } from './notification-input.ts';
+import { parseTime } from './parse-time.ts';
 
 // Checks and encodes by hand: single sends come at tens of thousands a second, and each is checked on its own.
 
@@ -90,8 +92,27 @@ export interface DeliveryParts {
   readonly ttl?: unknown;
   readonly expiresAt?: unknown;
   readonly priority?: unknown;
-  readonly pushType?: unknown;
   readonly collapseId?: unknown;
+}
+
+/** What a frame of the binary protocol says without a push type: it has no place for one. */
+const binaryPushTypes: ReadonlySet<string> = new Set<PushType>(['alert', 'background', 'mdm']);
+
+/** What the binary protocol has no place for is refused: it would be dropped on the way. */
+function checkBinary(token: DeviceToken, pushType: PushType, { collapseId }: DeliveryParts): void {
+  const why = "the app's transport is binary";
+  if (!binaryPushTypes.has(pushType)) {
+    throw invalidField('pushType', `${why}, which cannot carry ${pushType}; it needs an app on http2`);
+  }
+  if (collapseId !== undefined) {
+    throw invalidField('collapseId', `${why}, which has no collapse ids; it needs an app on http2`);
+  }
+  if (token.length > maxTokenBytes.binary * 2) {
+    throw invalidField(
+      'token',
+      `has ${token.length / 2} bytes; ${why}, which carries at most ${maxTokenBytes.binary}`,
+    );
+  }
 }
 
 /** Puts a token, a checked payload and the delivery fields together. */
@@ -102,15 +123,16 @@ export function encodeParts(
   context: EncodingContext,
 ): EncodedNotification {
   // Field by field: this is the hot path.
-  const pushType = parsePushType(delivery.pushType);
-  const background = pushType === 'background' || (pushType === undefined && encoded.requiredPriority === 5);
+  const { pushType } = encoded;
+  const { traits } = context;
+  if (traits.transport === 'binary') checkBinary(token, pushType, delivery);
   return {
     token,
     payload: encoded.text,
     payloadBytes: encoded.bytes,
-    expiration: parseExpiration(delivery.ttl, delivery.expiresAt, context),
-    priority: parsePriority(delivery.priority, background, context.traits),
-    pushType: pushType ?? (background ? 'background' : 'alert'),
+    expiration: parseExpiration(pushType, delivery.ttl, delivery.expiresAt, context),
+    priority: parsePriority(delivery.priority, encoded, traits),
+    pushType,
     collapseId: parseCollapseId(delivery.collapseId),
   };
 }
@@ -120,10 +142,12 @@ export function encodeDelivery(input: NotificationDefaults, context: EncodingCon
   return encodeParts(noToken, encodePayload(input, context.traits, besideContent.delivery), input, context);
 }
 
-const noToken = '' as DeviceToken;
+/** Where it is not known yet. */
+export const noToken = '' as DeviceToken;
 
 export function parseToken(token: unknown): DeviceToken {
-  if (typeof token !== 'string') throw invalidField('token', 'must be a string');
+  if (token === undefined) throw invalidField('token', 'is missing');
+  if (typeof token !== 'string') throw invalidField('token', 'must be text, such as 64 hex digits');
   return parseDeviceToken(token);
 }
 
@@ -139,14 +163,22 @@ export function encodePayload(
   const pushType = parsePushType(input.pushType);
   const limit = payloadLimit(traits, pushType);
   const content = firstContentField(input, besides);
+  const options = { limit, truncate: truncate ?? false, pushType };
   if (payload === undefined) {
+    if (pushType !== undefined && !isKnownPushType(pushType)) {
+      const known = pushTypes.join(', ');
+      throw invalidField(
+        'pushType',
+        `must be one of ${known}; a newer one is taken together with \`payload\``,
+      );
+    }
     if (content === undefined) throw invalidField('alert', 'is missing: there is nothing to send');
-    return buildPayload(input, { limit, truncate: truncate ?? false, besides });
+    return buildPayload(input, { ...options, besides });
   }
   if (content !== undefined) {
     throw invalidField(content, 'cannot stand beside `payload`, which is the whole');
   }
-  return encodeRawPayload(payload, { limit, truncate: truncate ?? false, apsRequired: pushType !== 'mdm' });
+  return encodeRawPayload(payload, options);
 }
 
 /** Undefined: there is no content in it. */
@@ -158,28 +190,51 @@ export function firstContentField(input: object, besides: ReadonlySet<string>): 
 }
 
 function parsePushType(value: unknown): PushType | undefined {
-  if (value === undefined || (pushTypes as readonly unknown[]).includes(value)) return value as PushType;
+  if (value === undefined || isPushType(value)) return value;
   throw invalidField('pushType', `must be one of ${pushTypes.join(', ')}`);
 }
 
-function parsePriority(value: unknown, background: boolean, traits: AppTraits): 10 | 5 | 1 {
-  if (value === undefined) return background ? 5 : 10;
+function parsePriority(
+  value: unknown,
+  { requiredPriority, pushType }: EncodedPayload,
+  traits: AppTraits,
+): 10 | 5 | 1 {
+  if (value === undefined) return requiredPriority ?? 10;
   if (value !== 10 && value !== 5 && value !== 1) throw invalidField('priority', 'must be 10, 5 or 1');
-  if (background && value === 10) throw invalidField('priority', 'must be 5 for a background push');
+  if (requiredPriority !== undefined && value !== requiredPriority) {
+    throw invalidField('priority', `must be ${requiredPriority} for a background push`);
+  }
   if (value === 1 && traits.transport === 'binary') {
     throw invalidField('priority', 'must be 10 or 5 on the binary protocol');
+  }
+  if (value === 1 && pushType === 'liveactivity') {
+    throw invalidField('priority', 'must be 10 or 5 for a Live Activity');
   }
   return value;
 }
 
 function parseCollapseId(value: unknown): string | null {
   if (value === undefined) return null;
-  // Becomes a header: visible ASCII only, so that bytes are characters.
-  if (typeof value === 'string' && /^[\x20-\x7e]{1,64}$/.test(value)) return value;
-  throw invalidField('collapseId', `must be 1 to ${maxCollapseIdBytes} characters of ASCII`);
+  if (typeof value === 'string' && value.length <= maxCollapseIdBytes && headerValue.test(value))
+    return value;
+  throw invalidField(
+    'collapseId',
+    `must be 1 to ${maxCollapseIdBytes} characters of ASCII, without a space at either end`,
+  );
 }
 
-function parseExpiration(ttl: unknown, expiresAt: unknown, context: EncodingContext): number {
+/** Becomes a header: visible ASCII, so that bytes are characters, and no space that a header would lose. */
+const headerValue = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
+
+/** Of use at once or never; Apple asks for an expiration of 0, or of a few seconds. */
+const nowOrNever: ReadonlySet<string> = new Set<PushType>(['voip', 'pushtotalk']);
+
+function parseExpiration(
+  pushType: PushType,
+  ttl: unknown,
+  expiresAt: unknown,
+  context: EncodingContext,
+): number {
   const startSeconds = Math.floor(context.startMs / 1000);
   if (expiresAt !== undefined) {
     if (ttl !== undefined) throw invalidField('expiresAt', 'cannot stand beside `ttl`');
@@ -188,24 +243,9 @@ function parseExpiration(ttl: unknown, expiresAt: unknown, context: EncodingCont
     if (seconds <= startSeconds) throw invalidField('expiresAt', 'is past by the time it may be sent');
     return seconds;
   }
-  const seconds = ttl ?? context.defaultTtlSeconds;
-  if (!Number.isInteger(seconds) || (seconds as number) < 0) {
+  const seconds = ttl === undefined ? (nowOrNever.has(pushType) ? 0 : context.defaultTtlSeconds) : ttl;
+  if (!Number.isSafeInteger(seconds) || (seconds as number) < 0) {
     throw invalidField('ttl', 'must be a whole number of seconds from 0 on');
   }
   return seconds === 0 ? 0 : Math.min(startSeconds + (seconds as number), maxEpochSeconds);
-}
-
-const isoTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
-
-/** Gives epoch milliseconds. */
-export function parseTime(field: string, value: TimeInput | unknown): number {
-  let time = Number.NaN;
-  if (typeof value === 'number') time = value * 1000;
-  else if (value instanceof Date) time = value.getTime();
-  else if (typeof value === 'string' && isoTime.test(value)) time = Date.parse(value);
-  if (Number.isFinite(time) && time >= 0) return time;
-  throw invalidField(
-    field,
-    'must be epoch seconds or ISO 8601 text with a zone, such as 2030-01-31T12:00:00Z',
-  );
 }

@@ -1,24 +1,10 @@
-import type { Payload, PayloadContent } from '@pushfleet/apns-wire/payload';
+import type { Payload, PayloadContent, PushType } from '@pushfleet/apns-wire/payload';
 import type { Lane } from '../lane.ts';
 import type { TokenColumns } from './token-columns.ts';
 
 // What a caller hands over. The HTTP API takes the same fields.
 
-/** Apple's `apns-push-type` values (PROTOCOL section 4). */
-export const pushTypes = [
-  'alert',
-  'background',
-  'voip',
-  'complication',
-  'fileprovider',
-  'location',
-  'liveactivity',
-  'widgets',
-  'controls',
-  'pushtotalk',
-  'mdm',
-] as const;
-export type PushType = (typeof pushTypes)[number];
+export { type PushType, pushTypes } from '@pushfleet/apns-wire/payload';
 
 /** A point in time: epoch seconds, ISO 8601 text with a zone, or a Date. */
 export type TimeInput = number | string | Date;
@@ -29,15 +15,22 @@ export interface NotificationDefaults extends PayloadContent {
   readonly payload?: Payload;
   /** Shorten the alert's body when the payload is over the limit. Default: refuse. */
   readonly truncate?: boolean;
-  /** Seconds that APNs may store it for; 0: try once. Default: the queue's `defaultTtlSeconds`. */
+  /**
+   * Seconds that APNs may store it for; 0: try once. Default: the queue's `defaultTtlSeconds`; 0 for `voip` and
+   * `pushtotalk`, which are of no use later.
+   */
   readonly ttl?: number;
   /** Instead of `ttl`. */
   readonly expiresAt?: TimeInput;
   /** 10 at once, 5 as the battery allows, 1 least (HTTP/2 only). Default 10; 5 for background pushes. */
   readonly priority?: 10 | 5 | 1;
-  /** Default `alert`, or `background` when there is only `contentAvailable`. Sent on HTTP/2 only. */
+  /**
+   * Default: as the content says, `alert`, `background` when there is only `contentAvailable`, or `liveactivity`. One
+   * that is newer than `pushTypes` is taken together with `payload`. The binary protocol carries alert, background and
+   * mdm alone.
+   */
   readonly pushType?: PushType;
-  /** At most 64 bytes: later notifications of the same id replace it on the device. Sent on HTTP/2 only. */
+  /** At most 64 bytes: later notifications of the same id replace it on the device. HTTP/2 only. */
   readonly collapseId?: string;
 }
 
@@ -66,6 +59,12 @@ export interface BatchInput extends CallOptions {
   readonly defaults?: NotificationDefaults;
 }
 
+/** A batch whose device tokens are not known yet, for `checkBatch`. */
+export interface BatchDraft extends CallOptions {
+  readonly notifications: readonly NotificationDefaults[];
+  readonly defaults?: NotificationDefaults;
+}
+
 /** One payload for the devices of `TokenColumns`, for `enqueueTokens`. */
 export interface TokensInput extends NotificationDefaults, CallOptions, TokenColumns {}
 
@@ -80,5 +79,6 @@ export interface RecallOptions {
   readonly idempotencyWindowMs?: number;
 }
 
+export const maxBatchNotifications = 5_000;
 export const maxIdempotencyKeyLength = 255;
 export const maxScheduleSeconds = 30 * 86_400;

@@ -1,10 +1,15 @@
 import { lanes } from '../lane.ts';
 import type { AppDirectory, AppTraits } from './app-directory.ts';
 import type { BatchCall } from './batch-sends.ts';
-import { parseTime } from './encode-notification.ts';
 import { checkIdempotencyKey, fingerprintOf } from './idempotency-record.ts';
 import { invalidField } from './notification-defect.ts';
-import { type CallOptions, maxScheduleSeconds, type RecallOptions } from './notification-input.ts';
+import {
+  type CallOptions,
+  maxBatchNotifications,
+  maxScheduleSeconds,
+  type RecallOptions,
+} from './notification-input.ts';
+import { parseTime } from './parse-time.ts';
 
 /** What concerns a call as a whole, checked. */
 export interface ParsedCall extends BatchCall {
@@ -13,7 +18,8 @@ export interface ParsedCall extends BatchCall {
 
 /**
  * Checks what concerns the whole call.
- * @param identity What the call asks for, where it has an idempotency key; only then it is looked at.
+ * @param identity What the call asks for, where it has an idempotency key. It is read when its fingerprint is asked
+ * for, which is after it has been checked.
  * Throws `PushQueueError`.
  */
 export function parseCall(
@@ -28,9 +34,16 @@ export function parseCall(
   const startMs = sendAt === undefined ? undefined : parseSendAt(sendAt);
   if (idempotencyKey === undefined) return { app, lane, startMs, keyed: undefined, traits };
   checkIdempotencyKey(idempotencyKey);
-  const { idempotencyKey: _, ...rest } = identity as CallOptions;
-  const fingerprint = recall.fingerprint ?? fingerprintOf(rest);
-  const keyed = { key: idempotencyKey, fingerprint, windowMs: recall.idempotencyWindowMs };
+  let known = recall.fingerprint;
+  const keyed = {
+    key: idempotencyKey,
+    get fingerprint() {
+      const { idempotencyKey: _, ...rest } = identity as CallOptions;
+      known ??= fingerprintOf(rest);
+      return known;
+    },
+    windowMs: recall.idempotencyWindowMs,
+  };
   return { app, lane, startMs, keyed, traits };
 }
 
@@ -40,4 +53,14 @@ function parseSendAt(sendAt: unknown): number | undefined {
   const nowMs = Date.now();
   if (startMs > nowMs + maxScheduleSeconds * 1000) throw invalidField('sendAt', 'is more than 30 days ahead');
   return startMs <= nowMs ? undefined : startMs;
+}
+
+/** Checks the shape of a batch. @throws PushQueueError */
+export function checkBatchInput(notifications: unknown, defaults: unknown): void {
+  if (!Array.isArray(notifications)) throw invalidField('notifications', 'must be a list');
+  if (notifications.length === 0 || notifications.length > maxBatchNotifications) {
+    throw invalidField('notifications', `must be 1 to ${maxBatchNotifications}, not ${notifications.length}`);
+  }
+  if (typeof defaults === 'object' && defaults !== null && !Array.isArray(defaults)) return;
+  throw invalidField('defaults', 'must be an object, such as {"alert":"Hello"}');
 }

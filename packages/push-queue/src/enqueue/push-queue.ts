@@ -26,22 +26,20 @@ import {
 } from './encode-notification.ts';
 import { checkIdempotencyKey, formatRecord } from './idempotency-record.ts';
 import { JobWriter } from './job-writer.ts';
-import { invalidField, locateDefect } from './notification-defect.ts';
+import { locateDefect, type PathOf, pathInBatch } from './notification-defect.ts';
 import type {
+  BatchDraft,
   BatchInput,
   CallOptions,
   NotificationDefaults,
-  NotificationInput,
   RecallOptions,
   SendInput,
   TokensInput,
 } from './notification-input.ts';
-import { type ParsedCall, parseCall } from './parse-call.ts';
+import { checkBatchInput, type ParsedCall, parseCall } from './parse-call.ts';
 import type { EnqueueSource, PushQueueOptions } from './push-queue-options.ts';
 import { type SendResult, SingleSends } from './single-sends.ts';
 import { buildTokenJobs, checkTokens, digestOf } from './token-columns.ts';
-
-export const maxBatchNotifications = 5_000;
 
 /** Enqueues notifications into Redis. */
 export class PushQueue {
@@ -119,10 +117,10 @@ export class PushQueue {
     this.#checkOpen();
     const call = parseCall(this.#directory, input, input, recall);
     const { notifications, defaults = {} } = input;
-    checkNotifications(notifications);
+    checkBatchInput(notifications, defaults);
     const encoder = new BatchEncoder(defaults, this.#contextOf(call));
     const encoded = notifications.map((notification, place) =>
-      located(`notifications[${place}].`, () => encoder.encode(notification)),
+      located(pathInBatch(notification, defaults, place), () => encoder.encode(notification)),
     );
     return withNotificationIds(await this.#writeBatch(call, encoded));
   }
@@ -139,7 +137,7 @@ export class PushQueue {
     // The bytes' hash stands for them, where the call is compared with an earlier one.
     const identity = { app, lane, sendAt, ...defaults, tokens: digestOf(input) };
     const call = parseCall(this.#directory, input, identity, recall);
-    const delivery = located('', () => encodeDelivery(defaults, this.#contextOf(call)));
+    const delivery = located(inCall, () => encodeDelivery(defaults, this.#contextOf(call)));
     const bytes = checked.bytes.length + delivery.payloadBytes * Math.ceil(checked.count / 1000);
     return this.#writeJobs(call, { count: checked.count, bytes, source: 'tokens' }, (batch) =>
       buildTokenJobs({ app: call.app, lane: call.lane, batch }, checked, delivery),
@@ -153,8 +151,22 @@ export class PushQueue {
   checkDelivery(options: CallOptions, delivery: NotificationDefaults): number {
     const call = parseCall(this.#directory, options, options);
     const context = this.#contextOf(call);
-    located('', () => encodeDelivery(delivery, context));
+    located(inCall, () => encodeDelivery(delivery, context));
     return context.startMs;
+  }
+
+  /**
+   * Checks a batch as `enqueueBatch` would, but for the device tokens: for callers that have to look them up first.
+   * Throws `PushQueueError`.
+   */
+  checkBatch(input: BatchDraft): void {
+    const call = parseCall(this.#directory, input, input);
+    const { notifications, defaults = {} } = input;
+    checkBatchInput(notifications, defaults);
+    const encoder = new BatchEncoder(defaults, this.#contextOf(call));
+    for (const [place, notification] of notifications.entries()) {
+      located(pathInBatch(notification, defaults, place), () => encoder.check(notification));
+    }
   }
 
   /**
@@ -250,7 +262,7 @@ export class PushQueue {
     try {
       return encodeNotification(input, this.#contextOf(call), besideContent.call);
     } catch (error) {
-      throw locateDefect(error, '');
+      throw locateDefect(error, inCall);
     }
   }
 
@@ -289,17 +301,12 @@ export function createPushQueue(options: PushQueueOptions): PushQueue {
   return new PushQueue(options);
 }
 
-function located<T>(path: string, encode: () => T): T {
+const inCall: PathOf = () => '';
+
+function located<T>(pathOf: PathOf, encode: () => T): T {
   try {
     return encode();
   } catch (error) {
-    throw locateDefect(error, path);
-  }
-}
-
-function checkNotifications(notifications: readonly NotificationInput[]): void {
-  if (!Array.isArray(notifications)) throw invalidField('notifications', 'must be an array');
-  if (notifications.length === 0 || notifications.length > maxBatchNotifications) {
-    throw invalidField('notifications', `must be 1 to ${maxBatchNotifications}, not ${notifications.length}`);
+    throw locateDefect(error, pathOf);
   }
 }

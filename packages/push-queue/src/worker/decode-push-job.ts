@@ -1,3 +1,4 @@
+import { maxDeviceTokenBytes } from '@pushfleet/apns-wire/device-token';
 import { type Lane, lanes } from '../lane.ts';
 import { maxJobNotifications } from '../push-job.ts';
 import type { DecodedPushJob, PushJobColumns } from './decoded-push-job.ts';
@@ -15,7 +16,6 @@ export interface ExpectedQueue {
   readonly lane: Lane;
 }
 
-const maxTokenBytes = 100;
 const maxPayloadBytes = 5120;
 const maxIndex = 0xffff_ffff;
 const encodingOverheadBytes = 512;
@@ -59,7 +59,7 @@ function decodeColumns(data: Record<string, unknown>, count: number): PushJobCol
   const tokenOffsets = offsets('tokenLength', perNotification('tokenLength', data.tokenLength, count), {
     count,
     min: 1,
-    max: maxTokenBytes,
+    max: maxDeviceTokenBytes,
     total: tokens.length,
     of: 'tokens',
   });

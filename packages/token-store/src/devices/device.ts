@@ -43,7 +43,7 @@ export interface DeviceRegistration {
   readonly timeZone?: string | null;
   /**
    * For imports: when the app registered it. Without it, now. An older time neither sets a newer one back nor brings a
-   * device back that went away after it.
+   * device back that went away after it; one that is ahead is now.
    */
   readonly registeredAt?: Date;
 }

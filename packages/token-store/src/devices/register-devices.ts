@@ -11,7 +11,8 @@ with input as materialized (
   select distinct on (i.token)
     decode(i.token, 'hex') as token, decode(i.previous, 'hex') as previous,
     i.user_id, i.tags, i.locale, i.time_zone, i.keeps,
-    coalesce(to_timestamp(i.registered_at_ms / 1000.0), now()) as registered_at
+    -- Never ahead: a time that is would outlive any evidence.
+    least(coalesce(to_timestamp(i.registered_at_ms / 1000.0), now()), now()) as registered_at
   from jsonb_to_recordset($2::jsonb) as i (
     place integer, token text, previous text, user_id text, tags text[], locale text, time_zone text, keeps text[],
     registered_at_ms double precision

@@ -1,0 +1,196 @@
+import { isUtf8 } from 'node:buffer';
+import { Problem, type ProblemCode } from './problem.ts';
+
+// JSON as it was written, or refused: what JSON.parse would change without a word (bytes that are not UTF-8, a name
+// that is there twice, digits that a number does not hold) is named by its field. Depth is counted before anything is
+// parsed, so that nothing that walks a value can run out of stack.
+
+/** Deeper than the deepest request: a payload may be nested 64 deep, in a notification of a list. */
+const maxDepth = 100;
+
+/** Most digits that a number holds whatever they are. */
+const safeDigits = 15;
+
+/** @throws Problem `invalid-json`, or `invalid-request` with the field */
+export function parseJsonBytes(bytes: Buffer): unknown {
+  if (!isUtf8(bytes)) throw new Problem('invalid-json', 'the body is not UTF-8');
+  return parseJson(bytes.toString('utf8'), 'the body');
+}
+
+/** @param what Names the text in errors. @throws Problem as `parseJsonBytes` */
+export function parseJson(text: string, what: string): unknown {
+  const source = text.startsWith('\ufeff') ? text.slice(1) : text;
+  const defect = new Scanner(source).defect();
+  if (defect?.kind === 'field') throw refused('invalid-request', pathAt(source, defect.at), defect.message);
+  if (defect?.kind === 'depth') {
+    const at = pathAt(source, defect.at);
+    throw refused('invalid-request', shortened(at), `is nested more than ${maxDepth} deep`);
+  }
+  try {
+    return JSON.parse(source);
+  } catch {
+    // Not the parser's words: they quote the text, which may hold a token.
+    throw new Problem('invalid-json', `${what} is not valid JSON`);
+  }
+}
+
+function refused(code: ProblemCode, field: string, message: string): Problem {
+  return new Problem(code, `${field}: ${message}`, { errors: [{ field, message }] });
+}
+
+function shortened(path: string): string {
+  return path.length <= 80 ? path : `${path.slice(0, 80)}…`;
+}
+
+type Defect =
+  | { readonly kind: 'field'; readonly at: number; readonly message: string }
+  | { readonly kind: 'depth'; readonly at: number };
+
+/** Looks over a text once. What is no JSON at all is left to the parser. */
+class Scanner {
+  readonly #text: string;
+  /** Names of the objects that are open; undefined for lists. */
+  readonly #open: (Set<string> | undefined)[] = [];
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  defect(): Defect | undefined {
+    const text = this.#text;
+    for (let at = 0; at < text.length; at++) {
+      switch (text.charCodeAt(at)) {
+        case 0x22: {
+          const end = endOfString(text, at);
+          const defect = this.#nameDefect(at, end);
+          if (defect !== undefined) return defect;
+          at = end;
+          break;
+        }
+        case 0x5b:
+        case 0x7b:
+          if (this.#open.length === maxDepth) return { kind: 'depth', at };
+          this.#open.push(text.charCodeAt(at) === 0x7b ? new Set() : undefined);
+          break;
+        case 0x5d:
+        case 0x7d:
+          this.#open.pop();
+          break;
+        default: {
+          const code = text.charCodeAt(at);
+          if (code < 0x30 || code > 0x39) break;
+          const end = endOfNumber(text, at);
+          if (!isExact(text.slice(at, end))) {
+            return { kind: 'field', at, message: 'is a number whose digits would be lost; send it as text' };
+          }
+          at = end - 1;
+        }
+      }
+    }
+    return undefined;
+  }
+
+  /** A text is a name where an object is open and a colon follows. */
+  #nameDefect(at: number, end: number): Defect | undefined {
+    const names = this.#open.at(-1);
+    if (names === undefined) return undefined;
+    let after = end + 1;
+    while (isSpace(this.#text.charCodeAt(after))) after += 1;
+    if (this.#text.charCodeAt(after) !== 0x3a) return undefined;
+    const name = unescaped(this.#text.slice(at, end + 1));
+    const message =
+      name === '__proto__' ? 'cannot be used as a name' : names.has(name) ? 'is there twice' : undefined;
+    names.add(name);
+    return message === undefined ? undefined : { kind: 'field', at: after, message };
+  }
+}
+
+/** Where the closing quote is. */
+function endOfString(text: string, start: number): number {
+  for (let at = text.indexOf('"', start + 1); at !== -1; at = text.indexOf('"', at + 1)) {
+    let backslashes = 0;
+    while (text.charCodeAt(at - 1 - backslashes) === 0x5c) backslashes += 1;
+    if (backslashes % 2 === 0) return at;
+  }
+  return text.length;
+}
+
+function endOfNumber(text: string, start: number): number {
+  let at = start;
+  while (at < text.length && isOfNumber(text.charCodeAt(at))) at += 1;
+  return at;
+}
+
+/** Digits, `+`, `-`, `.`, `e` and `E`. */
+function isOfNumber(code: number): boolean {
+  return (
+    (code >= 0x30 && code <= 0x39) ||
+    code === 0x2b ||
+    code === 0x2d ||
+    code === 0x2e ||
+    code === 0x65 ||
+    code === 0x45
+  );
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
+}
+
+function unescaped(text: string): string {
+  if (!text.includes('\\')) return text.slice(1, -1);
+  try {
+    return JSON.parse(text) as string;
+  } catch {
+    return text;
+  }
+}
+
+/**
+ * Whether a number is written again with the same digits. Whole ones that are too large are left to the fields, each of
+ * which says what it takes.
+ */
+function isExact(text: string): boolean {
+  if (/^\d+$/.test(text) || (text.length <= safeDigits && /^[\d.]*$/.test(text))) return true;
+  return decimal(text) === decimal(String(Number(text)));
+}
+
+/** Digits and exponent of a number, without zeros that say nothing. */
+function decimal(text: string): string {
+  const [, whole = '', fraction = '', exponent = '0'] =
+    /^(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? [];
+  const digits = (whole + fraction).replace(/^0+/, '');
+  const significant = digits.replace(/0+$/, '');
+  return significant === ''
+    ? '0'
+    : `${significant}e${Number(exponent) - fraction.length + digits.length - significant.length}`;
+}
+
+/** Path of the value at a place in a text, such as `notifications[3].custom.id`. */
+function pathAt(text: string, place: number): string {
+  const path: (string | number)[] = [];
+  for (let at = 0; at < place; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 0x22) {
+      const end = endOfString(text, at);
+      if (typeof path.at(-1) === 'string' && isNameBefore(text, end))
+        path[path.length - 1] = unescaped(text.slice(at, end + 1));
+      at = end;
+    } else if (code === 0x7b) path.push('');
+    else if (code === 0x5b) path.push(0);
+    else if (code === 0x7d || code === 0x5d) path.pop();
+    else if (code === 0x2c) {
+      const last = path.at(-1);
+      if (typeof last === 'number') path[path.length - 1] = last + 1;
+    }
+  }
+  return path
+    .map((part, at) => (typeof part === 'number' ? `[${part}]` : `${at === 0 ? '' : '.'}${part}`))
+    .join('');
+}
+
+function isNameBefore(text: string, end: number): boolean {
+  let after = end + 1;
+  while (isSpace(text.charCodeAt(after))) after += 1;
+  return text.charCodeAt(after) === 0x3a;
+}
