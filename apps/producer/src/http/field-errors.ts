@@ -41,8 +41,8 @@ function likeliest(branches: readonly z.core.$ZodIssue[][]): z.core.$ZodIssue[] 
   return meant.toSorted((a, b) => a.length - b.length)[0];
 }
 
-function isMissing(issue: z.core.$ZodIssue): boolean {
-  return issue.code === 'invalid_type' && issue.input === undefined;
+function isMissing({ code, input }: z.core.$ZodIssue): boolean {
+  return (code === 'invalid_type' || code === 'invalid_union') && input === undefined;
 }
 
 function isInside(issue: z.core.$ZodIssue): boolean {
