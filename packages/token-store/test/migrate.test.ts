@@ -44,7 +44,7 @@ test('from each earlier version the schema becomes the same', async () => {
     expect(await migrate(database.url)).toEqual(names.slice(version));
     expect(await query(schemaSql)).toEqual(expected);
   }
-});
+}, 120_000);
 
 test('processes that start at once migrate once', async () => {
   const runs = await Promise.all(Array.from({ length: 5 }, () => migrate(database.url)));
