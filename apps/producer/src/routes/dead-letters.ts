@@ -106,7 +106,7 @@ export function addDeadLetterRoutes(server: ProducerServer, context: ProducerCon
         );
       }
       const result = await replayDeadLetter(redis, queue, app, stored.id, request.body);
-      if (result === undefined) throw unknownLetter(stored.id);
+      if (result === undefined) throw unknownLetter();
       const { batchId, notifications, replayed } = result;
       void reply.code(202);
       const notificationIds = Array.from({ length: notifications }, (_, place) =>
