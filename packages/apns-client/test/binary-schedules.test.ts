@@ -51,6 +51,23 @@ describe('a binary transport in any schedule', () => {
   // It proves everything: nothing settles by silence here.
   testAnySchedule(schedule, (options) => new BinarySchedule(options), 500);
 
+  describe('that sends again what is in doubt', () => {
+    const appetite = fc.constantFrom(0, 1, 2, 7, 30, Number.POSITIVE_INFINITY);
+    const impatient = anySchedule(fc.tuple(setting, appetite), step, warmUp);
+    testAnySchedule(
+      impatient,
+      ([options, most]) => {
+        const run = new BinarySchedule({ ...options, onUncertain: 'resend' });
+        const untilMs = run.clock.now() + 120_000;
+        // Each connection takes so many, for a while, and then ends without a word.
+        run.gateway.manner = (_, { taken }) =>
+          taken >= most && run.clock.now() < untilMs ? 'hang-up' : undefined;
+        return run;
+      },
+      300,
+    );
+  });
+
   test('counts exactly what silence presumed wrongly, when every connection ends with an answer', async () => {
     const isTold = ({ do: what }: BinaryStep) =>
       !['close', 'break', 'failWrites', 'sayUnknown', 'shutDown', 'renew'].includes(what);
