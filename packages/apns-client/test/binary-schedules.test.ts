@@ -68,6 +68,39 @@ describe('a binary transport in any schedule', () => {
     );
   });
 
+  test('settles everything exactly once in doubt of every kind, on every command', async () => {
+    const doubtful = fc.record({
+      command: fc.constantFrom(0 as const, 1 as const, 2 as const),
+      isProved: fc.boolean(),
+      // So many frames a connection, and one token in sixteen that it hangs up on.
+      appetite: fc.constantFrom(0, 1, 2, 7, 30, Number.POSITIVE_INFINITY),
+      hasBadTokens: fc.boolean(),
+    });
+    const doubtfulSchedule = anySchedule(fc.tuple(setting, doubtful), step, warmUp);
+    await fc.assert(
+      fc.asyncProperty(doubtfulSchedule, async ([[options, gateway], steps]) => {
+        const { command, isProved, appetite, hasBadTokens } = gateway;
+        const confirm = isProved && command !== 0 ? 'proved' : 'presumed';
+        const run = new BinarySchedule({ ...options, command, confirm, onUncertain: 'resend' });
+        const untilMs = run.clock.now() + 120_000;
+        run.gateway.manner = (token, { taken }) => {
+          if (run.clock.now() >= untilMs) return undefined;
+          return taken >= appetite || (hasBadTokens && token.startsWith('3')) ? 'hang-up' : undefined;
+        };
+        await run.take(steps);
+        await run.calm(() => run.transport.inFlight === 0 && run.transport.state.kind !== 'paused');
+        for (const { twice, open, settlements, resends } of run.runs) {
+          expect([twice, open]).toEqual([[], 0]);
+          const unprocessed = resends.filter((_, position) => settlements[position]!.kind === 'unprocessed');
+          expect(Math.max(0, ...unprocessed)).toBe(0);
+        }
+        run.transport.destroy();
+        expect(run.clock.pending).toBe(0);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   test('counts exactly what silence presumed wrongly, when every connection ends with an answer', async () => {
     const isTold = ({ do: what }: BinaryStep) =>
       !['close', 'break', 'failWrites', 'sayUnknown', 'shutDown', 'renew'].includes(what);
