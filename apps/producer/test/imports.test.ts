@@ -122,3 +122,161 @@ test('a record without end takes no memory, and those after it are read', async 
     '3:two',
   ]);
 });
+
+const importOf = (body: string | Buffer, type = 'text/csv', headers: Record<string, string> = {}) =>
+  probe.call('POST', '/v1/devices/import?app=shop', { headers: { 'content-type': type, ...headers }, body });
+const [one = '', two = '', three = ''] = tokens;
+const ahead = new Date(Date.now() + 2 * 3_600_000).toISOString();
+
+test.each<[name: string, type: string, body: string | Buffer, imported: number, errors: object[]]>([
+  [
+    'users in Latin-1 never become one',
+    'text/csv',
+    Buffer.from(`token,userId\n${one},jos\xe9\n${two},jos\xe8\n${three},anna\n`, 'latin1'),
+    1,
+    [
+      { line: 2, message: 'is not UTF-8' },
+      { line: 3, message: 'is not UTF-8' },
+    ],
+  ],
+  [
+    'lines of NDJSON in Latin-1',
+    'application/x-ndjson',
+    Buffer.from(`{"token":"${one}","userId":"jos\xe9"}`, 'latin1'),
+    0,
+    [{ line: 1, message: 'is not UTF-8' }],
+  ],
+  ['a user with U+FFFD', 'text/csv', `token,userId\n${one},jos\ufffd`, 0, [{ line: 2, field: 'userId' }]],
+  ['a tag with U+FFFD', 'text/csv', `token,tags\n${one},vip;\ufffd`, 0, [{ line: 2, field: 'tags[1]' }]],
+  ['lines that end with CR', 'text/csv', `token,userId\r${one},anna\r${two},bert`, 2, []],
+  [
+    'lines of NDJSON that end with CR',
+    'application/x-ndjson',
+    `{"token":"${one}"}\r{"token":"${two}"}`,
+    2,
+    [],
+  ],
+  ['a semicolon behind the last tag', 'text/csv', `token,tags\n${one},vip;de;\n`, 1, []],
+  ['tags parted by commas', 'text/csv', `token,tags\n${one},"vip,csv"\n`, 0, [{ line: 2, field: 'tags' }]],
+  ['two tokens in one field', 'text/csv', `token\n"${one}\n${two}"\n`, 0, [{ line: 2, field: 'token' }]],
+  [
+    'a registration of 2099',
+    'text/csv',
+    `token,registeredAt\n${one},2099-01-01T00:00:00Z`,
+    0,
+    [{ field: 'registeredAt' }],
+  ],
+  [
+    'a registration two hours ahead',
+    'text/csv',
+    `token,registeredAt\n${one},${ahead}`,
+    0,
+    [{ field: 'registeredAt' }],
+  ],
+  [
+    'a registration before there were any',
+    'text/csv',
+    `token,registeredAt\n${one},1999-01-01T00:00:00Z`,
+    0,
+    [{ field: 'registeredAt' }],
+  ],
+  [
+    'a day that there is not',
+    'text/csv',
+    `token,registeredAt\n${one},2025-02-30T00:00:00Z`,
+    0,
+    [{ field: 'registeredAt' }],
+  ],
+  ['a zone that there is not', 'text/csv', `token,timeZone\n${one},Europe/Berln`, 0, [{ field: 'timeZone' }]],
+  [
+    'a field twice in a line of NDJSON',
+    'application/x-ndjson',
+    `{"token":"${one}","userId":"a","userId":"b"}`,
+    0,
+    [{ field: 'userId' }],
+  ],
+  ['a line nested without end', 'application/x-ndjson', `{"token":${'['.repeat(5_000)}`, 0, [{ line: 1 }]],
+])('%s: taken as they are, or an error of their line', async (_name, type, body, imported, errors) => {
+  const answer = await importOf(body, type);
+  expect(answer.status).toBe(200);
+  expect(answer.body).toMatchObject({ imported, errors });
+  expect(answer.text).not.toContain(one);
+});
+
+test('a quote that is one too many is told with the lines that it swallows, and they are counted', async () => {
+  const lines = Array.from({ length: 1_000 }, (_, place) => `${tokens[place]},u${place}`);
+  lines[2] = `${tokens[2]},"u2`;
+  const { body } = await importOf(['token,userId', ...lines].join('\n'));
+  const [error] = body.errors as [{ line: number; message: string }];
+  expect(error).toMatchObject({
+    line: 4,
+    message: expect.stringMatching(/not closed: lines 4 to \d+ were read as one/),
+  });
+  const last = Number(/to (\d+)/.exec(error.message)![1]);
+  expect(body.errorCount).toBe(last - 4 + 1);
+  expect(body.imported + body.errorCount).toBe(1_000);
+});
+
+test.each<[name: string, body: string | Buffer, status: number, message: RegExp]>([
+  ['a column twice', `token,userId,userId\n${one},a,b`, 400, /twice: "userId"/],
+  [
+    'columns that there are not',
+    `token,usr,Tags\n${one},a,b\n${two},a,b`,
+    400,
+    /"usr", "Tags"; there are token, userId/,
+  ],
+  ['a file without a head', `${one},anna`, 400, /columns that there are not/],
+  ['UTF-16', Buffer.from(`\ufefftoken\n${one}`, 'utf16le'), 415, /UTF-16/],
+  ['a compressed file', Buffer.from([0x1f, 0x8b, 8, 0, 0]), 415, /compressed/],
+])('%s is refused once', async (_name, body, status, message) => {
+  const answer = await importOf(body);
+  expect(answer.status).toBe(status);
+  expect(answer.body.detail).toMatch(message);
+  expect(answer.text).not.toContain(one);
+});
+
+test.each([
+  ['gzip', { 'content-encoding': 'gzip' }, 'application/x-ndjson'],
+  ['another charset', {}, 'text/csv; charset=iso-8859-1'],
+])('%s is answered 415 on every upload', async (_name, headers, type) => {
+  expect((await importOf(`{"token":"${one}"}`, type, headers)).status).toBe(415);
+  const uploaded = await probe.call('POST', '/v1/uploads?app=shop', {
+    headers: { 'content-type': type.replace('text/csv', 'text/plain'), ...headers },
+    body: 'anna',
+  });
+  expect(uploaded.status).toBe(415);
+});
+
+test('a locale and a zone are stored and looked for in one spelling', async () => {
+  await importOf(`token,locale,timeZone\n${one},pt_br,asia/calcutta\n`);
+  expect((await probe.call('GET', `/v1/devices/${one}?app=shop`)).body).toMatchObject({
+    locale: 'pt-BR',
+    timeZone: 'Asia/Kolkata',
+  });
+  for (const audience of [
+    { locales: ['PT-br'] },
+    { timeZones: ['Asia/Kolkata'] },
+    { timeZones: ['asia/calcutta'] },
+  ]) {
+    const { body } = await probe.call('POST', '/v1/broadcasts', {
+      body: { app: 'shop', audience, alert: 'x', dryRun: true },
+    });
+    expect(body).toEqual({ devices: 1 });
+  }
+  const unknown = await probe.call('POST', '/v1/broadcasts', {
+    body: { app: 'shop', audience: { timeZones: ['Europe/Berln'] }, alert: 'x', dryRun: true },
+  });
+  expect(unknown).toMatchObject({ status: 400, body: { errors: [{ field: 'audience.timeZones[0]' }] } });
+});
+
+test('a list of users that is not UTF-8 is refused whole', async () => {
+  const body = Buffer.from('jos\xe9\njos\xe8\n', 'latin1');
+  const answer = await probe.call('POST', '/v1/uploads?app=shop', {
+    headers: { 'content-type': 'text/plain' },
+    body,
+  });
+  expect(answer).toMatchObject({
+    status: 400,
+    body: { errors: [{ field: 'line 1', message: 'is not UTF-8' }] },
+  });
+});

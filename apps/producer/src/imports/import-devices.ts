@@ -56,7 +56,7 @@ export async function importDevices(
     const parsed = parser.parse(record);
     if (parsed === undefined) continue;
     if ('errors' in parsed) {
-      result.errorCount += 1;
+      result.errorCount += record.lines;
       for (const { field, message } of parsed.errors) {
         if (result.errors.length < maxErrors) result.errors.push({ line: record.line, field, message });
       }

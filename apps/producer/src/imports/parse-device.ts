@@ -1,5 +1,5 @@
 import { parseDeviceToken } from '@pushfleet/apns-wire/device-token';
-import type { DeviceRegistration } from '@pushfleet/token-store';
+import { type DeviceRegistration, registrationTimeRefusal } from '@pushfleet/token-store';
 import { z } from 'zod';
 import { fieldErrors } from '../http/field-errors.ts';
 import { parseJson } from '../http/parse-json.ts';
@@ -15,6 +15,10 @@ const deviceLineSchema = z
     ...registrationFields,
     registeredAt: z.iso
       .datetime({ offset: true })
+      .superRefine((text, context) => {
+        const message = registrationTimeRefusal(Date.parse(text), Date.now());
+        if (message !== undefined) context.addIssue({ code: 'custom', message });
+      })
       .optional()
       .meta({ description: 'When the app registered it; now by default.' }),
   })
@@ -35,20 +39,44 @@ export class DeviceParser {
 
   /** Undefined: the record is no device but the head. @throws Problem when the head is none */
   parse(record: SourceRecord): ParsedDevice | undefined {
-    if (record.error !== undefined) return { errors: [{ field: 'line', message: record.error }] };
-    if (this.#format === 'ndjson') return parseJsonLine(record.fields[0]!);
-    if (this.#columns === undefined) {
-      this.#columns = record.fields.map((name) => name.trim());
-      if (this.#columns.includes('token')) return undefined;
-      const message = 'must name the columns, `token` among them';
-      throw new Problem('invalid-request', `line 1: ${message}`, { errors: [{ field: 'line 1', message }] });
+    if (this.#format === 'csv' && this.#columns === undefined) {
+      this.#columns = columnsOf(record);
+      return undefined;
     }
+    if (record.error !== undefined) return { errors: [{ field: 'line', message: record.error }] };
+    if (this.#columns === undefined) return parseJsonLine(record.fields[0]!);
     if (record.fields.length !== this.#columns.length) {
       const message = `has ${record.fields.length} fields, and there are ${this.#columns.length} columns`;
       return { errors: [{ field: 'line', message }] };
     }
-    return parseValue(fromColumns(this.#columns, record.fields));
+    return parseFields(this.#columns, record);
   }
+}
+
+const knownColumns = Object.keys(deviceLineSchema.shape);
+
+/** The columns that the first line names. @throws Problem */
+function columnsOf({ line, fields, error }: SourceRecord): readonly string[] {
+  const columns = fields.map((name) => name.trim());
+  const unknown = columns.filter((name) => !knownColumns.includes(name));
+  const twice = columns.filter((name, place) => columns.indexOf(name) !== place);
+  const message =
+    error ??
+    (unknown.length > 0
+      ? `names columns that there are not: ${unknown.map(shown).join(', ')}; there are ${knownColumns.join(', ')}`
+      : twice.length > 0
+        ? `names a column twice: ${twice.map(shown).join(', ')}`
+        : columns.includes('token')
+          ? undefined
+          : 'must name the columns, `token` among them');
+  if (message === undefined) return columns;
+  const field = `line ${line}`;
+  throw new Problem('invalid-request', `${field}: ${message}`, { errors: [{ field, message }] });
+}
+
+/** A file without a head has a device, and its token, where the names should be. */
+function shown(name: string): string {
+  return name.length > 24 ? `${name.slice(0, 8)}…` : JSON.stringify(name);
 }
 
 function parseJsonLine(text: string): ParsedDevice {
@@ -62,14 +90,26 @@ function parseJsonLine(text: string): ParsedDevice {
   return parseValue(value);
 }
 
-/** Empty fields say nothing; tags are parted by semicolons. */
-function fromColumns(columns: readonly string[], fields: readonly string[]): Record<string, unknown> {
-  const entries = columns.flatMap((name, place): [string, unknown][] => {
-    const text = fields[place]!.trim();
-    if (text === '') return [];
-    return [[name, name === 'tags' ? text.split(';').map((tag) => tag.trim()) : text]];
-  });
-  return Object.fromEntries(entries);
+/** Empty fields say nothing; tags are parted by semicolons. White space around what is not in quotes is left out. */
+function parseFields(columns: readonly string[], { fields, quoted }: SourceRecord): ParsedDevice {
+  const entries: [string, unknown][] = [];
+  for (const [place, name] of columns.entries()) {
+    const field = fields[place]!;
+    const text = quoted?.[place] === true ? field : field.trim();
+    if (text === '') continue;
+    if (name !== 'tags') {
+      entries.push([name, text]);
+      continue;
+    }
+    if (text.includes(',')) {
+      const message =
+        'must be parted by semicolons, such as vip;de; a tag with a comma is taken in NDJSON alone';
+      return { errors: [{ field: 'tags', message }] };
+    }
+    const tags = text.split(';').map((tag) => tag.trim());
+    entries.push([name, tags.filter((tag) => tag !== '')]);
+  }
+  return parseValue(Object.fromEntries(entries));
 }
 
 function parseValue(value: unknown): ParsedDevice {

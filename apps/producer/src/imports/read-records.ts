@@ -1,11 +1,20 @@
-import { StringDecoder } from 'node:string_decoder';
+import { isUtf8 } from 'node:buffer';
+import { Problem } from '../http/problem.ts';
 
-/** A line of a file, or why it cannot be read. */
+// Bytes are looked at one by one as characters of the same codes: what parts records and fields is ASCII, and no byte
+// of a longer character of UTF-8 is. Text becomes text only when its bytes are known to be UTF-8: a record that is not
+// is an error, so that no two names ever become one.
+
+/** A record of a file, or why it cannot be read. */
 export interface SourceRecord {
-  /** From 1. */
+  /** Where it begins, from 1. */
   readonly line: number;
+  /** How many lines it takes. */
+  readonly lines: number;
   /** Of NDJSON and plain text the line, of CSV its fields. */
   readonly fields: readonly string[];
+  /** Of CSV: which fields were in quotes. */
+  readonly quoted?: readonly boolean[];
   readonly error?: string;
 }
 
@@ -13,49 +22,108 @@ export interface SourceRecord {
 const maxRecordLength = 64 * 1024;
 
 /** Lines of text, blank ones left out; at most `maxRecordLength` of the file are in memory at once. */
-export async function* readLines(source: AsyncIterable<Buffer>): AsyncGenerator<SourceRecord> {
-  const decoder = new StringDecoder('utf8');
-  let rest = '';
-  let line = 1;
-  let isSkipping = false;
-  for await (const chunk of source) {
-    const parts = (rest + decoder.write(chunk)).split('\n');
-    rest = parts.pop()!;
-    for (const part of parts) {
-      if (isSkipping) isSkipping = false;
-      else yield* record(line, part);
-      line += 1;
-    }
-    if (rest.length <= maxRecordLength) continue;
-    if (!isSkipping) yield tooLong(line);
-    isSkipping = true;
-    rest = '';
-  }
-  rest += decoder.end();
-  if (!isSkipping) yield* record(line, rest);
-}
-
-function* record(line: number, part: string): Generator<SourceRecord> {
-  const text = (line === 1 && part.startsWith('\ufeff') ? part.slice(1) : part).trim();
-  if (text === '') return;
-  yield part.length > maxRecordLength ? tooLong(line) : { line, fields: [text] };
-}
-
-function tooLong(line: number): SourceRecord {
-  return { line, fields: [], error: `is longer than ${maxRecordLength} characters` };
+export function readLines(source: AsyncIterable<Buffer>): AsyncGenerator<SourceRecord> {
+  return read(source, new LineReader());
 }
 
 /** Records of CSV (RFC 4180); fields in quotes may hold commas, quotes and line ends. */
-export async function* readCsv(source: AsyncIterable<Buffer>): AsyncGenerator<SourceRecord> {
-  const decoder = new StringDecoder('utf8');
-  const parser = new CsvParser();
-  for await (const chunk of source) yield* parser.push(decoder.write(chunk));
-  yield* parser.push(decoder.end());
-  yield* parser.end();
+export function readCsv(source: AsyncIterable<Buffer>): AsyncGenerator<SourceRecord> {
+  return read(source, new CsvReader());
 }
 
-class CsvParser {
+interface RecordReader {
+  /** Takes a character; lines end with LF alone. */
+  take(character: string): SourceRecord | undefined;
+  end(): SourceRecord | undefined;
+}
+
+async function* read(source: AsyncIterable<Buffer>, reader: RecordReader): AsyncGenerator<SourceRecord> {
+  let start: Buffer | undefined = Buffer.alloc(0);
+  let afterReturn = false;
+  for await (const chunk of source) {
+    let bytes = chunk;
+    if (start !== undefined) {
+      start = Buffer.concat([start, chunk]);
+      if (start.length < 3) continue;
+      bytes = withoutMark(start);
+      start = undefined;
+    }
+    for (const character of bytes.toString('latin1')) {
+      // CR LF is one line end, CR or LF alone too.
+      const isFeed = character === '\n';
+      if (isFeed && afterReturn) {
+        afterReturn = false;
+        continue;
+      }
+      afterReturn = character === '\r';
+      const record = reader.take(afterReturn ? '\n' : character);
+      if (record !== undefined) yield record;
+    }
+  }
+  if (start !== undefined) {
+    for (const character of withoutMark(start).toString('latin1')) {
+      const record = reader.take(character === '\r' ? '\n' : character);
+      if (record !== undefined) yield record;
+    }
+  }
+  const last = reader.end();
+  if (last !== undefined) yield last;
+}
+
+/** Without the mark that some programs put before UTF-8. @throws Problem for what is not text */
+function withoutMark(start: Buffer): Buffer {
+  const [first, second, third] = start;
+  if (first === 0xef && second === 0xbb && third === 0xbf) return start.subarray(3);
+  const isUtf16 = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
+  if (isUtf16) throw new Problem('unsupported-media-type', 'body: is UTF-16; send it as UTF-8');
+  if (first === 0x1f && second === 0x8b) {
+    throw new Problem('unsupported-media-type', 'body: is compressed; send it as it is');
+  }
+  return start;
+}
+
+const notUtf8 = 'is not UTF-8';
+
+/** Text of bytes that were read as characters; undefined: they are not UTF-8. */
+function textOf(characters: string): string | undefined {
+  if (isAscii(characters)) return characters;
+  const bytes = Buffer.from(characters, 'latin1');
+  return isUtf8(bytes) ? bytes.toString('utf8') : undefined;
+}
+
+function isAscii(characters: string): boolean {
+  for (let at = 0; at < characters.length; at++) if (characters.charCodeAt(at) > 0x7f) return false;
+  return true;
+}
+
+class LineReader implements RecordReader {
+  #text = '';
+  #line = 1;
+
+  take(character: string): SourceRecord | undefined {
+    if (character === '\n') return this.end();
+    if (this.#text.length <= maxRecordLength) this.#text += character;
+    return undefined;
+  }
+
+  end(): SourceRecord | undefined {
+    const head = { line: this.#line, lines: 1 };
+    const characters = this.#text;
+    this.#text = '';
+    this.#line += 1;
+    if (characters.length > maxRecordLength) return { ...head, fields: [], error: tooLong };
+    const text = textOf(characters);
+    if (text === undefined) return { ...head, fields: [], error: notUtf8 };
+    const trimmed = text.trim();
+    return trimmed === '' ? undefined : { ...head, fields: [trimmed] };
+  }
+}
+
+const tooLong = `is longer than ${maxRecordLength} characters`;
+
+class CsvReader implements RecordReader {
   #fields: string[] = [];
+  #quotedFields: boolean[] = [];
   #field = '';
   #quoted: 'no' | 'inside' | 'closed' = 'no';
   #line = 1;
@@ -63,28 +131,18 @@ class CsvParser {
   #length = 0;
   #error: string | undefined;
 
-  *push(text: string): Generator<SourceRecord> {
-    for (const character of text) {
-      if (character === '\ufeff' && this.#line === 1 && this.#length === 0) continue;
-      this.#length += 1;
-      const record = this.#take(character);
-      if (record !== undefined) yield record;
-    }
-  }
-
-  *end(): Generator<SourceRecord> {
-    if (this.#quoted === 'inside') this.#error = 'ends within quotes';
-    const record = this.#finish();
-    if (record !== undefined) yield record;
-  }
-
-  #take(character: string): SourceRecord | undefined {
-    if (character === '\n') this.#line += 1;
+  take(character: string): SourceRecord | undefined {
+    const isLineEnd = character === '\n';
+    if (isLineEnd) this.#line += 1;
+    this.#length += 1;
     if (this.#length > maxRecordLength) {
-      this.#error = `is longer than ${maxRecordLength} characters`;
+      // Read on at the next line: what is between is passed over, and said to be.
+      this.#error ??= this.#quoted === 'inside' ? openQuote : tooLong;
       this.#field = '';
       this.#fields = [];
+      this.#quotedFields = [];
       this.#quoted = 'no';
+      return isLineEnd ? this.#finish() : undefined;
     }
     if (this.#quoted === 'inside') {
       if (character === '"') this.#quoted = 'closed';
@@ -97,31 +155,49 @@ class CsvParser {
       return undefined;
     }
     if (character === ',') this.#endField();
-    else if (character === '\n') return this.#finish();
+    else if (isLineEnd) return this.#finish();
     else if (character === '"' && this.#field === '' && this.#quoted === 'no') this.#quoted = 'inside';
-    else if (this.#quoted === 'closed' && character !== '\r') this.#error = 'has text after a closing quote';
+    else if (this.#quoted === 'closed') this.#error ??= 'has text after a closing quote';
     else this.#field += character;
     return undefined;
   }
 
+  end(): SourceRecord | undefined {
+    if (this.#quoted === 'inside') this.#error ??= openQuote;
+    this.#line += 1;
+    return this.#finish();
+  }
+
   #endField(): void {
-    this.#fields.push(this.#field);
+    const text = textOf(this.#field);
+    if (text === undefined) this.#error ??= notUtf8;
+    this.#fields.push(text ?? '');
+    this.#quotedFields.push(this.#quoted !== 'no');
     this.#field = '';
     this.#quoted = 'no';
   }
 
+  /** The line that follows has begun. */
   #finish(): SourceRecord | undefined {
-    if (this.#field.endsWith('\r')) this.#field = this.#field.slice(0, -1);
     this.#endField();
     const fields = this.#fields;
+    const quoted = this.#quotedFields;
     const error = this.#error;
-    const line = this.#startLine;
+    const head = { line: this.#startLine, lines: this.#line - this.#startLine };
     this.#fields = [];
+    this.#quotedFields = [];
     this.#error = undefined;
     this.#length = 0;
     this.#startLine = this.#line;
-    if (error !== undefined) return { line, fields: [], error };
-    const isBlank = fields.length === 1 && fields[0]!.trim() === '';
-    return isBlank ? undefined : { line, fields };
+    if (error !== undefined) return { ...head, fields: [], error: error + rangeOf(head) };
+    const isBlank = fields.length === 1 && fields[0]!.trim() === '' && !quoted[0];
+    return isBlank ? undefined : { ...head, fields, quoted };
   }
+}
+
+const openQuote = 'has a quote that is not closed';
+
+/** A quote that is one too many swallows the lines up to the next. */
+function rangeOf({ line, lines }: Pick<SourceRecord, 'line' | 'lines'>): string {
+  return lines === 1 ? '' : `: lines ${line} to ${line + lines - 1} were read as one, and are passed over`;
 }

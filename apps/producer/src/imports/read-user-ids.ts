@@ -28,9 +28,7 @@ function parseLine({ line, fields, error }: SourceRecord, isText: boolean): stri
   if (error !== undefined) throw invalidLine(line, error);
   const parsed = lineSchema.safeParse(isText ? fields[0] : parseJson(line, fields[0]!));
   if (!parsed.success) throw invalidLine(line, 'is no user id');
-  const id = typeof parsed.data === 'string' ? parsed.data : parsed.data.userId;
-  if (id.includes('\0') || !id.isWellFormed()) throw invalidLine(line, 'is no text');
-  return id;
+  return typeof parsed.data === 'string' ? parsed.data : parsed.data.userId;
 }
 
 function parseJson(line: number, text: string): unknown {
