@@ -94,6 +94,34 @@ describe('a run with many invalid tokens', () => {
   });
 });
 
+describe('errors that come half a second late', () => {
+  test.each([
+    ['invalid tokens', 8],
+    ['shutdowns', 10],
+  ])('have little written in vain: %s', async (_, status) => {
+    const schedule = new BinarySchedule({ connections: 1, confirm: 'presumed', suspectAfter: 1_000 });
+    const { gateway, clock } = schedule;
+    const count = 3_000;
+    const bad = Array.from({ length: count / 50 }, (__, index) => index * 50 + 49);
+    const run = schedule.submit(count, status === 8 ? bad : []);
+    for (let step = 0; run.open > 0 && step < 20_000; step++) {
+      await Promise.resolve();
+      for (const socket of gateway.live) {
+        socket.accept();
+        for (let write = 0; write < 3; write++) socket.take();
+        socket.read();
+        if (status === 10 && socket.taken >= 50) socket.shutDown();
+        if (step % 10 === 0) socket.deliver();
+      }
+      clock.advance(50);
+    }
+    expect(run.open).toBe(0);
+    const written = run.writes.reduce((sum, times) => sum + times, 0);
+    expect(written / count).toBeLessThan(6);
+    schedule.transport.destroy();
+  });
+});
+
 describe('rotation', () => {
   test('opens the successor first, and proves when it serves', async () => {
     const schedule = new BinarySchedule({ connections: 1, window: 50 });
