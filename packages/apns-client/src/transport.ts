@@ -115,7 +115,7 @@ export type TransportState =
   | { readonly kind: 'idle' }
   | { readonly kind: 'connecting'; readonly attempt: number }
   | { readonly kind: 'open'; readonly connections: number }
-  /** The last attempt failed; the next is at `untilMs`, epoch milliseconds. */
+  /** The last attempt failed; the next is at `untilMs`, by `Clock.now()`. */
   | { readonly kind: 'backing-off'; readonly untilMs: number; readonly cause: string }
   /** Nothing is sent until a probe succeeds, or the credential is renewed. */
   | {

@@ -3,7 +3,8 @@ import { checkServerIdentity, connect, type SecureContext, type TLSSocket } from
 import { ChunkPool } from '../chunk-pool.ts';
 import { sharedLookup } from '../shared-lookup.ts';
 
-// A TLS connection as the binary protocol needs it; the one place that knows how Node's sockets end.
+// A TLS connection as the binary protocol needs it: an error response that comes before the end is read, also after a
+// write has failed.
 
 /** What becomes of a socket. After `ended` or `failed`, or its own `destroy`, nothing more comes. */
 export interface GatewaySocketEvents {
