@@ -1,4 +1,11 @@
-import { createPushQueue, type PushQueue, readPauses } from '@pushfleet/push-queue';
+import {
+  beatWorker,
+  createPushQueue,
+  type FleetWorker,
+  type PushQueue,
+  readPauses,
+  removeWorker,
+} from '@pushfleet/push-queue';
 import { createTestDatabase } from '@pushfleet/testkit';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
@@ -68,6 +75,38 @@ test('an app is paused with a reason, shown at rest, and resumed', async () => {
   const resumed = await runCli(['resume', 'news'], env);
   expect(resumed.stdout).toBe('news runs\n');
   expect(await readPauses({ redis, prefix }, 'news')).toEqual([]);
+});
+
+test('workers, what they cannot do and which apps are slowed are shown', async () => {
+  const sinceMs = Date.now() - 300_000;
+  const trouble = {
+    about: 'worker',
+    reason: 'no authority',
+    sinceMs,
+    checkedAtMs: sinceMs,
+    untilMs: 1,
+  } as const;
+  const worker: FleetWorker = {
+    ...{ id: 'w1', host: 'blade', pid: 7, version: '0.1.0', sinceMs, apps: ['shop', 'news'] },
+    troubles: { news: { ...trouble, isHold: false } },
+    slowed: { shop: { cause: 'answers', sinceMs } },
+  };
+  await beatWorker({ redis, prefix }, worker, 60_000);
+  const { json } = await runCli(['apps', '--json'], env);
+  expect(json.apps).toMatchObject([
+    { app: 'shop', workers: 1, slowed: [{ cause: 'answers', workers: 1 }], unable: [] },
+    { app: 'news', slowed: [], unable: [{ host: 'blade', about: 'worker', reason: 'no authority' }] },
+  ]);
+  const { stdout } = await runCli(['apps'], env);
+  expect(stdout).toContain('shop is slowed for 5 min at 1 of 1 workers (answers)');
+  expect(stdout).toContain('news cannot be sent for by a worker at blade for 5 min (worker): no authority');
+  expect((await runCli(['workers', '--json'], env)).json.workers).toEqual([worker]);
+  expect((await runCli(['workers'], env)).stdout).toMatch(/^w1 +blade +7 +0\.1\.0 +5 min +2 +news +shop$/m);
+  const resumed = await runCli(['resume', 'news'], env);
+  expect(resumed.stdout).toMatch(
+    /^news runs\nstill refused at blade: no authority .*\n1 workers have had no answer/,
+  );
+  await removeWorker({ redis, prefix }, 'w1');
 });
 
 test('an app that does not exist is told, with those that do', async () => {

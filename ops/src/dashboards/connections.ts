@@ -171,6 +171,34 @@ export const connections: DashboardPlan = {
             { expr: `app_cause:pushfleet_app_paused:max{${chosenApps}}`, legend: '{{app}} {{cause}}' },
           ],
         },
+        {
+          kind: 'curve',
+          title: 'Workers that cannot send for an app, by cause',
+          description: 'They take none of its push jobs; the others go on.',
+          unit: 'short',
+          span: 12,
+          bad: 1,
+          queries: [
+            {
+              expr: `sum by (app, cause) (pushfleet_worker_app_unable{${chosenApps}})`,
+              legend: '{{app}} {{cause}}',
+            },
+          ],
+        },
+        {
+          kind: 'curve',
+          title: 'Workers at which an app is slowed, by what the trouble is',
+          description: 'They send only probes until the gateway serves the app again.',
+          unit: 'short',
+          span: 12,
+          bad: 1,
+          queries: [
+            {
+              expr: `sum by (app, cause) (pushfleet_app_slowed{${chosenApps}})`,
+              legend: '{{app}} {{cause}}',
+            },
+          ],
+        },
       ],
     },
   ],

@@ -1,4 +1,13 @@
-import { liftPauses, pauseApp, pauseCauses, readPauses } from '@pushfleet/push-queue';
+import {
+  type FleetWorker,
+  pauseApp,
+  pauseCauses,
+  type Resumed,
+  readPauses,
+  readWorkers,
+  resumeApp,
+  troublesOf,
+} from '@pushfleet/push-queue';
 import type { AppFacts } from '@pushfleet/push-queue/outcomes';
 import type { FleetApp } from '@pushfleet/service-kit';
 import { type Command, Option } from 'commander';
@@ -6,9 +15,13 @@ import { chosenApps, fleetHelp, withFleet } from '../fleet/fleet.ts';
 import { duration, table } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 
-/** `pushfleet apps`, `pause`, `resume`: which apps there are, and whether they run. */
+/** How long `resume` waits for what the gateway says to the workers, milliseconds. */
+const resumeTimeoutMs = 5_000;
+
+/** `pushfleet apps`, `workers`, `pause`, `resume`: which apps and workers there are, and whether they run. */
 export function addAppsCommands(program: Command, terminal: Terminal): void {
   addApps(program, terminal);
+  addWorkers(program, terminal);
   addPause(program, terminal);
   addResume(program, terminal);
 }
@@ -21,9 +34,12 @@ function addApps(program: Command, terminal: Terminal): void {
     .addHelpText('after', `${fleetHelp}\n\nExamples:\n  pushfleet apps\n  pushfleet apps shop-prod --json`)
     .action(async (only: string | undefined) => {
       await withFleet(terminal, async (fleet) => {
-        const facts = await fleet.facts.read(chosenApps(fleet, only));
+        const [facts, workers] = await Promise.all([
+          fleet.facts.read(chosenApps(fleet, only)),
+          readWorkers(fleet.control),
+        ]);
         const apps = facts.map((app) =>
-          describeApp(fleet.config.apps.find(({ id }) => id === app.app)!, app),
+          describeApp(fleet.config.apps.find(({ id }) => id === app.app)!, app, workers),
         );
         terminal.print({ apps }, () => showApps(apps));
       });
@@ -44,9 +60,27 @@ interface AppDescription {
   readonly open: number;
   readonly deadLetters: number;
   readonly pauses: readonly { readonly cause: string; readonly reason: string; readonly since: string }[];
+  /** Workers alive that serve it. */
+  readonly workers: number;
+  /** Workers that send only probes of it, by what the trouble of the gateway is; since the first of them does. */
+  readonly slowed: readonly { readonly cause: string; readonly since: string; readonly workers: number }[];
+  /** Workers that take nothing of it. */
+  readonly unable: readonly {
+    readonly worker: string;
+    readonly host: string;
+    readonly about: string;
+    readonly reason: string;
+    readonly since: string;
+  }[];
 }
 
-function describeApp({ id, topic, environment, transport }: FleetApp, facts: AppFacts): AppDescription {
+function describeApp(
+  { id, topic, environment, transport }: FleetApp,
+  facts: AppFacts,
+  fleet: readonly FleetWorker[],
+): AppDescription {
+  const workers = fleet.filter(({ apps }) => apps.includes(id));
+  const slowed = workers.flatMap((worker) => worker.slowed[id] ?? []);
   const lanes = Object.values(facts.lanes);
   const sum = (pick: (lane: (typeof lanes)[number]) => number) =>
     lanes.reduce((total, lane) => total + pick(lane), 0);
@@ -64,6 +98,16 @@ function describeApp({ id, topic, environment, transport }: FleetApp, facts: App
     pauses: facts.pauses.map(({ cause, reason, sinceMs }) => ({
       cause,
       reason,
+      since: new Date(sinceMs).toISOString(),
+    })),
+    workers: workers.length,
+    slowed: [...Map.groupBy(slowed, ({ cause }) => cause)].map(([cause, of]) => ({
+      cause,
+      since: new Date(Math.min(...of.map(({ sinceMs }) => sinceMs))).toISOString(),
+      workers: of.length,
+    })),
+    unable: troublesOf(id, workers).map(({ worker, host, about, reason, sinceMs }) => ({
+      ...{ worker, host, about, reason },
       since: new Date(sinceMs).toISOString(),
     })),
   };
@@ -85,7 +129,7 @@ function showApps(apps: readonly AppDescription[]): string {
   const rows = apps.map((app) => [
     ...[app.app, app.transport],
     ...[app.enqueued, app.accepted, app.rejected, app.expired, app.cancelled, app.dead, app.open],
-    app.pauses.length > 0 ? 'rests' : app.deadLetters > 0 ? `${app.deadLetters} dead letters` : '',
+    standingOf(app),
   ]);
   const rests = apps.flatMap(({ app, pauses }) =>
     pauses.map(({ cause, reason, since }) => {
@@ -93,7 +137,47 @@ function showApps(apps: readonly AppDescription[]): string {
       return `${app} rests for ${ago} (${cause}): ${reason}`;
     }),
   );
-  return [table(header, rows), ...rests].join('\n');
+  const slowed = apps.flatMap((app) =>
+    app.slowed.map(({ cause, since, workers }) => {
+      const ago = duration(Date.now() - Date.parse(since));
+      return `${app.app} is slowed for ${ago} at ${workers} of ${app.workers} workers (${cause})`;
+    }),
+  );
+  const unable = apps.flatMap((app) =>
+    app.unable.map(({ host, about, reason, since }) => {
+      const ago = duration(Date.now() - Date.parse(since));
+      return `${app.app} cannot be sent for by a worker at ${host} for ${ago} (${about}): ${reason}`;
+    }),
+  );
+  return [table(header, rows), ...rests, ...slowed, ...unable].join('\n');
+}
+
+function standingOf({ pauses, slowed, unable, deadLetters }: AppDescription): string {
+  if (pauses.length > 0) return 'rests';
+  if (slowed.length > 0) return 'slowed';
+  if (unable.length > 0) return `${unable.length} workers cannot send`;
+  return deadLetters > 0 ? `${deadLetters} dead letters` : '';
+}
+
+function addWorkers(program: Command, terminal: Terminal): void {
+  program
+    .command('workers')
+    .description('show the workers that are alive, and what each of them cannot do')
+    .addHelpText('after', `${fleetHelp}\n\nExample:\n  pushfleet workers --json`)
+    .action(async () => {
+      await withFleet(terminal, async (fleet) => {
+        const workers = await readWorkers(fleet.control);
+        terminal.print({ workers }, () =>
+          table(
+            ['worker', 'host', 'pid', 'version', 'up', 'apps', 'cannot send for', 'slowed'],
+            workers.map(({ id, host, pid, version, sinceMs, apps, troubles, slowed }) => [
+              ...[id, host, String(pid), version, duration(Date.now() - sinceMs), apps.length],
+              ...[Object.keys(troubles).join(', '), Object.keys(slowed).join(', ')],
+            ]),
+          ),
+        );
+      });
+    });
 }
 
 function addPause(program: Command, terminal: Terminal): void {
@@ -133,7 +217,8 @@ function addResume(program: Command, terminal: Terminal): void {
     .addHelpText(
       'after',
       `${fleetHelp}
-When the reason is still there (a refused credential, a bad topic), workers put the app to rest again.
+Workers that the gateway has refused ask it at once, and the answer says what they were told. While it refuses all of
+them (a bad credential, a bad topic), the app rests again.
 
 Example:
   pushfleet resume shop-prod`,
@@ -141,11 +226,24 @@ Example:
     .action(async (app: string, { cause }: { readonly cause?: (typeof pauseCauses)[number] }) => {
       await withFleet(terminal, async (fleet) => {
         chosenApps(fleet, app);
-        await liftPauses(fleet.control, app, cause === undefined ? pauseCauses : [cause]);
-        const left = (await readPauses(fleet.control, app)).map((pause) => pause.cause);
-        terminal.print({ app, paused: left }, () =>
-          left.length === 0 ? `${app} runs` : `${app} still rests: ${left.join(', ')}`,
+        const causes = cause === undefined ? pauseCauses : [cause];
+        const resumed = await resumeApp(fleet.control, app, causes, resumeTimeoutMs);
+        const paused = resumed.pauses.map((pause) => pause.cause);
+        terminal.print({ app, paused, troubles: resumed.troubles, unheard: resumed.unheard }, () =>
+          showResumed(app, resumed),
         );
       });
     });
+}
+
+function showResumed(app: string, { pauses, troubles, unheard }: Resumed): string {
+  const causes = pauses.map(({ cause }) => cause).join(', ');
+  const refused = troubles.map(({ host, reason, untilMs, isHold }) => {
+    const next = new Date(untilMs).toISOString();
+    return `still refused at ${host}: ${reason} (${isHold ? 'the gateway wants no question before' : 'asked again at'} ${next})`;
+  });
+  const silent = unheard === 0 ? [] : [`${unheard} workers have had no answer of the gateway yet`];
+  return [pauses.length === 0 ? `${app} runs` : `${app} still rests: ${causes}`, ...refused, ...silent].join(
+    '\n',
+  );
 }
