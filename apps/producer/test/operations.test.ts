@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import {
+  beatWorker,
   cancelledKey,
   createBatchId,
   type DeadLetter,
@@ -7,6 +8,7 @@ import {
   type PoisonedLetter,
   type PushJobData,
   pushJobId,
+  removeWorker,
 } from '@pushfleet/push-queue';
 import { DeadLetters, WorkerLink } from '@pushfleet/push-queue/worker';
 import { generateTokens } from '@pushfleet/testkit';
@@ -134,6 +136,27 @@ test.each([
   ['/v1/batches/x/exceptions', 400, 'invalid-request'],
 ])('%s is answered %i', async (url, status, code) => {
   expect(await probe.call('GET', url)).toMatchObject({ status, body: { code } });
+});
+
+test('an app says which workers cannot send for it, and at which it is slowed', async () => {
+  const control = { redis: probe.redis, prefix: probe.prefix };
+  const sinceMs = Date.parse('2030-01-01T00:00:00Z');
+  const trouble = { about: 'credential', reason: 'BadCertificate', sinceMs, checkedAtMs: sinceMs } as const;
+  const worker = { host: 'blade', pid: 1, version: '0.1.0', sinceMs, apps: ['shop'] };
+  const troubles = { shop: { ...trouble, untilMs: sinceMs + 30_000.5, isHold: false } };
+  await beatWorker(control, { ...worker, id: 'a', troubles, slowed: {} }, 60_000);
+  const slowed = { shop: { cause: 'timeouts', sinceMs } } as const;
+  await beatWorker(control, { ...worker, id: 'b', troubles: {}, slowed }, 60_000);
+  const since = '2030-01-01T00:00:00.000Z';
+  const refused = { worker: 'a', host: 'blade', about: 'credential', reason: 'BadCertificate', since };
+  expect((await probe.call('GET', '/v1/apps/shop')).body).toMatchObject({
+    state: 'running',
+    workers: 2,
+    troubles: [{ ...refused, nextCheckAt: '2030-01-01T00:00:30.000Z' }],
+    slowed: [{ worker: 'b', host: 'blade', cause: 'timeouts', since }],
+  });
+  expect((await probe.call('GET', '/v1/apps/news')).body).toMatchObject({ workers: 0, troubles: [] });
+  await Promise.all(['a', 'b'].map((id) => removeWorker(control, id)));
 });
 
 test('an app is paused, says why, and is resumed', async () => {

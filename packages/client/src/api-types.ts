@@ -33,6 +33,26 @@ export type App = {
     readonly reason: string;
     readonly since: string;
   }[];
+  /** Workers alive that serve it. */
+  readonly workers: number;
+  /** Workers that take nothing of it, and why. It is paused only when no worker can send. */
+  readonly troubles: readonly {
+    readonly worker: string;
+    readonly host: string;
+    /** `credential` and `topic`: the gateway said so; `worker`: this machine or its way to the gateway. */
+    readonly about: 'credential' | 'topic' | 'worker';
+    readonly reason: string;
+    readonly since: string;
+    /** When the gateway is asked again. */
+    readonly nextCheckAt: string;
+  }[];
+  /** Workers that send only probes of it, since the gateway is in trouble. */
+  readonly slowed: readonly {
+    readonly worker: string;
+    readonly host: string;
+    readonly cause: 'answers' | 'timeouts' | 'resets';
+    readonly since: string;
+  }[];
   /** As the sweepers have it loaded; null: none has said so, or it does not expire. */
   readonly credentialExpiresAt: string | null;
 };

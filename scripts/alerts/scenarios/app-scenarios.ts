@@ -18,10 +18,10 @@ function expiring(id: string, days: number, alerts: readonly string[]): Scenario
 }
 
 const wrongEnvironment: Scenario = {
-  alerts: [{ name: 'PushfleetAppPaused', labels: { app: 'refused', cause: 'credential' } }],
+  alerts: [{ name: 'PushfleetWorkerUnable', labels: { app: 'refused' } }],
   app: { id: 'refused', certificate: { environments: ['development'] } },
-  trouble: 'the gateway refuses the certificate, which is one for the sandbox',
-  remedy: 'a good certificate in place of the file; workers try it, and lift the pause',
+  trouble: 'the gateway cuts every connection, since the certificate is one for the sandbox',
+  remedy: 'a good certificate in place of the file; workers try it, and go on',
   provoke: async (fleet) => fleet.send('refused', newTokens(1)),
   mend: async (fleet) => fleet.renewCredential('refused'),
 };
@@ -36,6 +36,19 @@ const wrongTopic: Scenario = {
     await fleet.send('off-topic', newTokens(1));
   },
   mend: async (fleet) => fleet.fault('off-topic'),
+};
+
+const slowed: Scenario = {
+  alerts: [{ name: 'PushfleetAppSlowed', labels: { app: 'slowed', cause: 'answers' } }],
+  app: { id: 'slowed', settings: () => ({ transport: 'http2' }) },
+  trouble: 'the gateway answers 503 to everything',
+  remedy: 'nothing: the gateway serves again, and the rate comes back by itself',
+  async provoke(fleet) {
+    const action = { kind: 'respond', status: 503, reason: 'ServiceUnavailable' };
+    await fleet.fault('slowed', { on: 'http2', action });
+    await fleet.send('slowed', newTokens(500));
+  },
+  mend: async (fleet) => fleet.fault('slowed'),
 };
 
 const invalidTokens: Scenario = {
@@ -88,6 +101,7 @@ const unreachable: Scenario = {
 export const appScenarios: readonly Scenario[] = [
   wrongEnvironment,
   wrongTopic,
+  slowed,
   invalidTokens,
   byOperator,
   expiring('expiring', 20, ['PushfleetCredentialExpiring']),

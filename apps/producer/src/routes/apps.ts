@@ -1,4 +1,11 @@
-import { liftPauses, pauseApp, readPauses } from '@pushfleet/push-queue';
+import {
+  type FleetWorker,
+  pauseApp,
+  readPauses,
+  readWorkers,
+  resumeApp,
+  troublesOf,
+} from '@pushfleet/push-queue';
 import { readQueueDepth, readTotals } from '@pushfleet/push-queue/status';
 import type { FleetApp } from '@pushfleet/service-kit';
 import { z } from 'zod';
@@ -14,6 +21,9 @@ import { appId } from '../schemas/notification-schemas.ts';
 import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
 import type { ProducerServer } from '../server.ts';
 import { checkApp } from './check-app.ts';
+
+/** How long a resume waits for what the gateway says to the workers, milliseconds. */
+const resumeTimeoutMs = 3_000;
 
 const params = z.object({ app: appId });
 const refusals = ['invalid-request', 'unknown-app', 'internal', 'redis-unavailable'] as const;
@@ -35,8 +45,8 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
     },
     async ({ grant }) => {
       const visible = [...apps.values()].filter(({ id }) => grant.apps?.has(id) ?? true);
-      const expiries = await readExpiries(context);
-      return { apps: await Promise.all(visible.map((app) => stateOf(context, app, expiries))) };
+      const [expiries, workers] = await Promise.all([readExpiries(context), readWorkers(redis)]);
+      return { apps: await Promise.all(visible.map((app) => stateOf(context, app, expiries, workers))) };
     },
   );
 
@@ -53,7 +63,7 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
     async (request) => {
       const app = checkApp(context, request, request.params.app);
       const [state, depth, totals] = await Promise.all([
-        readExpiries(context).then((expiries) => stateOf(context, app, expiries)),
+        currentState(context, app),
         readQueueDepth(redis, app.id),
         readTotals(redis, app.id),
       ]);
@@ -77,7 +87,7 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
       const app = checkApp(context, request, request.params.app);
       const { reason } = request.body;
       await pauseApp(redis, app.id, { cause: 'operator', reason, sinceMs: Date.now() });
-      return stateOf(context, app, await readExpiries(context));
+      return currentState(context, app);
     },
   );
 
@@ -87,6 +97,8 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
       schema: {
         tags: ['Apps'],
         summary: 'Let an app run again',
+        description:
+          'Workers that the gateway has refused ask it at once; the answer, within a few seconds, says what they were told.',
         params,
         body: resumeRequestSchema,
         response: { 200: appStateSchema, ...problems(...refusals, ...bodyProblems) },
@@ -94,8 +106,9 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
     },
     async (request) => {
       const app = checkApp(context, request, request.params.app);
-      await liftPauses(redis, app.id, request.body.causes ?? ['operator', 'invalid-tokens']);
-      return stateOf(context, app, await readExpiries(context));
+      const causes = request.body.causes ?? ['operator', 'invalid-tokens'];
+      await resumeApp(redis, app.id, causes, resumeTimeoutMs);
+      return currentState(context, app);
     },
   );
 }
@@ -111,8 +124,19 @@ async function readExpiries({ database }: ProducerContext): Promise<Expiries> {
   }
 }
 
-async function stateOf({ redis }: ProducerContext, app: FleetApp, expiries: Expiries): Promise<AppAnswer> {
+async function currentState(context: ProducerContext, app: FleetApp): Promise<AppAnswer> {
+  const [expiries, workers] = await Promise.all([readExpiries(context), readWorkers(context.redis)]);
+  return stateOf(context, app, expiries, workers);
+}
+
+async function stateOf(
+  { redis }: ProducerContext,
+  app: FleetApp,
+  expiries: Expiries,
+  fleet: readonly FleetWorker[],
+): Promise<AppAnswer> {
   const { id, topic, environment, transport } = app;
+  const workers = fleet.filter(({ apps }) => apps.includes(id));
   const pauses = await readPauses(redis, id);
   return {
     app: id,
@@ -125,6 +149,17 @@ async function stateOf({ redis }: ProducerContext, app: FleetApp, expiries: Expi
       reason,
       since: new Date(sinceMs).toISOString(),
     })),
+    workers: workers.length,
+    troubles: troublesOf(id, workers).map(({ worker, host, about, reason, sinceMs, untilMs }) => ({
+      ...{ worker, host, about, reason },
+      since: new Date(sinceMs).toISOString(),
+      nextCheckAt: new Date(untilMs).toISOString(),
+    })),
+    slowed: workers.flatMap(({ id: worker, host, slowed }) => {
+      const found = slowed[id];
+      if (found === undefined) return [];
+      return [{ worker, host, cause: found.cause, since: new Date(found.sinceMs).toISOString() }];
+    }),
     credentialExpiresAt: expiries.get(id)?.toISOString() ?? null,
   };
 }

@@ -1,4 +1,4 @@
-import { pauseCauses } from '@pushfleet/push-queue';
+import { pauseCauses, slowCauses, troubleKinds } from '@pushfleet/push-queue';
 import { z } from 'zod';
 import { appId } from './notification-schemas.ts';
 
@@ -12,6 +12,25 @@ const pauseSchema = z.strictObject({
   since: z.iso.datetime(),
 });
 
+const troubleSchema = z.strictObject({
+  worker: z.string(),
+  host: z.string(),
+  about: z.enum(troubleKinds).meta({
+    description:
+      '`credential` and `topic`: the gateway said so; `worker`: this machine or its way to the gateway.',
+  }),
+  reason: z.string(),
+  since: z.iso.datetime(),
+  nextCheckAt: z.iso.datetime().meta({ description: 'When the gateway is asked again.' }),
+});
+
+const slowedSchema = z.strictObject({
+  worker: z.string(),
+  host: z.string(),
+  cause: z.enum(slowCauses),
+  since: z.iso.datetime(),
+});
+
 export const appStateSchema = z
   .strictObject({
     app: appId,
@@ -20,6 +39,13 @@ export const appStateSchema = z
     transport: z.enum(['binary', 'http2']),
     state: z.enum(['running', 'paused']),
     pauses: z.array(pauseSchema).meta({ description: 'Why it rests; it runs when there is none.' }),
+    workers: count.meta({ description: 'Workers alive that serve it.' }),
+    troubles: z.array(troubleSchema).meta({
+      description: 'Workers that take nothing of it, and why. It is paused only when no worker can send.',
+    }),
+    slowed: z.array(slowedSchema).meta({
+      description: 'Workers that send only probes of it, since the gateway is in trouble.',
+    }),
     credentialExpiresAt: z.iso.datetime().nullable().meta({
       description: 'As the sweepers have it loaded; null: none has said so, or it does not expire.',
     }),
