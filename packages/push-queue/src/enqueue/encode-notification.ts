@@ -176,7 +176,11 @@ export function encodePayload(
     return buildPayload(input, { ...options, besides });
   }
   if (content !== undefined) {
-    throw invalidField(content, 'cannot stand beside `payload`, which is the whole');
+    // In the order of the alphabet, so that the same is said however the fields are ordered.
+    const [field = content] = Object.keys(input)
+      .filter((key) => firstContentField({ [key]: input[key as keyof typeof input] }, besides) !== undefined)
+      .toSorted();
+    throw invalidField(field, 'cannot stand beside `payload`, which is the whole');
   }
   return encodeRawPayload(payload, options);
 }
