@@ -90,7 +90,11 @@ function report(error: unknown, terminal: Terminal): void {
     return;
   }
   if (error instanceof PushfleetError) {
-    const fields = error.errors.map(({ field, message }) => `\n  ${field} ${message}`);
+    // The message names the first of them itself.
+    const fields = error.errors
+      .map(({ field, message }) => `${field}: ${message}`)
+      .filter((text) => !error.message.includes(text))
+      .map((text) => `\n  ${text}`);
     terminal.fail({ code: error.code, message: error.message + fields.join('') }, ExitCode.failed);
     return;
   }

@@ -76,14 +76,20 @@ const deadLettersSchema = z.strictObject({
     .default(256 * 1024 * 1024),
 });
 
+/** Becomes part of a header. */
+const headerText = z
+  .string()
+  .min(1)
+  .regex(/^[\x21-\x7e]*$/, 'must be visible characters of ASCII without spaces');
+
 export const appSchema = z.strictObject({
-  topic: z.string().min(1),
+  topic: headerText,
   environment: z.enum(['production', 'sandbox']),
   transport: z.enum(['binary', 'http2']),
-  gateway: z.strictObject({ host: z.string().min(1), port, ca: path.optional() }).optional(),
+  gateway: z.strictObject({ host: headerText, port, ca: path.optional() }).optional(),
   feedback: z
     .strictObject({
-      host: z.string().min(1).optional(),
+      host: headerText.optional(),
       port: port.optional(),
       interval: durationSchema.default(3_600_000),
     })
@@ -92,7 +98,7 @@ export const appSchema = z.strictObject({
   /** An HTTP proxy that makes tunnels (CONNECT), between us and the gateway; for http2. */
   proxy: z
     .strictObject({
-      host: z.string().min(1),
+      host: headerText,
       port,
       /** Holds `user:password`. */
       credentialFile: path.optional(),

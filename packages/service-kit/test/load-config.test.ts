@@ -399,3 +399,13 @@ test('the authorities of the system are trusted besides those of Node.js', async
   });
   expect(JSON.parse(stdout)).toEqual([true, true]);
 });
+
+test.each([
+  ['a space before the topic', "topic: ' com.example.shop'", 'topic'],
+  ['a topic that is not ASCII', 'topic: com.exämple', 'topic'],
+  ['a topic with a line break', 'topic: "com.example\\nshop"', 'topic'],
+])('%s could be no header, and is refused at the start', async (_name, topic, field) => {
+  const app = binaryApp.replace('topic: com.example.shop', topic);
+  const problems = await problemsOf(load(`apps:\n  shop:${app}\n`));
+  expect(problems).toEqual([`apps.shop.${field}: must be visible characters of ASCII without spaces`]);
+});

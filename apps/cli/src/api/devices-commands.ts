@@ -81,7 +81,9 @@ async function importFile(options: FileImport): Promise<ImportResult> {
   if (done.bytes > 0) terminal.note(`goes on at line ${(done.lines + 1).toLocaleString('en')}`);
   const header = format === 'csv' ? await readFirstLine(file) : undefined;
   const errors: DeviceImport['errors'][number][] = [];
-  for await (const { bytes, lines } of readChunks(file, done.bytes, chunkBytes)) {
+  for await (const { bytes, lines } of readChunks(file, done.bytes, chunkBytes, {
+    quotes: format === 'csv',
+  })) {
     // Each request has to name the columns; the first one holds the file's own first line.
     const isFirst = done.bytes === 0;
     const prefix = header === undefined || isFirst ? undefined : header;
