@@ -88,7 +88,7 @@ export const connections: DashboardPlan = {
           kind: 'curve',
           title: 'Errors that came too late',
           description:
-            'About notifications that silence had already settled: confirmAfter is too short for this gateway.',
+            'About notifications that silence had already settled: confirmAfter is too short for this gateway. Never confirmed: the gateway did not answer when it was asked before their connection closed.',
           unit: 'cps',
           span: 12,
           bad: 0.01,
@@ -100,6 +100,10 @@ export const connections: DashboardPlan = {
             {
               expr: `sum by (app) (rate(pushfleet_wrongly_presumed_notifications_total{${chosenApps}}[$__rate_interval]))`,
               legend: '{{app}} notifications called accepted',
+            },
+            {
+              expr: `sum by (app) (rate(pushfleet_unconfirmed_presumed_notifications_total{${chosenApps}}[$__rate_interval]))`,
+              legend: '{{app}} called accepted, never confirmed',
             },
           ],
         },

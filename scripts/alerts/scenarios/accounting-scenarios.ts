@@ -40,6 +40,22 @@ const deadLetters: Scenario = {
   },
 };
 
+const trimmed: Scenario = {
+  alerts: [{ name: 'PushfleetDeadLettersTrimmed', labels: { app: 'forgotten' } }],
+  app: {
+    id: 'forgotten',
+    settings: () => ({ onUncertain: 'drop', confirmAfter: '2s', deadLetters: { keepFor: '1m' } }),
+  },
+  trouble: 'nobody looks at a dead letter before its time is over',
+  remedy: 'keepFor and maxBytes fit what people can look at; the alert ends by itself',
+  async provoke(fleet) {
+    const match = { after: 50 };
+    await fleet.fault('forgotten', { on: 'binary', match, times: 1, action: { kind: 'reset' } });
+    await fleet.send('forgotten', newTokens(100));
+  },
+  mend: async (fleet) => fleet.fault('forgotten'),
+};
+
 const strangeReport: Scenario = {
   alerts: [{ name: 'PushfleetReportsSetAside', labels: { app: 'newer' } }],
   app: { id: 'newer' },
@@ -77,4 +93,10 @@ function webhooks(): Scenario {
   };
 }
 
-export const accountingScenarios: readonly Scenario[] = [lostCount, deadLetters, strangeReport, webhooks()];
+export const accountingScenarios: readonly Scenario[] = [
+  lostCount,
+  deadLetters,
+  trimmed,
+  strangeReport,
+  webhooks(),
+];

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { type AlertFleet, badTokenPrefix, newTokens } from '../alert-fleet.ts';
 import type { Scenario } from '../scenario.ts';
 
@@ -85,6 +86,54 @@ function lateErrors(): Scenario {
   };
 }
 
+const swallowed: Scenario = {
+  alerts: [{ name: 'PushfleetPresumptionUnconfirmed', labels: { app: 'swallowed' } }],
+  app: { id: 'swallowed' },
+  trouble:
+    'a connection takes what comes and answers nothing, not even the known-bad frame before it is closed',
+  remedy: 'the way to the gateway is looked at; the next connection works, and the alert ends by itself',
+  async provoke(fleet) {
+    await fleet.fault('swallowed', { on: 'binary', action: { kind: 'mute' } });
+    await fleet.send('swallowed', newTokens(10));
+    // Silence settles them. A renewed certificate then closes the connection, which asks first.
+    await delay(2_000);
+    await fleet.renewCredential('swallowed');
+  },
+  mend: async (fleet) => fleet.fault('swallowed'),
+};
+
+const proxied: Scenario = {
+  alerts: [{ name: 'PushfleetForeignAnswers', labels: { app: 'proxied' } }],
+  app: { id: 'proxied', settings: () => ({ transport: 'http2' }) },
+  trouble: 'a proxy on the way answers 403 with a page of its own',
+  remedy: 'the proxy lets the worker through; what waited is sent by itself',
+  async provoke(fleet) {
+    const action = { kind: 'respond', status: 403, body: '<html>Forbidden</html>' };
+    await fleet.fault('proxied', { on: 'http2', action });
+    await fleet.send('proxied', newTokens(20));
+  },
+  mend: async (fleet) => fleet.fault('proxied'),
+};
+
+const canary: Scenario = {
+  alerts: ['PushfleetCanaryFailing', 'PushfleetCanaryLate'].map((name) => ({
+    name,
+    labels: { app: 'canary' },
+  })),
+  app: {
+    id: 'canary',
+    settings: () => ({ canary: { token: newTokens(1, badTokenPrefix)[0], every: '10s' } }),
+  },
+  trouble: "the gateway calls the canary's token invalid",
+  remedy: 'the app of that device is installed again, and its token is named in pushfleet.yaml',
+  async provoke(fleet) {
+    // One arrives first: an alert about the last success needs one.
+    await delay(15_000);
+    await fleet.fault('canary', rejectBad);
+  },
+  mend: async (fleet) => fleet.fault('canary'),
+};
+
 const feedbackAway: Scenario = {
   alerts: [{ name: 'PushfleetFeedbackUnread', labels: { app: 'unread' } }],
   app: {
@@ -99,7 +148,15 @@ const feedbackAway: Scenario = {
   mend: async (fleet) => fleet.parts.feedbackProxy.enable(),
 };
 
-export const gatewayScenarios: readonly Scenario[] = [rejections(), storms(), resets, feedbackAway];
+export const gatewayScenarios: readonly Scenario[] = [
+  rejections(),
+  storms(),
+  resets,
+  swallowed,
+  proxied,
+  canary,
+  feedbackAway,
+];
 
 /** Its remedy restarts the workers. */
 export const presumptionScenario: Scenario = lateErrors();
