@@ -27,7 +27,7 @@ const longestRetryAfterMs = 15 * 60_000;
 /** An app that was well for so long begins with the first interval again. */
 const wellForMs = 60_000;
 /** Without anything to probe with, what was says nothing of now. */
-const forgetAfterMs = 5 * 60_000;
+const forgetAfterMs = 60_000;
 
 /** What one probe has brought so far. */
 interface Probe {
