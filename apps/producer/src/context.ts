@@ -26,4 +26,6 @@ export interface ProducerContext {
   readonly tracer?: Tracer | undefined;
   /** Aborted when the service begins to stop: what goes on without end has to end. */
   readonly stopping: AbortSignal;
+  /** How long requests that are under way at a stop may take, milliseconds. */
+  readonly drainMs: number;
 }

@@ -91,6 +91,7 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
     metrics,
     tracer,
     stopping: service.signal,
+    drainMs: config.drainTimeoutMs,
   });
   resources.add('server', () => server.close());
   const admin = await openAdminServer({

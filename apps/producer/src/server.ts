@@ -5,8 +5,9 @@ import { requireKeys } from './auth/require-keys.ts';
 import type { ProducerContext } from './context.ts';
 import { answerClientError } from './http/answer-client-errors.ts';
 import { answerProblem, answerProblems } from './http/answer-problems.ts';
-import { readJsonBodies } from './http/body-types.ts';
+import { hasBody, readJsonBodies } from './http/body-types.ts';
 import { compileValidator } from './http/compile-validator.ts';
+import { endConnections } from './http/end-connections.ts';
 import { KnownRoutes } from './http/known-routes.ts';
 import { describeApi } from './http/openapi.ts';
 import { Problem } from './http/problem.ts';
@@ -58,6 +59,7 @@ export async function createServer(context: ProducerContext): Promise<ProducerSe
   routes.watch(app);
   answerProblems(app, context.logger, routes);
   observeRequests(app, context);
+  endConnections(app, { drainMs: context.drainMs });
   refuseWhileClosing(app);
   if (context.tracer !== undefined) traceRequests(app, context.tracer);
   requireKeys(app, context.keys);
@@ -125,6 +127,8 @@ function refuseWhileClosing(app: FastifyInstance): void {
 function observeRequests(app: FastifyInstance, { metrics }: ProducerContext): void {
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
+    // Such a body is not read, and would be in the way of the next request.
+    if (request.method === 'GET' && hasBody(request)) void reply.header('connection', 'close');
     done();
   });
   const hookOf =

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -74,6 +76,25 @@ test('it starts, serves, says how it is and stops in order', async () => {
   );
   expect(await stop()).toMatchObject({ code: 0 });
 });
+
+test('a stop ends in time and in order, whatever connections are open', async () => {
+  const { url, stop } = await start({ PUSHFLEET_DRAIN_TIMEOUT: '1s' });
+  const { port } = new URL(url);
+  const open = async (start: string) => {
+    const socket = connect(Number(port), '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    socket.write(start);
+  };
+  const head = (target: string, type: string) =>
+    `POST ${target} HTTP/1.1\r\nhost: x\r\ncontent-type: ${type}\r\ncontent-length: 900\r\n\r\n`;
+  await open('');
+  await open(`${head('/v1/devices/import?app=shop', 'text/csv')}token\n`);
+  await open(`${head('/v1/notifications', 'application/json')}{`);
+  expect((await send(url)).status).toBe(202);
+  expect(await stop()).toMatchObject({ code: 0 });
+}, 60_000);
 
 test('with Postgres away sends go out, and what needs Postgres is answered 503 until it is back', async () => {
   const database = await createTestDatabase(inject('databaseUrl'));

@@ -59,6 +59,7 @@ export interface ProbeOptions {
   readonly prefix?: string;
   readonly writeTimeoutMs?: number;
   readonly webhookRules?: DestinationRules;
+  readonly drainMs?: number;
   /** Requests need keys. */
   readonly keys?: { readonly ratePerSecond: number };
 }
@@ -130,6 +131,7 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
     keys,
     metrics,
     stopping: stopping.signal,
+    drainMs: options.drainMs ?? 5_000,
   });
   const reader = new Redis(inject('redisUrl'));
   const jobs: ProducerProbe['jobs'] = async (app, lane = 'transactional') => {

@@ -1,5 +1,6 @@
 import type { Logger } from '@pushfleet/service-kit';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { hasBody } from './body-types.ts';
 import type { KnownRoutes } from './known-routes.ts';
 import type { Problem } from './problem.ts';
 import { problemOf } from './problem-of.ts';
@@ -21,7 +22,7 @@ export function answerProblem(
 ): FastifyReply {
   const problem = problemOf(error);
   // The rest of the body would be taken for the next request, or keep the connection waiting.
-  if (!request.raw.complete) void reply.header('connection', 'close');
+  if (hasBody(request) && !request.raw.complete) void reply.header('connection', 'close');
   logProblem(problem, request, logger);
   void reply.header('x-request-id', request.id);
   return reply

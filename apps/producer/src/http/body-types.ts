@@ -16,6 +16,11 @@ export function readJsonBodies(app: FastifyInstance): void {
   });
 }
 
+/** Whether a body is announced; whether it has come is `complete` of the raw request, which also says so of none. */
+export function hasBody({ headers }: FastifyRequest): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
 /** Charsets whose bytes are those of UTF-8. */
 const utf8Charsets: ReadonlySet<string> = new Set(['utf-8', 'utf8', 'us-ascii', 'ascii']);
 
