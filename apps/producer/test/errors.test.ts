@@ -209,12 +209,13 @@ test('a request during the stop is told so and to come again, or its connection 
   const parts: Buffer[] = [];
   socket.on('data', (part) => parts.push(part));
   socket.on('error', () => undefined);
+  const closed = new Promise((resolve) => socket.once('close', resolve));
   // The head of a request is on its way when the stop begins.
   socket.write('GET /v1/apps HTTP/1.1\r\nhost: x\r\n');
   await once(stopping.server.server, 'connection').catch(() => undefined);
   const closing = stopping.close();
   socket.write('\r\n');
-  await once(socket, 'close');
+  await closed;
   await closing;
   const text = Buffer.concat(parts).toString();
   if (text === '') return;
