@@ -98,46 +98,6 @@ test('what is unknown or has left the queue cannot be cancelled', async () => {
   });
 });
 
-test('exceptions are paged, and come as NDJSON and CSV on request', async () => {
-  const batch = createBatchId();
-  const { database } = probe.database.store;
-  await database.query(
-    `insert into batches (id, app, lane, size, enqueued_at, rejected, first_settled_at, last_settled_at)
-     values ($1, 'shop', 'bulk', 5000, now(), 4500, now(), now())`,
-    [batch],
-  );
-  await database.query(
-    `insert into exceptions (batch, index, app, token, outcome, reason, status, at)
-     select $1, n, 'shop', $2, 'rejected', 'Bad "token", gone', case when n % 2 = 0 then 8 end, now()
-     from generate_series(1, 4500) n`,
-    [batch, Buffer.from(tokens[0]!, 'hex')],
-  );
-  const url = `/v1/batches/${batch}/exceptions`;
-  const indexes: number[] = [];
-  for (let next: number | null = 0; next !== null; ) {
-    const { body } = await probe.call('GET', `${url}?after=${next}&limit=2000`);
-    indexes.push(...body.exceptions.map(({ index }: { index: number }) => index));
-    next = body.next;
-  }
-  expect(indexes).toEqual(Array.from({ length: 4_500 }, (_, place) => place + 1));
-  const ndjson = await probe.call('GET', url, { headers: { accept: 'application/x-ndjson' } });
-  expect(ndjson.text.trim().split('\n')).toHaveLength(4_500);
-  const csv = await probe.call('GET', `${url}?format=csv&after=4498`);
-  expect(csv.headers['content-type']).toContain('text/csv');
-  const [head, first] = csv.text.split('\r\n');
-  expect(head).toBe('index,notificationId,token,outcome,reason,gatewayStatus,at');
-  expect(first).toMatch(`4499,${notificationId(batch, 4_499)},${tokens[0]},rejected,"Bad ""token"", gone",,`);
-  expect(csv.text.trim().split('\r\n')).toHaveLength(3);
-});
-
-test.each([
-  [`/v1/batches/${createBatchId()}/exceptions`, 404, 'unknown-batch'],
-  [`/v1/batches/${createBatchId()}/exceptions?limit=0`, 400, 'invalid-request'],
-  ['/v1/batches/x/exceptions', 400, 'invalid-request'],
-])('%s is answered %i', async (url, status, code) => {
-  expect(await probe.call('GET', url)).toMatchObject({ status, body: { code } });
-});
-
 test('an app says which workers cannot send for it, and at which it is slowed', async () => {
   const control = { redis: probe.redis, prefix: probe.prefix };
   const sinceMs = Date.parse('2030-01-01T00:00:00Z');

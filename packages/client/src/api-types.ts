@@ -139,6 +139,17 @@ export type Broadcast = {
   readonly replayed?: true;
 };
 
+export type BroadcastException = Exception & {
+  /** Batch in which `index` counts. */
+  readonly batchId: string;
+};
+
+export type BroadcastExceptionPage = {
+  readonly exceptions: readonly BroadcastException[];
+  /** Give it as `after`; null: that was the last page. */
+  readonly next: string | null;
+};
+
 export type BroadcastRequest = NotificationContent & {
   /** Id of the app, as in pushfleet.yaml. */
   readonly app: string;
@@ -663,6 +674,16 @@ export interface Operations {
     };
     readonly body: undefined;
     readonly answer: ExceptionPage;
+  };
+  'GET /v1/broadcasts/{id}/exceptions': {
+    readonly path: { readonly id: string };
+    readonly query: {
+      readonly after?: string;
+      readonly limit?: number;
+      readonly format?: 'json' | 'csv' | 'ndjson';
+    };
+    readonly body: undefined;
+    readonly answer: BroadcastExceptionPage;
   };
   'POST /v1/broadcasts': {
     readonly path: undefined;

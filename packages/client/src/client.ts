@@ -1,6 +1,8 @@
 import type {
   Batch,
   Broadcast,
+  BroadcastException,
+  BroadcastExceptionPage,
   BroadcastRequest,
   DeadLetterReplay,
   DeadLetterReplayAnswer,
@@ -78,19 +80,26 @@ export class PushfleetClient {
 
   /** Those of a batch that were not simply accepted, page by page as they are asked for. */
   async *exceptions(batchId: string, options?: CallOptions): AsyncGenerator<Exception> {
-    let after: number | null = 0;
-    while (after !== null) {
-      const page: ExceptionPage = await this.#exceptionPage(batchId, after, options);
+    const path = { id: batchId };
+    for (let after: number | null = 0; after !== null; ) {
+      const input = { path, query: { after, format: 'json' as const } };
+      const answer = await this.#transport.call('GET /v1/batches/{id}/exceptions', input, options);
+      const page: ExceptionPage = asPage(answer);
       yield* page.exceptions;
       after = page.next;
     }
   }
 
-  async #exceptionPage(batchId: string, after: number, options?: CallOptions): Promise<ExceptionPage> {
-    const input = { path: { id: batchId }, query: { after, format: 'json' as const } };
-    const page = await this.#transport.call('GET /v1/batches/{id}/exceptions', input, options);
-    if (typeof page === 'string') throw new PushfleetError('unreadable-answer', 'the answer is no page');
-    return page;
+  /** Those of a broadcast that were not simply accepted, page by page as they are asked for. */
+  async *broadcastExceptions(broadcastId: string, options?: CallOptions): AsyncGenerator<BroadcastException> {
+    const path = { id: broadcastId };
+    for (let after: string | null | undefined; after !== null; ) {
+      const input = { path, query: { ...(after === undefined ? {} : { after }), format: 'json' as const } };
+      const answer = await this.#transport.call('GET /v1/broadcasts/{id}/exceptions', input, options);
+      const page: BroadcastExceptionPage = asPage(answer);
+      yield* page.exceptions;
+      after = page.next;
+    }
   }
 
   /** Registers a device, or refreshes its registration. */
@@ -184,6 +193,12 @@ export class PushfleetClient {
 /** Opens nothing before the first call. */
 export function createClient(options: ClientOptions): PushfleetClient {
   return new PushfleetClient(options);
+}
+
+/** An answer that may be CSV or NDJSON, where JSON was asked for. @throws PushfleetError `unreadable-answer` */
+function asPage<Page>(answer: Page | string): Page {
+  if (typeof answer === 'string') throw new PushfleetError('unreadable-answer', 'the answer is no page');
+  return answer;
 }
 
 function isOver({ state, queued }: Broadcast): boolean {

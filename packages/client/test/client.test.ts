@@ -153,6 +153,19 @@ test('an answer that is no JSON is told as such', async () => {
   await expect(client.batch('b')).rejects.toMatchObject({ code: 'unreadable-answer', status: 502 });
 });
 
+test('exceptions of a broadcast are read page by page', async () => {
+  const page = (ids: number[], next: string | null): Reply =>
+    json(200, { exceptions: ids.map((index) => ({ index })), next });
+  const { client, seen } = await openApi([page([4, 6], '0-6'), page([1], null)]);
+  const told: number[] = [];
+  for await (const { index } of client.broadcastExceptions('b')) told.push(index);
+  expect(told).toEqual([4, 6, 1]);
+  expect(seen.map(({ url }) => url)).toEqual([
+    '/base/v1/broadcasts/b/exceptions?format=json',
+    '/base/v1/broadcasts/b/exceptions?after=0-6&format=json',
+  ]);
+});
+
 test('exceptions are read page by page, and tokens stay whole in paths', async () => {
   const page = (indexes: number[], next: number | null) =>
     json(200, { exceptions: indexes.map((index) => ({ index })), next });

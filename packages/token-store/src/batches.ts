@@ -52,7 +52,8 @@ export interface Batches {
   notification(app: string, batch: string, index: number): Promise<NotificationState | undefined>;
 }
 
-const exceptionColumns = `index::float8, encode(token, 'hex') as token, outcome, reason, status, at`;
+/** Of a table or subquery `exceptions`, as a BatchException. */
+export const exceptionColumns = `index::float8, encode(token, 'hex') as token, outcome, reason, status, at`;
 
 const batchSql = `
   select id, app, lane, size, enqueued_at as "enqueuedAt", accepted_proved as "acceptedProved",

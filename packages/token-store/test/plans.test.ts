@@ -124,6 +124,11 @@ test.for([
   ],
   ['the exceptions of a batch', () => context.store.batches.exceptions(batchOf(1)), ['exceptions_pkey']],
   [
+    'the exceptions of a broadcast',
+    () => context.store.broadcasts.exceptions(batchOf(1), { after: { chunk: 1, index: 5 }, limit: 100 }),
+    ['broadcast_chunks_pkey', 'exceptions_pkey'],
+  ],
+  [
     'what is due of feedback',
     () => context.store.feedback.lastReadings(['app-1', 'app-2']),
     ['feedback_readings_by_app'],

@@ -1,138 +1,179 @@
-import { Readable } from 'node:stream';
-import { notificationId, parseNotificationId } from '@pushfleet/push-queue';
-import type { BatchException } from '@pushfleet/token-store';
+import { type NotificationId, notificationId, parseNotificationId } from '@pushfleet/push-queue';
+import { locateBatch } from '@pushfleet/push-queue/status';
+import type { BatchException, ExceptionPlace } from '@pushfleet/token-store';
 import { z } from 'zod';
 import { authorizeApp } from '../auth/grant.ts';
 import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
 import { id } from '../schemas/id-schema.ts';
 import { problems } from '../schemas/problem-schemas.ts';
-import { type ExceptionAnswer, exceptionPageSchema, exceptionSchema } from '../schemas/status-schemas.ts';
+import {
+  broadcastExceptionPageSchema,
+  broadcastExceptionSchema,
+  type ExceptionAnswer,
+  exceptionPageSchema,
+  exceptionSchema,
+} from '../schemas/status-schemas.ts';
 import type { ProducerServer } from '../server.ts';
+import { answerExceptions } from '../status/exception-pages.ts';
 
 const params = z.object({ id });
-const querystring = z.strictObject({
-  after: z.coerce.number().int().min(0).default(0).meta({ description: '`next` of the page before.' }),
+const after = { description: '`next` of the page before.' };
+const shared = {
   limit: z.coerce.number().int().min(1).max(5_000).default(1_000),
   format: z.enum(['json', 'csv', 'ndjson']).optional().meta({
     description:
       'Of `csv` and `ndjson` all are sent, from `after` on. By default as the header `accept` says.',
   }),
+};
+const ofBatch = z.strictObject({ after: z.coerce.number().int().min(0).default(0).meta(after), ...shared });
+const ofBroadcast = z.strictObject({
+  after: z
+    .string()
+    .regex(/^\d{1,9}-\d{1,10}$/, 'must be `next` of a page')
+    .default('0-0')
+    .meta(after),
+  ...shared,
 });
 
-/** Rows that are read at once for CSV and NDJSON. */
-const pageSize = 2_000;
+const columns = ['index', 'notificationId', 'token', 'outcome', 'reason', 'gatewayStatus', 'at'] as const;
 
 export function addExceptionRoutes(server: ProducerServer, context: ProducerContext): void {
+  const { database, redis, apps } = context;
+
   server.get(
     '/v1/batches/:id/exceptions',
     {
       schema: {
         tags: ['Status'],
         summary: 'The notifications of a batch that were not simply accepted',
-        description: 'In order, as far as outcome reports have been written to the database.',
+        description:
+          'In order, as far as outcome reports have been written to the database. Of a single send, whose batch id is ' +
+          'its notification id, that one notification.',
         params,
-        querystring,
+        querystring: ofBatch,
         response: {
-          200: {
-            description: 'A page of them, or all as CSV or NDJSON.',
-            content: {
-              'application/json': { schema: exceptionPageSchema },
-              'application/x-ndjson': { schema: exceptionSchema },
-              'text/csv': { schema: z.string() },
-            },
-          },
-          ...problems('invalid-request', 'unknown-batch', 'internal', 'database-unavailable'),
+          200: answers(exceptionPageSchema, exceptionSchema),
+          ...problems(
+            'invalid-request',
+            'unknown-batch',
+            'internal',
+            'database-unavailable',
+            'redis-unavailable',
+          ),
         },
       },
     },
     async (request, reply) => {
       const { id } = request.params;
-      const { after, limit } = request.query;
-      const { batches } = context.database.store;
-      const batch = parseNotificationId(id)?.index === 0 ? await batches.find(id) : undefined;
-      if (batch === undefined) {
-        throw new Problem('unknown-batch', `there is no batch ${id} of which an outcome is known`);
-      }
+      const batch = await findBatch(id);
       authorizeApp(request, batch.app);
-      const format = request.query.format ?? acceptedFormat(request.headers.accept);
-      if (format === 'json') {
-        const rows = await batches.exceptions(id, { after, limit: limit + 1 });
-        const page = rows.slice(0, limit).map((row) => answerOf(id, row));
-        return { exceptions: page, next: rows.length > limit ? page.at(-1)!.index : null };
-      }
-      const rows = (from: number) => batches.exceptions(id, { after: from, limit: pageSize });
-      // The first page before the head of the answer, so that a database that is away is a problem and not half a file.
-      const lines = format === 'csv' ? toCsv : toNdjson;
-      const first = await rows(after);
-      void reply.type(format === 'csv' ? 'text/csv; charset=utf-8' : 'application/x-ndjson');
-      if (format === 'csv') void reply.header('content-disposition', `attachment; filename="${id}.csv"`);
-      return reply
-        .serializer((value: unknown) => value as string)
-        .send(Readable.from(lines(allPages(first, rows), id)) as never);
+      const read = batch.index === 0 ? pagesOfBatch(batch.id) : pagesOfOne(batch.id, batch.index);
+      return answerExceptions(request, reply, { name: id, columns, read }, request.query);
     },
   );
-}
 
-async function* allPages(
-  first: BatchException[],
-  rows: (after: number) => Promise<BatchException[]>,
-): AsyncGenerator<BatchException[]> {
-  let page = first;
-  while (page.length > 0) {
-    yield page;
-    if (page.length < pageSize) return;
-    page = await rows(page.at(-1)!.index);
+  server.get(
+    '/v1/broadcasts/:id/exceptions',
+    {
+      schema: {
+        tags: ['Broadcasts'],
+        summary: 'The notifications of a broadcast that were not simply accepted',
+        description:
+          'Which devices were refused, and why: in the order in which they were enqueued, as far as outcome reports ' +
+          'have been written to the database.',
+        params,
+        querystring: ofBroadcast,
+        response: {
+          200: answers(broadcastExceptionPageSchema, broadcastExceptionSchema),
+          ...problems('invalid-request', 'unknown-broadcast', 'internal', 'database-unavailable'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      const broadcast = await database.store.broadcasts.get(id);
+      if (broadcast === undefined) throw new Problem('unknown-broadcast', `there is no broadcast ${id}`);
+      authorizeApp(request, broadcast.app);
+      const list = { name: id, columns: ['batchId', ...columns] as const, read: pagesOfBroadcast(id) };
+      return answerExceptions(request, reply, list, request.query);
+    },
+  );
+
+  /** Asks Redis only for a batch of which nothing is reported. @throws Problem, TokenStoreError */
+  async function findBatch(id: NotificationId): Promise<{ app: string; id: string; index: number }> {
+    const parsed = parseNotificationId(id);
+    if (parsed !== undefined) {
+      const { batch, index } = parsed;
+      const found =
+        (await database.store.batches.find(batch)) ?? (await locateBatch(redis, [...apps.keys()], batch));
+      if (found !== undefined && index <= found.size) return { app: found.app, id: batch, index };
+    }
+    throw new Problem('unknown-batch', `there is no batch ${id}, or it is too old`);
+  }
+
+  function pagesOfBatch(batch: string) {
+    return async (from: number, limit: number) => {
+      const rows = await database.store.batches.exceptions(batch, { after: from, limit: limit + 1 });
+      const page = rows.slice(0, limit);
+      const exceptions = page.map((row) => answerOf(notificationId(batch, row.index), row));
+      return { exceptions, next: rows.length > limit ? page.at(-1)!.index : null };
+    };
+  }
+
+  /** A single send has no batch to itself: its batch is told as one of size 1. */
+  function pagesOfOne(batch: string, index: number) {
+    return async (from: number) => {
+      const rows =
+        from > 0 ? [] : await database.store.batches.exceptions(batch, { after: index - 1, limit: 1 });
+      const exceptions = rows
+        .filter((row) => row.index === index)
+        .map((row) => answerOf(notificationId(batch, index), { ...row, index: 1 }));
+      return { exceptions, next: null };
+    };
+  }
+
+  function pagesOfBroadcast(broadcast: string) {
+    return async (from: string, limit: number) => {
+      const rows = await database.store.broadcasts.exceptions(broadcast, {
+        after: placeOf(from),
+        limit: limit + 1,
+      });
+      const page = rows.slice(0, limit);
+      const exceptions = page.map((row) => ({
+        batchId: row.batch,
+        ...answerOf(notificationId(row.batch, row.index), row),
+      }));
+      const last = page.at(-1);
+      return { exceptions, next: rows.length > limit ? `${last!.chunk}-${last!.index}` : null };
+    };
   }
 }
 
-async function* toNdjson(pages: AsyncGenerator<BatchException[]>, batch: string): AsyncGenerator<string> {
-  for await (const page of pages) {
-    yield page.map((row) => `${JSON.stringify(answerOf(batch, row))}\n`).join('');
-  }
+function answers(page: z.ZodType, exception: z.ZodType) {
+  return {
+    description: 'A page of them, or all as CSV or NDJSON.',
+    content: {
+      'application/json': { schema: page },
+      'application/x-ndjson': { schema: exception },
+      'text/csv': { schema: z.string() },
+    },
+  };
 }
 
-const columns = [
-  'index',
-  'notificationId',
-  'token',
-  'outcome',
-  'reason',
-  'gatewayStatus',
-  'at',
-] as const satisfies readonly (keyof ExceptionAnswer)[];
-
-async function* toCsv(pages: AsyncGenerator<BatchException[]>, batch: string): AsyncGenerator<string> {
-  yield `${columns.join(',')}\r\n`;
-  for await (const page of pages) {
-    yield page
-      .map((row) => {
-        const answer = answerOf(batch, row);
-        return `${columns.map((name) => csvField(answer[name])).join(',')}\r\n`;
-      })
-      .join('');
-  }
+function placeOf(cursor: string): ExceptionPlace {
+  const [chunk = 0, index = 0] = cursor.split('-').map(Number);
+  return { chunk, index };
 }
 
-/** RFC 4180. No value can begin a formula: reasons are the gateway's words or ours. */
-function csvField(value: string | number | undefined): string {
-  const text = String(value ?? '');
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
-
-function answerOf(batch: string, row: BatchException): ExceptionAnswer {
+function answerOf(id: NotificationId, row: BatchException): ExceptionAnswer {
   return {
     index: row.index,
-    notificationId: notificationId(batch, row.index),
+    notificationId: id,
     token: row.token,
     outcome: row.outcome,
     reason: row.reason,
     ...(row.status === null ? {} : { gatewayStatus: row.status }),
     at: row.at.toISOString(),
   };
-}
-
-function acceptedFormat(accept: string | undefined): 'json' | 'csv' | 'ndjson' {
-  if (accept?.includes('text/csv')) return 'csv';
-  return accept?.includes('application/x-ndjson') ? 'ndjson' : 'json';
 }

@@ -74,3 +74,14 @@ export const exceptionPageSchema = z
     next: z.int().nullable().meta({ description: 'Give it as `after`; null: that was the last page.' }),
   })
   .meta({ id: 'ExceptionPage' });
+
+export const broadcastExceptionSchema = exceptionSchema
+  .extend({ batchId: z.uuid().meta({ description: 'Batch in which `index` counts.' }) })
+  .meta({ id: 'BroadcastException' });
+
+export const broadcastExceptionPageSchema = z
+  .strictObject({
+    exceptions: z.array(broadcastExceptionSchema),
+    next: z.string().nullable().meta({ description: 'Give it as `after`; null: that was the last page.' }),
+  })
+  .meta({ id: 'BroadcastExceptionPage' });

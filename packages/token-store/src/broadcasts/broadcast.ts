@@ -1,3 +1,5 @@
+import type { BatchException } from '../batches.ts';
+
 /** Which active devices of an app get a broadcast; all conditions must hold. Empty: every one. */
 export interface Audience {
   readonly tags?: TagExpression;
@@ -68,6 +70,19 @@ export interface BroadcastOutcomes {
   readonly expired: number;
   readonly cancelled: number;
   readonly dead: number;
+}
+
+/** A notification of a broadcast that was not simply accepted. */
+export interface BroadcastException extends BatchException {
+  readonly chunk: number;
+  /** Batch of the chunk, in which `index` counts. */
+  readonly batch: string;
+}
+
+/** Where a list of exceptions goes on: after this index of this chunk. */
+export interface ExceptionPlace {
+  readonly chunk: number;
+  readonly index: number;
 }
 
 /** What has been enqueued of a chunk. */

@@ -1,3 +1,4 @@
+import { exceptionColumns } from '../batches.ts';
 import type { Database } from '../database.ts';
 import {
   type AudienceColumns,
@@ -8,9 +9,11 @@ import {
 import type {
   Audience,
   Broadcast,
+  BroadcastException,
   BroadcastOutcomes,
   BroadcastState,
   DoneChunk,
+  ExceptionPlace,
   NewBroadcast,
 } from './broadcast.ts';
 
@@ -32,6 +35,11 @@ export interface Broadcasts {
   /** Ids of the batches that it has been enqueued as. */
   batchesOf(id: string): Promise<string[]>;
   outcomes(id: string): Promise<BroadcastOutcomes>;
+  /** Those of it that were not simply accepted, in the order of its chunks. `after`: where to begin. */
+  exceptions(
+    id: string,
+    options: { after?: ExceptionPlace | undefined; limit: number },
+  ): Promise<BroadcastException[]>;
 
   /** Takes one that has to be run and that nobody runs. */
   claim(lease: Lease): Promise<Broadcast | undefined>;
@@ -115,6 +123,18 @@ export function createBroadcasts(database: Database): Broadcasts {
         [id],
       );
       return rows[0]!;
+    },
+    async exceptions(id, { after = { chunk: 0, index: 0 }, limit }) {
+      // A chunk has no more of them than fit the page: so many are read of each, by its key, until the page is full.
+      const { rows } = await database.query<BroadcastException>(
+        `select chunk, c.batch, ${exceptionColumns} from broadcast_chunks c cross join lateral (
+           select * from exceptions e where e.batch = c.batch and (c.chunk > $2 or e.index > $3)
+           order by e.index limit $4
+         ) e
+         where broadcast = $1 and chunk >= $2 order by chunk, e.index limit $4`,
+        [id, after.chunk, after.index, limit],
+      );
+      return rows;
     },
     claim: ({ owner, leaseMs }) =>
       one(
