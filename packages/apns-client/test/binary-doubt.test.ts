@@ -11,6 +11,8 @@ interface Row {
   readonly options?: ConstructorParameters<typeof BinarySchedule>[0];
   /** Positions that the gateway hangs up on. */
   readonly bad?: readonly number[];
+  /** Positions that are submitted later, and when, milliseconds. */
+  readonly later?: { readonly atMs: number; readonly positions: readonly number[] };
   readonly manner: (
     bad: ReadonlySet<string>,
     schedule: BinarySchedule,
@@ -31,10 +33,14 @@ class Worker {
   #waiting: { readonly atMs: number; readonly positions: number[] }[] = [];
   readonly #count: number;
 
-  constructor(schedule: BinarySchedule, count: number) {
+  constructor(schedule: BinarySchedule, count: number, later?: Row['later']) {
     this.schedule = schedule;
     this.#count = count;
-    this.#waiting = [{ atMs: 0, positions: Array.from({ length: count }, (_, position) => position) }];
+    const all = Array.from({ length: count }, (_, position) => position);
+    const isLater = new Set(later?.positions);
+    this.#waiting = [{ atMs: 0, positions: all.filter((position) => !isLater.has(position)) }];
+    if (later !== undefined)
+      this.#waiting.push({ atMs: schedule.clock.now() + later.atMs, positions: [...isLater] });
   }
 
   get isDone(): boolean {
@@ -159,10 +165,33 @@ const rows: readonly Row[] = [
   },
   {
     gateway: 'hangs up on ten in a row, and some at the end',
-    bad: [100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 990, 997, 998, 999],
+    bad: [100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 890, 897, 898, 899],
+    // Where all that is left is hung up on, only what comes later can tell that it is not the gateway.
+    later: { atMs: 300_000, positions: Array.from({ length: 100 }, (_, index) => 900 + index) },
     manner: (bad) => (token) => (bad.has(token) ? 'hang-up' : undefined),
-    withinMs: 300_000,
+    withinMs: 500_000,
   },
+  ...[2, 3, 5, 8].map(
+    (left): Row => ({
+      gateway: `hangs up once, and for five minutes on everything when ${left} are left`,
+      manner: (_, { clock }) => {
+        const taken = new Set<string>();
+        let hasHungUp = false;
+        let brokenUntilMs: number | undefined;
+        return (token) => {
+          if (taken.size >= 1_000 - left) brokenUntilMs ??= clock.now() + 300_000;
+          if (clock.now() < (brokenUntilMs ?? 0)) return 'hang-up';
+          if (taken.size === 500 && !hasHungUp) {
+            hasHungUp = true;
+            return 'hang-up';
+          }
+          if (token !== '') taken.add(token);
+          return undefined;
+        };
+      },
+      withinMs: 600_000,
+    }),
+  ),
   {
     gateway: 'hangs up on 41 in 50,000',
     count: 50_000,
@@ -172,34 +201,37 @@ const rows: readonly Row[] = [
   },
 ];
 
-describe.each(rows)('a gateway that $gateway', ({ count = 1_000, manner, withinMs, bad = [], options }) => {
-  test.each([
-    ['presumed, command 2', { confirm: 'presumed', command: 2 }],
-    ['proved, command 2', { confirm: 'proved', command: 2 }],
-    ['presumed, command 0', { confirm: 'presumed', command: 0 }],
-  ] as const)('%s', async (_, base) => {
-    const schedule = new BinarySchedule({
-      onUncertain: 'resend',
-      rotationFloorMs: 10_000,
-      ...base,
-      ...options,
+describe.each(rows)(
+  'a gateway that $gateway',
+  ({ count = 1_000, manner, withinMs, bad = [], later, options }) => {
+    test.each([
+      ['presumed, command 2', { confirm: 'presumed', command: 2 }],
+      ['proved, command 2', { confirm: 'proved', command: 2 }],
+      ['presumed, command 0', { confirm: 'presumed', command: 0 }],
+    ] as const)('%s', async (_, base) => {
+      const schedule = new BinarySchedule({
+        onUncertain: 'resend',
+        rotationFloorMs: 10_000,
+        ...base,
+        ...options,
+      });
+      const tokens = new RecordedRun({ count });
+      schedule.gateway.manner = manner(new Set(bad.map((position) => tokens.token(position))), schedule);
+      const worker = new Worker(schedule, count, later);
+      const bound = new Bound(schedule);
+      await worker.live(withinMs, 50);
+      const taken = [...schedule.gateway.taken.values()];
+      const doubled = taken.reduce((sum, times) => sum + times - 1, 0);
+      expect(worker.isDone).toBe(true);
+      // Command 0 has no other word for it; on the others it may be the gateway's trouble, and tries count.
+      const refused = base.command === 0 ? worker.rejected : worker.retryable;
+      const expected = bad.map((position) => [tokens.token(position), 'connection-cut']);
+      expect(new Map(refused)).toEqual(new Map(expected as [string, string][]));
+      expect(doubled).toBeLessThanOrEqual(bound.duplicates);
+      schedule.transport.destroy();
     });
-    const tokens = new RecordedRun({ count });
-    schedule.gateway.manner = manner(new Set(bad.map((position) => tokens.token(position))), schedule);
-    const worker = new Worker(schedule, count);
-    const bound = new Bound(schedule);
-    await worker.live(withinMs, 50);
-    const taken = [...schedule.gateway.taken.values()];
-    const doubled = taken.reduce((sum, times) => sum + times - 1, 0);
-    expect(worker.isDone).toBe(true);
-    // Command 0 has no other word for it; on the others it may be the gateway's trouble, and tries count.
-    const refused = base.command === 0 ? worker.rejected : worker.retryable;
-    const expected = bad.map((position) => [tokens.token(position), 'connection-cut']);
-    expect(new Map(refused)).toEqual(new Map(expected as [string, string][]));
-    expect(doubled).toBeLessThanOrEqual(bound.duplicates);
-    schedule.transport.destroy();
-  });
-});
+  },
+);
 
 const troubleMs = 300_000;
 

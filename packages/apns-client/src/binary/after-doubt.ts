@@ -39,12 +39,19 @@ export class AfterDoubt {
   #aside: Span[] = [];
   /** So many frames at the front of the queue are suspected. */
   #suspected = 0;
+  /** What had passed when they were in doubt. */
+  #suspectedSince = 0;
+  /** Nothing waits but what was set aside, and it goes once more, each frame alone. Ends when something passes. */
+  #isLastRound = false;
   /** Bursts and windows that have settled well, ever. */
   #passes = 0;
   #hasPassed = false;
   #loneCuts = 0;
   #rests = 0;
-  /** Tokens of frames that were alone when their connection ended, as hashes: what had passed by then. */
+  /**
+   * Tokens of frames that were alone when their connection ended, as hashes: what had passed when suspicion fell on them
+   * alone.
+   */
   readonly #struck = new Map<number, number>();
 
   constructor(queue: SpanQueue, command: NotificationCommand, pace: SlowStart) {
@@ -63,7 +70,7 @@ export class AfterDoubt {
     const { burst, written } = this.pace;
     // By halves; one that is left of them goes alone.
     const half = this.#suspected === 0 ? burst : Math.ceil(this.#suspected / 2);
-    return Math.min(burst, half) - written;
+    return Math.min(burst, this.#isLastRound ? 1 : half) - written;
   }
 
   /**
@@ -95,6 +102,7 @@ export class AfterDoubt {
   passed(run: TrackedRun, from: number, to: number): void {
     this.#passes++;
     this.#hasPassed = true;
+    this.#isLastRound = false;
     this.#loneCuts = 0;
     this.#rests = 0;
     if (this.#struck.size === 0) return;
@@ -109,10 +117,14 @@ export class AfterDoubt {
 
   /** Puts what was set aside back in front, once something else has passed. To be called between two bursts. */
   bringBack(): void {
-    if (this.#aside.length === 0 || !(this.#hasPassed || this.#isLastRound())) return;
+    if (this.#aside.length === 0) return;
+    if (!this.#hasPassed) {
+      if (this.#queue.size > 0 || !this.#mayTryAlone(this.#aside)) return;
+      this.#isLastRound = true;
+    }
     const aside = this.takeAside();
     this.#queue.unshift(aside);
-    this.#suspected = countOf(aside);
+    this.#suspect(countOf(aside));
   }
 
   /** A connection ended with these in doubt: puts them where they are to wait, and says what follows. */
@@ -122,6 +134,8 @@ export class AfterDoubt {
     const hadPassed = this.#hasPassed;
     const isHangUp = hangUps.has(end);
     const [first] = uncertain as [Span];
+    // The others that were in doubt with it have passed since.
+    const isLastSuspect = this.#suspected === 1;
     this.#hasPassed = false;
     this.#suspected = 0;
     this.pace.doubted(count, settled, nowMs);
@@ -129,32 +143,39 @@ export class AfterDoubt {
     if (this.#rests > 0) return this.#giveUp(uncertain, end);
     const isAlone = count === 1 && isHangUp;
     const wasStruck = isAlone && this.#struck.has(hashOfToken(first.run, first.from));
-    if (wasStruck && (this.#isCleared(first) || (this.#isLastRound() && this.#othersPassed(uncertain)))) {
-      return { kind: 'offender', offender: first };
-    }
-    if (isAlone) this.#strike(first);
+    // A gateway that has begun to hang up on everything hangs up on good frames too, each alone and as often as it is
+    // sent: what passes in between tells the two apart.
+    if (wasStruck && this.#isCleared(first)) return { kind: 'offender', offender: first };
+    if (isAlone) this.#strike(first, isLastSuspect ? this.#suspectedSince : this.#passes);
     if (hadPassed || !isRepeated) {
       // Others first, where there are any: what passes meanwhile shows that it is not the gateway.
       if (isAlone && isRepeated && this.#queue.size > 0) this.#aside.push(...uncertain);
       else this.#sendAgain(uncertain, isHangUp && (isRepeated || this.#command === 0) ? count : 0);
       return { kind: 'again' };
     }
-    if (isAlone && !wasStruck) this.#loneCuts++;
+    if (isAlone) this.#loneCuts++;
     if (!isHangUp || this.#loneCuts >= loneCutsBeforeRest) return this.#giveUp(uncertain, end);
-    if (this.#queue.size > 0) this.#aside.push(...uncertain);
-    else if (this.#othersPassed(uncertain)) this.#sendAgain(uncertain, count);
-    else return this.#giveUp(uncertain, end);
+    if (this.#queue.size === 0 && !this.#mayTryAlone([...this.#aside, ...uncertain])) {
+      return this.#giveUp(uncertain, end);
+    }
+    this.#aside.push(...uncertain);
     return { kind: 'again' };
   }
 
   #sendAgain(uncertain: readonly Span[], suspected: number): void {
     this.#queue.unshift(uncertain);
-    this.#suspected = suspected;
+    this.#suspect(suspected);
   }
 
-  /** Nothing waits but what was set aside, and others have passed since it was in doubt for the first time. */
-  #isLastRound(): boolean {
-    return this.#queue.size === 0 && this.#othersPassed(this.#aside);
+  /** Suspects so many frames at the front of the queue. */
+  #suspect(frames: number): void {
+    this.#suspected = frames;
+    this.#suspectedSince = this.#passes;
+  }
+
+  /** Where nothing else waits: whether each of these may go once more, since others have passed after they were in doubt. */
+  #mayTryAlone(spans: readonly Span[]): boolean {
+    return !this.#isLastRound && this.#othersPassed(spans);
   }
 
   #othersPassed(spans: readonly Span[]): boolean {
@@ -177,17 +198,17 @@ export class AfterDoubt {
     return { kind: 'nothing-passes', restMs: ceilingMs * (0.75 + Math.random() * 0.25), reason };
   }
 
-  /** Whether something else has passed since the frame was alone for the first time when its connection ended. */
+  /** Whether something else has passed since suspicion fell on the frame alone. */
   #isCleared({ run, from }: Span): boolean {
     return this.#passes > (this.#struck.get(hashOfToken(run, from)) ?? this.#passes);
   }
 
-  /** Notes that a frame was alone when its connection ended. */
-  #strike({ run, from }: Span): void {
+  /** Notes that a frame was alone when its connection ended. @param since What had passed when it was suspected. */
+  #strike({ run, from }: Span, since: number): void {
     const token = hashOfToken(run, from);
     if (this.#struck.has(token)) return;
     if (this.#struck.size >= mostStruck) this.#struck.delete(this.#struck.keys().next().value!);
-    this.#struck.set(token, this.#passes);
+    this.#struck.set(token, since);
   }
 }
 
