@@ -57,6 +57,81 @@ test('a single send is cancelled by its id, as a batch too, and nobody else with
   expect(other!.body.batchId).not.toBe(id);
 });
 
+test('a requested cancellation is seen at once, and a second request says that it was asked already', async () => {
+  const { batchId, notificationIds } = await sendBatch({ sendAt: Math.floor(Date.now() / 1000) + 3_600 });
+  const get = async (path: string) => (await probe.call('GET', `/v1/${path}`)).body;
+  expect(await get(`batches/${batchId}`)).not.toHaveProperty('cancelRequestedAt');
+  expect(await get(`notifications/${notificationIds[0]}`)).not.toHaveProperty('cancelRequestedAt');
+
+  const [one, ...others] = notificationIds;
+  const first = await probe.call('DELETE', `/v1/notifications/${one}`);
+  expect(first.body).toEqual({ id: one, queued: 1, cancelRequestedAt: expect.any(String) });
+  const { cancelRequestedAt } = first.body;
+  expect(await get(`notifications/${one}`)).toMatchObject({ state: 'queued', cancelRequestedAt });
+  expect(await get(`notifications/${others[0]}`)).not.toHaveProperty('cancelRequestedAt');
+  expect(await get(`batches/${batchId}`)).not.toHaveProperty('cancelRequestedAt');
+  const second = await probe.call('DELETE', `/v1/notifications/${one}`);
+  expect(second).toMatchObject({
+    status: 202,
+    body: { queued: 1, alreadyRequested: true, cancelRequestedAt },
+  });
+
+  // All of a batch one by one is the batch.
+  for (const id of others) await probe.call('DELETE', `/v1/notifications/${id}`);
+  expect(await get(`batches/${batchId}`)).toMatchObject({
+    state: 'queued',
+    queued: 3,
+    cancelRequestedAt: expect.any(String),
+  });
+});
+
+test('the request to cancel a batch is seen at each of its notifications that is queued', async () => {
+  const { batchId, notificationIds } = await sendBatch();
+  const first = await probe.call('DELETE', `/v1/batches/${batchId}`);
+  expect(first.body).not.toHaveProperty('alreadyRequested');
+  const batch = await probe.call('GET', `/v1/batches/${batchId}`);
+  const { cancelRequestedAt } = batch.body;
+  expect(cancelRequestedAt).toEqual(expect.any(String));
+  const second = await probe.call('DELETE', `/v1/batches/${batchId}`);
+  expect(second).toMatchObject({
+    status: 202,
+    body: { queued: 3, alreadyRequested: true, cancelRequestedAt },
+  });
+  const again = await probe.call('DELETE', `/v1/notifications/${notificationIds[1]}`);
+  expect(again.body).toMatchObject({ alreadyRequested: true, cancelRequestedAt });
+  await probe.redis.hset(
+    `${probe.prefix}:{shop}:transactional:${pushJobId(batchId, 1)}`,
+    'progress',
+    JSON.stringify({
+      v: 1,
+      attempt: 0,
+      remaining: [[2, 4]],
+      accepted: { proved: 1, presumed: 0 },
+      exceptions: [],
+      resentUncertain: 0,
+    }),
+  );
+  const told = await Promise.all(notificationIds.map((id) => probe.call('GET', `/v1/notifications/${id}`)));
+  expect(told.map(({ body }) => [body.state, body.cancelRequestedAt])).toEqual([
+    ['accepted', undefined],
+    ['queued', cancelRequestedAt],
+    ['queued', cancelRequestedAt],
+  ]);
+});
+
+test('a cancelled single send says so under both of its ids', async () => {
+  const body = { app: 'shop', token: tokens[0], alert: 'x', sendAt: Math.floor(Date.now() / 1000) + 3_600 };
+  const id = (await probe.call('POST', '/v1/notifications', { body })).body.batchId;
+  await probe.call('DELETE', `/v1/batches/${id}`);
+  for (const path of ['batches', 'notifications']) {
+    expect((await probe.call('GET', `/v1/${path}/${id}`)).body).toMatchObject({
+      state: 'queued',
+      cancelRequestedAt: expect.any(String),
+    });
+    expect((await probe.call('DELETE', `/v1/${path}/${id}`)).body).toMatchObject({ alreadyRequested: true });
+  }
+});
+
 test('a mark outlives the time that a scheduled batch is meant for', async () => {
   const { batchId } = await sendBatch({ sendAt: Math.floor(Date.now() / 1000) + 20 * 86_400 });
   await probe.call('DELETE', `/v1/batches/${batchId}`);

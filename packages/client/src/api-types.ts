@@ -100,6 +100,8 @@ export type Batch = {
   readonly size: number;
   readonly state: 'queued' | 'finished';
   readonly enqueuedAt?: string;
+  /** When it was asked to cancel what is queued of it. A worker ends it as `cancelled` when its time comes. */
+  readonly cancelRequestedAt?: string;
   /** Without an outcome so far. */
   readonly queued: number;
   readonly accepted: number;
@@ -163,10 +165,14 @@ export type BroadcastRequest = NotificationContent & {
   readonly dryRun?: boolean;
 };
 
-/** `queued`: notifications that had no outcome when it was asked for. */
 export type Cancellation = {
   readonly id: string;
+  /** Notifications that had no outcome when it was asked for. */
   readonly queued: number;
+  /** When it was asked to cancel what is queued of it. A worker ends it as `cancelled` when its time comes. */
+  readonly cancelRequestedAt: string;
+  /** An earlier request asked for the same, at `cancelRequestedAt`. */
+  readonly alreadyRequested?: true;
 };
 
 export type DeadLetter =
@@ -381,6 +387,8 @@ export type Notification = {
   readonly gatewayStatus?: number;
   readonly enqueuedAt?: string;
   readonly sendAt?: string;
+  /** When it was asked to cancel what is queued of it. A worker ends it as `cancelled` when its time comes. */
+  readonly cancelRequestedAt?: string;
   readonly settledAt?: string;
 };
 

@@ -1,7 +1,13 @@
 import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
 import type { BatchId } from './notification-id.ts';
-import { cancellationsKey, cancelledKey, doorbellChannel, pausesKey } from './redis-keys.ts';
+import {
+  cancellationsKey,
+  cancellationTimesKey,
+  cancelledKey,
+  doorbellChannel,
+  pausesKey,
+} from './redis-keys.ts';
 
 // What the producer tells workers beside jobs: which apps rest, and what is cancelled. Workers read the pauses of an
 // app before they take a job of it, and the cancellation of a batch before they write a job of it; the doorbell
@@ -93,12 +99,16 @@ export interface Cancellation {
 const wholeBatch = '0';
 
 /**
- * KEYS: what is cancelled of the batch, the sign that anything is. ARGV: how long for in ms, the members. Also where
- * Redis is full: what is cancelled makes room in it.
+ * KEYS: what is cancelled of the batch, the sign that anything is, the times of the requests. ARGV: how long for in ms,
+ * the time in ms, the members. Also where Redis is full: what is cancelled makes room in it.
  */
 const cancelScript = `#!lua flags=allow-oom
-for at = 2, #ARGV do redis.call('SADD', KEYS[1], ARGV[at]) end
+for at = 3, #ARGV do
+  redis.call('SADD', KEYS[1], ARGV[at])
+  redis.call('HSETNX', KEYS[3], ARGV[at], ARGV[2])
+end
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
+redis.call('PEXPIRE', KEYS[3], ARGV[1])
 if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[1]) then redis.call('SET', KEYS[2], 1, 'PX', ARGV[1]) end
 return 1`;
 
@@ -116,8 +126,9 @@ export async function cancel(
   const key = cancelledKey(options.prefix, app, batch);
   const members = indexes === undefined ? [wholeBatch] : indexes.map(String);
   if (members.length === 0) return;
-  const keys = [key, cancellationsKey(options.prefix, app)];
-  await options.redis.eval(cancelScript, keys.length, ...keys, expiresInMs, ...members);
+  const { prefix } = options;
+  const keys = [key, cancellationsKey(prefix, app), cancellationTimesKey(prefix, app, batch)];
+  await options.redis.eval(cancelScript, keys.length, ...keys, expiresInMs, Date.now(), ...members);
   await ringControl(options, app);
 }
 
@@ -130,6 +141,19 @@ export async function readCancellation(
   const members = await options.redis.smembers(cancelledKey(options.prefix, app, batch));
   if (members.length === 0) return undefined;
   return { whole: members.includes(wholeBatch), indexes: new Set(members.map(Number)) };
+}
+
+/**
+ * Reads when it was first asked to cancel notifications of a batch, epoch milliseconds by index; 0: all of it. Kept as long
+ * as the marks.
+ */
+export async function readCancellationTimes(
+  options: AppControlOptions,
+  app: string,
+  batch: BatchId,
+): Promise<ReadonlyMap<number, number>> {
+  const stored = await options.redis.hgetall(cancellationTimesKey(options.prefix, app, batch));
+  return new Map(Object.entries(stored).map(([index, ms]) => [Number(index), Number(ms)]));
 }
 
 /** Tells workers to read the state of an app again. A ring may be lost: they also read it from time to time. */

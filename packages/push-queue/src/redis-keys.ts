@@ -36,6 +36,11 @@ export function cancelledKey(prefix: string, app: string, batch: BatchId): strin
   return `${appPrefix(prefix, app)}:cancelled:${batch}`;
 }
 
+/** Hash beside `cancelledKey`: when each of its members was first asked for, epoch milliseconds. */
+export function cancellationTimesKey(prefix: string, app: string, batch: BatchId): string {
+  return `${cancelledKey(prefix, app, batch)}:times`;
+}
+
 /** There while anything of an app is cancelled: whoever takes a job learns in the same breath whether to look closer. */
 export function cancellationsKey(prefix: string, app: string): string {
   return `${appPrefix(prefix, app)}:cancellations`;

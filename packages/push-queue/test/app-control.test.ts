@@ -1,5 +1,14 @@
-import { expect, test } from 'vitest';
-import { cancel, createBatchId, liftPauses, pauseApp, readCancellation, readPauses } from '../src/index.ts';
+import { expect, test, vi } from 'vitest';
+import {
+  cancel,
+  createBatchId,
+  liftPauses,
+  pauseApp,
+  readCancellation,
+  readCancellationTimes,
+  readPauses,
+} from '../src/index.ts';
+import { cancellationTimesKey } from '../src/redis-keys.ts';
 import { probeQueue } from './queue-probe.ts';
 
 test('an app rests for every cause until each is lifted', async () => {
@@ -26,4 +35,24 @@ test('a batch is cancelled in part or as a whole, for a time', async () => {
   await cancel(control, 'shop', batch, 60_000);
   expect((await readCancellation(control, 'shop', batch))?.whole).toBe(true);
   expect(await readCancellation(control, 'shop', createBatchId())).toBeUndefined();
+});
+
+test('the time of a cancellation is that of its first request, and goes with its mark', async () => {
+  const control = probeQueue();
+  const batch = createBatchId();
+  const startMs = Date.now();
+  await cancel(control, 'shop', batch, 60_000, [3]);
+  const first = await readCancellationTimes(control, 'shop', batch);
+  expect([...first.keys()]).toEqual([3]);
+  expect(first.get(3)).toBeGreaterThanOrEqual(startMs);
+  await vi.waitUntil(() => Date.now() > first.get(3)!);
+  await cancel(control, 'shop', batch, 60_000, [3, 5]);
+  await cancel(control, 'shop', batch, 60_000);
+  const all = await readCancellationTimes(control, 'shop', batch);
+  expect([...all.keys()].toSorted()).toEqual([0, 3, 5]);
+  expect(all.get(3)).toBe(first.get(3));
+  expect(all.get(5)).toBeGreaterThan(first.get(3)!);
+  const leftMs = await control.redis.pttl(cancellationTimesKey(control.prefix, 'shop', batch));
+  expect(leftMs).toBeGreaterThan(0);
+  expect(leftMs).toBeLessThanOrEqual(60_000);
 });

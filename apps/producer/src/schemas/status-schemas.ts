@@ -3,6 +3,10 @@ import { appId, lane } from './notification-schemas.ts';
 
 const count = z.int().min(0);
 const instant = z.iso.datetime();
+const cancelRequestedAt = instant.meta({
+  description:
+    'When it was asked to cancel what is queued of it. A worker ends it as `cancelled` when its time comes.',
+});
 
 /** `size = accepted + rejected + expired + cancelled + dead + queued`, at any time. */
 export const batchSchema = z
@@ -13,6 +17,7 @@ export const batchSchema = z
     size: z.int().min(1).meta({ description: 'Notifications in it: the sum of all counts below.' }),
     state: z.enum(['queued', 'finished']),
     enqueuedAt: instant.optional(),
+    cancelRequestedAt: cancelRequestedAt.optional(),
     queued: count.meta({ description: 'Without an outcome so far.' }),
     accepted: count,
     certainty: z
@@ -25,6 +30,20 @@ export const batchSchema = z
   })
   .meta({ id: 'Batch' });
 export type BatchAnswer = z.infer<typeof batchSchema>;
+
+/** Of a request to cancel. */
+export const cancellationSchema = z
+  .strictObject({
+    id: z.uuid(),
+    queued: z.int().min(1).meta({ description: 'Notifications that had no outcome when it was asked for.' }),
+    cancelRequestedAt,
+    alreadyRequested: z
+      .literal(true)
+      .optional()
+      .meta({ description: 'An earlier request asked for the same, at `cancelRequestedAt`.' }),
+  })
+  .meta({ id: 'Cancellation' });
+export type CancellationAnswer = z.infer<typeof cancellationSchema>;
 
 const notificationStates = [
   'queued',
@@ -50,6 +69,7 @@ export const notificationSchema = z
     gatewayStatus: z.int().optional(),
     enqueuedAt: instant.optional(),
     sendAt: instant.optional(),
+    cancelRequestedAt: cancelRequestedAt.optional(),
     settledAt: instant.optional(),
   })
   .meta({ id: 'Notification' });

@@ -4,6 +4,7 @@ import type { Batch } from '@pushfleet/token-store';
 import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
 import type { BatchAnswer, NotificationAnswer } from '../schemas/status-schemas.ts';
+import { readCancelRequest, remainingOf } from './cancel-request.ts';
 import { findBatch } from './find-batch.ts';
 import { readNotification } from './notification-status.ts';
 
@@ -28,6 +29,7 @@ export async function readBatch(context: ProducerContext, id: string): Promise<B
   const done = new Set(reported);
   for (const job of jobs) if (!done.has(job.firstIndex)) addProgress(counts, job);
 
+  const cancelRequestedAt = await readCancelRequest(redis, found, remainingOf(jobs), 0);
   const { app, lane, size } = stored ?? found;
   const enqueuedAt = stored?.enqueuedAt ?? dateOf(jobs[0]?.enqueuedAtMs);
   const { proved, presumed, ...refused } = counts;
@@ -40,6 +42,9 @@ export async function readBatch(context: ProducerContext, id: string): Promise<B
     size,
     state: queued === 0 ? 'finished' : 'queued',
     ...(enqueuedAt === undefined ? {} : { enqueuedAt: enqueuedAt.toISOString() }),
+    ...(cancelRequestedAt === undefined || queued === 0
+      ? {}
+      : { cancelRequestedAt: cancelRequestedAt.toISOString() }),
     queued,
     accepted,
     certainty: { proved, presumed },
@@ -77,7 +82,7 @@ function addProgress(counts: Counts, { progress }: QueuedJob): void {
 
 /** A single send has no batch to itself: its batch is told as one of size 1. */
 function ofOne(notification: NotificationAnswer): BatchAnswer {
-  const { notificationId, app, lane, state, certainty, enqueuedAt } = notification;
+  const { notificationId, app, lane, state, certainty, enqueuedAt, cancelRequestedAt } = notification;
   const is = (...states: NotificationAnswer['state'][]) => (states.includes(state) ? 1 : 0);
   return {
     batchId: notificationId,
@@ -86,6 +91,7 @@ function ofOne(notification: NotificationAnswer): BatchAnswer {
     size: 1,
     state: is('queued', 'settling') === 1 ? 'queued' : 'finished',
     ...(enqueuedAt === undefined ? {} : { enqueuedAt }),
+    ...(cancelRequestedAt === undefined ? {} : { cancelRequestedAt }),
     queued: is('queued', 'settling'),
     accepted: is('accepted'),
     certainty: {

@@ -4,6 +4,7 @@ import type { NotificationState } from '@pushfleet/token-store';
 import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
 import type { NotificationAnswer } from '../schemas/status-schemas.ts';
+import { readCancelRequest } from './cancel-request.ts';
 import { findBatch } from './find-batch.ts';
 
 type Outcome = Pick<NotificationAnswer, 'state' | 'certainty' | 'reason' | 'gatewayStatus' | 'settledAt'>;
@@ -25,16 +26,22 @@ export async function readNotification(context: ProducerContext, id: string): Pr
   const known = stored ?? found;
   if (index > known.size) throw unknownNotification(id);
   const state = stored === undefined ? undefined : await batches.notification(stored.app, batch, index);
+  const outcome = outcomeOf(index, state, job);
+  const cancelRequestedAt =
+    outcome.state === 'queued'
+      ? await readCancelRequest(redis, found, [[index, index + 1]], index)
+      : undefined;
   const enqueuedAt = stored?.enqueuedAt ?? (job === undefined ? undefined : new Date(job.enqueuedAtMs));
   return {
     notificationId: id,
     app: known.app,
     lane: known.lane as NotificationAnswer['lane'],
-    ...outcomeOf(index, state, job),
+    ...outcome,
     ...(enqueuedAt === undefined ? {} : { enqueuedAt: enqueuedAt.toISOString() }),
     ...(job !== undefined && job.startMs > job.enqueuedAtMs
       ? { sendAt: new Date(job.startMs).toISOString() }
       : {}),
+    ...(cancelRequestedAt === undefined ? {} : { cancelRequestedAt: cancelRequestedAt.toISOString() }),
   };
 }
 
