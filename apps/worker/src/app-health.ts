@@ -5,8 +5,8 @@ import { SlidingSums } from './sliding-sums.ts';
 // make it worse: the app is slowed. Then one probe at a time is sent, and what succeeds lets ten times as many follow.
 //
 // Terminology:
-// - good: the gateway decided, it accepted or rejected. Trouble: an answer that says the fault is the gateway's own, a
-//   notification that is uncertain. Anything else, such as what was never written, is neither.
+// - good: the gateway decided, it accepted or rejected. Trouble: an answer after which a notification is tried again, or
+//   a notification that is uncertain. Anything else, such as what was never written, is neither.
 // - probe: some notifications that are handed over while the app is slowed.
 // - allowance: how many a probe may be.
 //

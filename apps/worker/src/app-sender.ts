@@ -110,9 +110,8 @@ export class AppSender implements WatchedApp {
         this.#health.good(answer === undefined ? accepted : 1, performance.now());
         if (this.#probe?.about === 'pause') this.#pauses.lift();
       },
-      refused: ({ fault, retryAfterMs }) => {
-        if (fault === 'gateway') this.#troubled('answers', 1, retryAfterMs);
-      },
+      // Whosever fault the gateway calls it: when it is the rule, it is the gateway's.
+      refused: ({ retryAfterMs }) => this.#troubled('answers', 1, retryAfterMs),
       // What a transport sends again by itself is no trouble of the app yet: it slows down by itself.
       uncertain: (notifications, cause) => this.#doubted(notifications, cause),
     };
