@@ -26,6 +26,10 @@ export interface ProducerContext {
   readonly tracer?: Tracer | undefined;
   /** Aborted when the service begins to stop: what goes on without end has to end. */
   readonly stopping: AbortSignal;
+  /** Bytes of bodies under way at once; by default as many as the memory is good for. */
+  readonly maxBodyBytes?: number | undefined;
+  /** For the whole of a body of JSON, milliseconds. */
+  readonly bodyTimeoutMs?: number | undefined;
   /** How long requests that are under way at a stop may take, milliseconds. */
   readonly drainMs: number;
 }

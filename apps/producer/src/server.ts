@@ -5,6 +5,7 @@ import { requireKeys } from './auth/require-keys.ts';
 import type { ProducerContext } from './context.ts';
 import { answerClientError } from './http/answer-client-errors.ts';
 import { answerProblem, answerProblems } from './http/answer-problems.ts';
+import { BodyBudget, roomForBodies } from './http/body-budget.ts';
 import { hasBody, readJsonBodies } from './http/body-types.ts';
 import { compileValidator } from './http/compile-validator.ts';
 import { endConnections } from './http/end-connections.ts';
@@ -51,7 +52,10 @@ export async function createServer(context: ProducerContext): Promise<ProducerSe
     frameworkErrors: (error, request, reply) => void answerProblem(error, request, reply, context.logger),
     clientErrorHandler: (error, socket) => answerClientError(error, socket, requestIds.next),
   });
-  readJsonBodies(app);
+  readJsonBodies(app, {
+    budget: new BodyBudget(context.maxBodyBytes ?? roomForBodies()),
+    timeoutMs: context.bodyTimeoutMs,
+  });
   app.setValidatorCompiler(compileValidator);
   // Answers are checked against their schemas by tests, not on every request.
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));

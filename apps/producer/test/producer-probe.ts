@@ -60,6 +60,8 @@ export interface ProbeOptions {
   readonly writeTimeoutMs?: number;
   readonly webhookRules?: DestinationRules;
   readonly drainMs?: number;
+  readonly maxBodyBytes?: number;
+  readonly bodyTimeoutMs?: number;
   /** Requests need keys. */
   readonly keys?: { readonly ratePerSecond: number };
 }
@@ -131,6 +133,8 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
     keys,
     metrics,
     stopping: stopping.signal,
+    maxBodyBytes: options.maxBodyBytes,
+    bodyTimeoutMs: options.bodyTimeoutMs,
     drainMs: options.drainMs ?? 5_000,
   });
   const reader = new Redis(inject('redisUrl'));

@@ -1,18 +1,50 @@
+import type { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { BodyBudget, BodyShare } from './body-budget.ts';
 import { parseJsonBytes } from './parse-json.ts';
 import { Problem } from './problem.ts';
+import { readBody, tooLarge } from './read-body.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Of a request that announces a body. */
+    bodyShare: BodyShare | undefined;
+  }
+}
+
+/** For the whole of a body of JSON, milliseconds. */
+const usualTimeoutMs = 60_000;
+
+export interface JsonBodyOptions {
+  readonly budget: BodyBudget;
+  /** For the whole of a body, milliseconds. */
+  readonly timeoutMs?: number | undefined;
+}
 
 /** Reads bodies of `application/json` as they were written. */
-export function readJsonBodies(app: FastifyInstance): void {
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, bytes, done) => {
-    try {
-      checkEncoding(request);
-      if (bytes.length === 0) throw new Problem('invalid-json', 'the body is empty');
-      done(null, parseJsonBytes(bytes as Buffer));
-    } catch (error) {
-      done(error as Error);
+export function readJsonBodies(
+  app: FastifyInstance,
+  { budget, timeoutMs = usualTimeoutMs }: JsonBodyOptions,
+): void {
+  app.decorateRequest('bodyShare', undefined);
+  app.addHook('preParsing', (request, reply, _source, done) => {
+    if (hasBody(request)) {
+      const share = budget.open(request.grant.keyId ?? '');
+      request.bodyShare = share;
+      // Until the answer: what became of the body is in memory as long. Also when the client goes away.
+      reply.raw.once('close', () => share.release());
     }
+    done();
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', async (request: FastifyRequest, source: Readable) => {
+    checkEncoding(request);
+    const limit = request.routeOptions.bodyLimit;
+    if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge(limit);
+    if (request.bodyShare === undefined) throw new Problem('invalid-json', 'the body is empty');
+    const bytes = await readBody(source, { limit, share: request.bodyShare, timeoutMs });
+    if (bytes.length === 0) throw new Problem('invalid-json', 'the body is empty');
+    return parseJsonBytes(bytes);
   });
 }
 

@@ -7,9 +7,12 @@ export interface EndConnectionsOptions {
   readonly drainMs: number;
 }
 
+/** For the head of a request that is on its way when the stop begins, so that it can be told; milliseconds. */
+const headMs = 1_000;
+
 /**
- * Bounds how long connections hold a stop up. Those without a request are closed at once, also when they never sent a
- * byte (which Node does not count as idle); the others when their request is answered, or at the deadline.
+ * Bounds how long connections hold a stop up. Those without a request are closed soon, also when they never sent a byte
+ * (which Node does not count as idle); the others when their request is answered, or at the deadline.
  */
 export function endConnections(app: FastifyInstance, { drainMs }: EndConnectionsOptions): void {
   const connections = new Set<Socket>();
@@ -24,12 +27,20 @@ export function endConnections(app: FastifyInstance, { drainMs }: EndConnections
     done();
   });
   app.addHook('preClose', (done) => {
-    const busy = new Set([...underWay].map(({ socket }) => socket));
-    for (const socket of connections) if (!busy.has(socket)) socket.destroy();
+    const silence = setTimeout(
+      () => {
+        const busy = new Set([...underWay].map(({ socket }) => socket));
+        for (const socket of connections) if (!busy.has(socket)) socket.destroy();
+      },
+      Math.min(headMs, drainMs),
+    );
     const deadline = setTimeout(() => {
       for (const socket of connections) socket.destroy();
     }, drainMs);
-    app.server.once('close', () => clearTimeout(deadline));
+    app.server.once('close', () => {
+      clearTimeout(silence);
+      clearTimeout(deadline);
+    });
     done();
   });
 }

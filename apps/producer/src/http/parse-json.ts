@@ -8,6 +8,16 @@ import { Problem, type ProblemCode } from './problem.ts';
 /** Deeper than the deepest request: a payload may be nested 64 deep, in a notification of a list. */
 const maxDepth = 100;
 
+/** Values and names in a text: 5,000 notifications have 200 each, more than a payload usually holds. */
+const maxValues = 1_000_000;
+
+/** Longest text or name, and longest number, characters as they are written. */
+const maxTextLength = 64 * 1024;
+const maxNumberLength = 1_000;
+
+/** Longest notification of a list, or field of a body, characters as they are written: ten times a payload. */
+const maxItemLength = 64 * 1024;
+
 /** Most digits that a number holds whatever they are. */
 const safeDigits = 15;
 
@@ -25,6 +35,10 @@ export function parseJson(text: string, what: string): unknown {
   if (defect?.kind === 'depth') {
     const at = pathAt(source, defect.at);
     throw refused('invalid-request', shortened(at), `is nested more than ${maxDepth} deep`);
+  }
+  if (defect?.kind === 'values') {
+    const message = `has more than ${maxValues} values; send fewer at once`;
+    throw new Problem('invalid-request', `${what} ${message}`, { errors: [{ field: 'body', message }] });
   }
   try {
     return JSON.parse(source);
@@ -44,13 +58,17 @@ function shortened(path: string): string {
 
 type Defect =
   | { readonly kind: 'field'; readonly at: number; readonly message: string }
-  | { readonly kind: 'depth'; readonly at: number };
+  | { readonly kind: 'depth'; readonly at: number }
+  | { readonly kind: 'values' };
 
 /** Looks over a text once. What is no JSON at all is left to the parser. */
 class Scanner {
   readonly #text: string;
   /** Names of the objects that are open; undefined for lists. */
   readonly #open: (Set<string> | undefined)[] = [];
+  #values = 0;
+  /** Where the item that is open begins: a field of the whole, or a part of a list that is such a field. */
+  #itemStart = 0;
 
   constructor(text: string) {
     this.#text = text;
@@ -62,47 +80,75 @@ class Scanner {
       switch (text.charCodeAt(at)) {
         case 0x22: {
           const end = endOfString(text, at);
-          const defect = this.#nameDefect(at, end);
+          const defect = this.#textDefect(at, end);
           if (defect !== undefined) return defect;
+          this.#values += 1;
           at = end;
           break;
         }
         case 0x5b:
         case 0x7b:
           if (this.#open.length === maxDepth) return { kind: 'depth', at };
+          if (this.#isItem(text.charCodeAt(at) === 0x7b)) this.#itemStart = at;
           this.#open.push(text.charCodeAt(at) === 0x7b ? new Set() : undefined);
+          this.#values += 1;
           break;
         case 0x5d:
         case 0x7d:
           this.#open.pop();
+          if (this.#isItem(text.charCodeAt(at) === 0x7d) && at - this.#itemStart > maxItemLength) {
+            return { kind: 'field', at: this.#itemStart, message: tooLong(maxItemLength) };
+          }
+          break;
+        // How `true`, `false` and `null` begin.
+        case 0x74:
+        case 0x66:
+        case 0x6e:
+          this.#values += 1;
           break;
         default: {
           const code = text.charCodeAt(at);
           if (code < 0x30 || code > 0x39) break;
           const end = endOfNumber(text, at);
+          if (end - at > maxNumberLength) return { kind: 'field', at, message: tooLong(maxNumberLength) };
+          this.#values += 1;
           if (!isExact(text.slice(at, end))) {
             return { kind: 'field', at, message: 'is a number whose digits would be lost; send it as text' };
           }
           at = end - 1;
         }
       }
+      if (this.#values > maxValues) return { kind: 'values' };
     }
     return undefined;
   }
 
+  /** Whether a value here is an object that is a field of the whole, or a part of a list that is such a field. */
+  #isItem(isObject: boolean): boolean {
+    const depth = this.#open.length;
+    return depth === 1 ? isObject : depth === 2 && this.#open[1] === undefined;
+  }
+
   /** A text is a name where an object is open and a colon follows. */
-  #nameDefect(at: number, end: number): Defect | undefined {
+  #textDefect(at: number, end: number): Defect | undefined {
+    const long = end - at > maxTextLength ? tooLong(maxTextLength) : undefined;
     const names = this.#open.at(-1);
-    if (names === undefined) return undefined;
+    if (names === undefined || !isNameBefore(this.#text, end)) {
+      return long === undefined ? undefined : { kind: 'field', at, message: long };
+    }
     let after = end + 1;
-    while (isSpace(this.#text.charCodeAt(after))) after += 1;
-    if (this.#text.charCodeAt(after) !== 0x3a) return undefined;
+    while (this.#text.charCodeAt(after) !== 0x3a) after += 1;
+    if (long !== undefined) return { kind: 'field', at: after, message: `has a name that ${long}` };
     const name = unescaped(this.#text.slice(at, end + 1));
     const message =
       name === '__proto__' ? 'cannot be used as a name' : names.has(name) ? 'is there twice' : undefined;
     names.add(name);
     return message === undefined ? undefined : { kind: 'field', at: after, message };
   }
+}
+
+function tooLong(limit: number): string {
+  return `is longer than ${limit} characters`;
 }
 
 /** Where the closing quote is. */
@@ -174,7 +220,7 @@ function pathAt(text: string, place: number): string {
     if (code === 0x22) {
       const end = endOfString(text, at);
       if (typeof path.at(-1) === 'string' && isNameBefore(text, end))
-        path[path.length - 1] = unescaped(text.slice(at, end + 1));
+        path[path.length - 1] = unescaped(text.slice(at, Math.min(end + 1, at + maxTextLength)));
       at = end;
     } else if (code === 0x7b) path.push('');
     else if (code === 0x5b) path.push(0);
@@ -185,7 +231,7 @@ function pathAt(text: string, place: number): string {
     }
   }
   return path
-    .map((part, at) => (typeof part === 'number' ? `[${part}]` : `${at === 0 ? '' : '.'}${part}`))
+    .map((part, at) => (typeof part === 'number' ? `[${part}]` : `${at === 0 ? '' : '.'}${shortened(part)}`))
     .join('');
 }
 

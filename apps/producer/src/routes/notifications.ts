@@ -4,7 +4,6 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { authorizeApp } from '../auth/grant.ts';
 import type { ProducerContext } from '../context.ts';
-import { limitBodies } from '../http/body-budget.ts';
 import { fieldErrors, summarize } from '../http/field-errors.ts';
 import { Problem } from '../http/problem.ts';
 import { problemOf } from '../http/problem-of.ts';
@@ -23,15 +22,11 @@ import type { ProducerServer } from '../server.ts';
 /** 5,000 notifications, each with a payload of its own at the limit, in JSON. */
 const bodyLimit = 40 * 1024 * 1024;
 
-/** Of such bodies, what may be under way at once: parsed, each takes several times its length. */
-const maxBodyBytes = 64 * 1024 * 1024;
-
 export function addNotificationRoutes(server: ProducerServer, context: ProducerContext): void {
   server.route({
     method: 'POST',
     url: '/v1/notifications',
     bodyLimit,
-    onRequest: limitBodies({ maxBytes: maxBodyBytes, bodyLimit }),
     schema: {
       tags: ['Sending'],
       summary: 'Send one notification, or many',
