@@ -109,6 +109,20 @@ test('of a job only the first few are handed over, if need be; the others are le
   expect(settlement.placesDue(0)).toEqual(Uint16Array.of(2, 3));
 });
 
+test('what was in doubt is not the next probe: one that has been tried less is', () => {
+  const settlement = new Settlement(jobOf([1, 2, 3, 4]));
+  const probed: number[] = [];
+  for (let atMs = 0; probed.length < 6; atMs += 100_000) {
+    const places = settlement.placesDue(atMs, 1)!;
+    probed.push(...places);
+    settlement.handOver(places);
+    settlement.uncertain(0, 1);
+    settlement.endTry(policy, atMs);
+  }
+  expect(probed).toEqual([0, 1, 2, 3, 0, 1]);
+  expect(settlement.placesDue(1_000_000, 2)).toEqual(Uint16Array.of(2, 3));
+});
+
 test('a second verdict on a notification changes nothing', () => {
   const settlement = new Settlement(jobOf([1, 2, 3]));
   settlement.handOver(settlement.placesDue(Number.POSITIVE_INFINITY));

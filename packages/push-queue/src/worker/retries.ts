@@ -76,6 +76,11 @@ export class Retries {
     return this.#waits.get(place)?.dueAtMs ?? 0;
   }
 
+  /** How often a place has been tried, whether or not a try was held against it. */
+  timesTried(place: number): number {
+    return this.#tries[place]! + (this.#waits.get(place)?.retries ?? 0);
+  }
+
   /** A try of a place has failed. */
   failed(place: number, answer: Refusal, policy: RetryPolicy, nowMs: number): Verdict {
     const isCounted = answer.fault === 'notification' && policy.countTries;

@@ -115,12 +115,17 @@ export class Settlement {
     return this.#retries.dueAtMs(place) <= nowMs;
   }
 
-  /** Places to try now, ascending, the first `most` of them; undefined: all of the job. */
+  /** Places to try now, ascending, `most` of them: those that have been tried least; undefined: all of the job. */
   placesDue(nowMs: number, most = Number.POSITIVE_INFINITY): Uint16Array | undefined {
     if (this.#left === this.job.count && this.#retries.isEmpty && most >= this.#left) return undefined;
-    const places: number[] = [];
-    for (let place = 0; place < this.job.count && places.length < most; place++) {
+    let places: number[] = [];
+    for (let place = 0; place < this.job.count; place++) {
       if (this.#state[place] === State.left && this.isDue(place, nowMs)) places.push(place);
+    }
+    if (places.length > most) {
+      // A probe that ends in doubt may have arrived: the next one is spent on a notification that has been tried less.
+      places.sort((one, other) => this.#retries.timesTried(one) - this.#retries.timesTried(other));
+      places = places.slice(0, most).sort((one, other) => one - other);
     }
     return places.length === this.job.count ? undefined : Uint16Array.from(places);
   }
