@@ -1,4 +1,4 @@
-// Registers devices from a file, sends to those with a tag, and follows the broadcast.
+// Registers devices from a file, sends to those with a tag, and follows the broadcast until all of it is enqueued.
 import { randomBytes } from 'node:crypto';
 import { createClient } from '@pushfleet/client';
 
@@ -23,8 +23,9 @@ const request = {
 };
 const audience = await pushfleet.countAudience(request);
 const { broadcastId } = await pushfleet.broadcast(request);
-for await (const { state, enqueued } of pushfleet.followBroadcast(broadcastId)) {
-  if (state !== 'finished') continue;
+for await (const { fanOutProgress, enqueued } of pushfleet.followBroadcast(broadcastId)) {
+  // `progress` goes on from here until every device has its outcome.
+  if (fanOutProgress < 1) continue;
   console.log(JSON.stringify({ imported, audience, broadcastId, enqueued }));
   break;
 }

@@ -28,8 +28,9 @@ afterAll(async () => probe.close());
 const start = (body: object, headers = {}) => probe.call('POST', '/v1/broadcasts', { body, headers });
 const get = async (id: string) => (await probe.call('GET', `/v1/broadcasts/${id}`)).body;
 
-async function finished(id: string): Promise<void> {
-  await expect.poll(async () => (await get(id)).state, { timeout: 20_000 }).toBe('finished');
+/** Until everything has been enqueued. No worker takes it. */
+async function fannedOut(id: string): Promise<void> {
+  await expect.poll(async () => (await get(id)).fanOutProgress, { timeout: 20_000 }).toBe(1);
 }
 
 /** Device tokens in the queue of an app, in order. */
@@ -50,8 +51,14 @@ test('a broadcast to all of an app reaches every device once', async () => {
   const { status, body } = await start({ app: 'shop', audience: { all: true }, alert: 'Sale' });
   expect(status).toBe(202);
   expect(body).toMatchObject({ state: 'running', lane: 'bulk', app: 'shop' });
-  await finished(body.broadcastId);
-  expect(await get(body.broadcastId)).toMatchObject({ enqueued: 5_300, queued: 5_300, progress: 1 });
+  await fannedOut(body.broadcastId);
+  expect(await get(body.broadcastId)).toMatchObject({
+    state: 'delivering',
+    enqueued: 5_300,
+    queued: 5_300,
+    fanOutProgress: 1,
+    progress: 0,
+  });
   expect((await queuedTokens('shop')).toSorted()).toEqual(tokens.toSorted());
   await emptyQueue('shop');
 });
@@ -72,9 +79,56 @@ test.each<[name: string, audience: object, isIn: (place: number) => boolean]>([
   expect(dry).toMatchObject({ status: 200, body: { devices: expected.length } });
   expect(await probe.enqueued('news')).toBe(0);
   const { body } = await start({ app: 'news', audience, alert: 'x' });
-  await finished(body.broadcastId);
+  await fannedOut(body.broadcastId);
   expect((await queuedTokens('news')).toSorted()).toEqual(expected);
   await emptyQueue('news');
+});
+
+test('a broadcast is delivering until every device has its outcome, and then finished', async () => {
+  const { body } = await start({ app: 'news', audience: { all: true }, alert: 'x' });
+  const id = body.broadcastId;
+  await fannedOut(id);
+  const delivering = await get(id);
+  expect(delivering).toMatchObject({ state: 'delivering', progress: 0, queued: 5_300 });
+  expect(delivering).toHaveProperty('fanOutEndedAt');
+  expect(delivering).not.toHaveProperty('finishedAt');
+  // What the sweeper writes, batch after batch.
+  const { database, broadcasts } = probe.database.store;
+  const batches = await broadcasts.batchesOf(id);
+  expect(batches.length).toBeGreaterThan(2);
+  let settled = 0;
+  for (const batch of batches) {
+    const { rows } = await database.query<{ count: number }>(
+      `insert into batches (id, app, lane, size, enqueued_at, accepted_proved, rejected, first_settled_at, last_settled_at)
+       select batch, 'news', 'bulk', count, now(), count - 1, 1, now(), '2030-01-31T12:00:00Z' from broadcast_chunks
+       where batch = $1 returning size as count`,
+      [batch],
+    );
+    settled += rows[0]!.count;
+    const answer = await get(id);
+    const isLast = settled === 5_300;
+    expect(answer).toMatchObject({
+      state: isLast ? 'finished' : 'delivering',
+      progress: Math.floor((settled / 5_300) * 1_000) / 1_000,
+      fanOutProgress: 1,
+      queued: 5_300 - settled,
+      ...(isLast ? { finishedAt: '2030-01-31T12:00:00.000Z' } : {}),
+    });
+    expect('finishedAt' in answer).toBe(isLast);
+  }
+  expect(await probe.call('POST', `/v1/broadcasts/${id}/pause`)).toMatchObject({ status: 409 });
+  await emptyQueue('news');
+});
+
+test('a broadcast to nobody is finished with its fan-out', async () => {
+  const { body } = await start({ app: 'news', audience: { tags: 'none' }, alert: 'x' });
+  await fannedOut(body.broadcastId);
+  expect(await get(body.broadcastId)).toMatchObject({
+    state: 'finished',
+    progress: 1,
+    enqueued: 0,
+    finishedAt: expect.any(String),
+  });
 });
 
 test('an audience by an uploaded list of users', async () => {
@@ -84,7 +138,7 @@ test('an audience by an uploaded list of users', async () => {
   });
   const audience = { upload: list.body.uploadId };
   const { body } = await start({ app: 'news', audience, alert: 'x' });
-  await finished(body.broadcastId);
+  await fannedOut(body.broadcastId);
   expect(await queuedTokens('news')).toHaveLength(106);
   expect(await start({ app: 'shop', audience, alert: 'x' })).toMatchObject({
     status: 404,
@@ -101,7 +155,7 @@ test('a repeated idempotency key is the same broadcast', async () => {
   expect(again).toMatchObject({ status: 202, body: { broadcastId: first.body.broadcastId, replayed: true } });
   expect(again.headers['idempotency-replayed']).toBe('true');
   expect(await start({ ...request, alert: 'y' }, key)).toMatchObject({ status: 409 });
-  await finished(first.body.broadcastId);
+  await fannedOut(first.body.broadcastId);
   await emptyQueue('news');
 });
 
@@ -130,7 +184,7 @@ test('it is spread over its time, paused, resumed and ends with every device onc
   expect(await probe.call('POST', `/v1/broadcasts/${id}/resume`)).toMatchObject({
     body: { state: 'running' },
   });
-  await finished(id);
+  await fannedOut(id);
   expect((await queuedTokens('news')).toSorted()).toEqual(tokens.toSorted());
   await emptyQueue('news');
 });
@@ -183,7 +237,7 @@ test('progress comes as server-sent events', async () => {
     signal: abort.signal,
   });
   expect(answer.headers.get('content-type')).toContain('text/event-stream');
-  const seen: { state: string; enqueued: number }[] = [];
+  const seen: { state: string; enqueued: number; fanOutProgress: number; progress: number }[] = [];
   let text = '';
   const decoder = new TextDecoder();
   for await (const chunk of answer.body!) {
@@ -192,10 +246,10 @@ test('progress comes as server-sent events', async () => {
       ...[...text.matchAll(/^event: progress\ndata: (.*)\n\n/gm)].map(([, data]) => JSON.parse(data!)),
     );
     text = text.slice(text.lastIndexOf('\n\n') + 2);
-    if (seen.at(-1)?.state === 'finished') break;
+    if (seen.at(-1)?.fanOutProgress === 1) break;
   }
   expect(seen.length).toBeGreaterThan(1);
-  expect(seen.at(-1)).toMatchObject({ state: 'finished', enqueued: 5_300 });
+  expect(seen.at(-1)).toMatchObject({ state: 'delivering', enqueued: 5_300, progress: 0 });
   await emptyQueue('news');
 });
 

@@ -74,6 +74,12 @@ async function untilDatabaseIsReached(producerUrl: string): Promise<void> {
   }
 }
 
+interface Progress {
+  readonly state: string;
+  readonly enqueued: number;
+  readonly fanOutEndedAt?: string;
+}
+
 async function broadcast(producerUrl: string): Promise<number> {
   const startedMs = performance.now();
   const created = await fetch(`${producerUrl}/v1/broadcasts`, {
@@ -85,8 +91,8 @@ async function broadcast(producerUrl: string): Promise<number> {
   const { broadcastId } = (await created.json()) as { broadcastId: string };
   for (;;) {
     const response = await fetch(`${producerUrl}/v1/broadcasts/${broadcastId}`);
-    const { state, enqueued } = (await response.json()) as { state: string; enqueued: number };
-    if (state === 'finished') {
+    const { state, enqueued, fanOutEndedAt } = (await response.json()) as Progress;
+    if (fanOutEndedAt !== undefined) {
       if (enqueued !== devices) throw new Error(`${enqueued} of ${devices} devices were enqueued`);
       return devices / ((performance.now() - startedMs) / 1000);
     }

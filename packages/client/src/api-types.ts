@@ -121,17 +121,24 @@ export type Broadcast = {
   /** Id of the app, as in pushfleet.yaml. */
   readonly app: string;
   readonly lane: Lane;
-  readonly state: 'running' | 'paused' | 'cancelled' | 'finished' | 'failed';
+  /** `running`: the fan-out goes on, or waits for `startAt`. `delivering`: every device of the audience has been enqueued, and some have no outcome. `finished`: all have one. After `cancelled` and `failed` nothing more is enqueued; what is `queued` still gets its outcome. */
+  readonly state: 'running' | 'paused' | 'delivering' | 'finished' | 'cancelled' | 'failed';
   /** Of `failed`. */
   readonly error?: string;
   readonly createdAt: string;
   readonly startAt: string;
   readonly startedAt?: string;
+  /** Since then nothing more is enqueued. */
+  readonly fanOutEndedAt?: string;
+  /** When the last device got its outcome, after the end of the fan-out. */
   readonly finishedAt?: string;
-  /** How much of the device table is done, about. */
+  /** How much of the device table the fan-out has gone through, about. */
+  readonly fanOutProgress: number;
+  /** How much of it is done, about: 1 when every device has its outcome. */
   readonly progress: number;
   /** Devices that have been enqueued: the sum of all counts below. */
   readonly enqueued: number;
+  /** Enqueued, and without an outcome so far. */
   readonly queued: number;
   readonly accepted: number;
   readonly rejected: number;

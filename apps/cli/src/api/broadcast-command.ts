@@ -105,10 +105,17 @@ async function watch(client: PushfleetClient, started: Broadcast, terminal: Term
   let last = started;
   for await (const now of client.followBroadcast(started.broadcastId)) {
     last = now;
-    terminal.statusLine(`${progressBar(now.progress)}  ${counts(now)}`);
+    terminal.statusLine(`${progressBar(now.progress)}  ${fanOut(now)}${counts(now)}`);
   }
   terminal.statusLineEnded();
   return last;
+}
+
+/** What the bar does not say: it is of outcomes. */
+function fanOut({ state, fanOutProgress }: Broadcast): string {
+  if (state !== 'running' && state !== 'paused') return '';
+  const rest = state === 'paused' ? ', paused' : '';
+  return `fan-out ${Math.floor(fanOutProgress * 100)} %${rest}, `;
 }
 
 function counts({ enqueued, queued, accepted, rejected, expired, cancelled, dead }: Broadcast): string {

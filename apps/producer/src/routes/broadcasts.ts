@@ -233,7 +233,8 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
   ): Promise<Broadcast> {
     const { id, state } = await find(request);
     const moved = await database.store.broadcasts.move(id, from, to);
-    if (moved === undefined) throw new Problem('already-settled', `the broadcast ${id} is ${state}`);
+    if (moved === undefined)
+      throw new Problem('already-settled', `the fan-out of the broadcast ${id} is ${state}`);
     return moved;
   }
 

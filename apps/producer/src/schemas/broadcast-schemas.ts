@@ -1,4 +1,4 @@
-import { broadcastStates, type TagExpression } from '@pushfleet/token-store';
+import type { TagExpression } from '@pushfleet/token-store';
 import { z } from 'zod';
 import { locale, tag, timeZone } from './device-schemas.ts';
 import { id } from './id-schema.ts';
@@ -71,20 +71,39 @@ export const broadcastRequestSchema = z
 
 export const dryRunSchema = z.strictObject({ devices: count }).meta({ id: 'AudienceCount' });
 
+const states = ['running', 'paused', 'delivering', 'finished', 'cancelled', 'failed'] as const;
+
 export const broadcastSchema = z
   .strictObject({
     broadcastId: z.uuid(),
     app: appId,
     lane,
-    state: z.enum(broadcastStates),
+    state: z.enum(states).meta({
+      description:
+        '`running`: the fan-out goes on, or waits for `startAt`. `delivering`: every device of the audience has been ' +
+        'enqueued, and some have no outcome. `finished`: all have one. After `cancelled` and `failed` nothing more is ' +
+        'enqueued; what is `queued` still gets its outcome.',
+    }),
     error: z.string().optional().meta({ description: 'Of `failed`.' }),
     createdAt: instant,
     startAt: instant,
     startedAt: instant.optional(),
-    finishedAt: instant.optional(),
-    progress: z.number().min(0).max(1).meta({ description: 'How much of the device table is done, about.' }),
+    fanOutEndedAt: instant.optional().meta({ description: 'Since then nothing more is enqueued.' }),
+    finishedAt: instant
+      .optional()
+      .meta({ description: 'When the last device got its outcome, after the end of the fan-out.' }),
+    fanOutProgress: z
+      .number()
+      .min(0)
+      .max(1)
+      .meta({ description: 'How much of the device table the fan-out has gone through, about.' }),
+    progress: z
+      .number()
+      .min(0)
+      .max(1)
+      .meta({ description: 'How much of it is done, about: 1 when every device has its outcome.' }),
     enqueued: count.meta({ description: 'Devices that have been enqueued: the sum of all counts below.' }),
-    queued: count,
+    queued: count.meta({ description: 'Enqueued, and without an outcome so far.' }),
     accepted: count,
     rejected: count,
     expired: count,

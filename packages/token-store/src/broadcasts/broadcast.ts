@@ -16,6 +16,7 @@ export type TagExpression =
   | { readonly or: readonly TagExpression[] }
   | { readonly not: TagExpression };
 
+/** Where the fan-out stands. `finished`: everything has been enqueued, which says nothing of its outcomes. */
 export const broadcastStates = ['running', 'paused', 'cancelled', 'finished', 'failed'] as const;
 export type BroadcastState = (typeof broadcastStates)[number];
 
@@ -35,6 +36,7 @@ export interface Broadcast {
   /** Over how long the fan-out is spread; null: as fast as it goes. */
   readonly spreadOverMs: number | null;
   readonly startedAt: Date | null;
+  /** When the fan-out ended. */
   readonly finishedAt: Date | null;
   /** Devices of the audience, where they were counted. */
   readonly devices: number | null;
@@ -70,6 +72,8 @@ export interface BroadcastOutcomes {
   readonly expired: number;
   readonly cancelled: number;
   readonly dead: number;
+  /** When the last of them came about; null: none has been reported. */
+  readonly lastSettledAt: Date | null;
 }
 
 /** A notification of a broadcast that was not simply accepted. */

@@ -118,7 +118,8 @@ export function createBroadcasts(database: Database): Broadcasts {
         `select coalesce(sum(accepted_proved), 0)::float8 as "acceptedProved",
            coalesce(sum(accepted_presumed), 0)::float8 as "acceptedPresumed",
            coalesce(sum(rejected), 0)::float8 as rejected, coalesce(sum(expired), 0)::float8 as expired,
-           coalesce(sum(cancelled), 0)::float8 as cancelled, coalesce(sum(dead), 0)::float8 as dead
+           coalesce(sum(cancelled), 0)::float8 as cancelled, coalesce(sum(dead), 0)::float8 as dead,
+           max(last_settled_at) as "lastSettledAt"
          from broadcast_chunks c join batches b on b.id = c.batch where c.broadcast = $1`,
         [id],
       );
