@@ -63,3 +63,22 @@ test.each<[name: string, target: object]>([
     errors: [{ field: expect.stringMatching(/token|userId/) }],
   });
 });
+
+test('users with more devices than fit in a request are refused, and no more are read than that takes', async () => {
+  const many = generateTokens({ count: 5_001, seed: 16 });
+  const { devices } = probe.database.store;
+  const registrations = many.map((token, place) => ({ token, userId: place < 3_000 ? 'dora' : 'emil' }));
+  await devices.registerMany('news', registrations as never);
+  const request = (...users: string[]) => ({
+    app: 'news',
+    defaults: { alert: 'x' },
+    notifications: users.map((userId) => ({ userId })),
+  });
+  expect(await send(request('emil'))).toMatchObject({ status: 202 });
+  for (const users of [['dora', 'emil'], ['dora', 'dora'], Array.from({ length: 5_000 }, () => 'dora')]) {
+    expect(await send(request(...users))).toMatchObject({
+      status: 400,
+      body: { code: 'invalid-notification', errors: [{ field: 'userId' }] },
+    });
+  }
+});

@@ -53,7 +53,8 @@ test('a token that another user registers moves to that user', async () => {
     created: false,
     moved: true,
   });
-  expect(await devices.findTokensOfUsers(app, ['ann', 'ben'])).toEqual([{ userId: 'ben', token }]);
+  expect(await devices.findTokensOfUsers(app, ['ann', 'ben'], 10)).toEqual([{ userId: 'ben', token }]);
+  expect(await devices.findTokensOfUsers(app, ['ann', 'ben'], 0)).toEqual([]);
   expect((await devices.history(app, token))[0]).toMatchObject({
     kind: 'moved',
     detail: { fromUser: 'ann', toUser: 'ben' },

@@ -99,7 +99,7 @@ test('a right that is missing is named', async () => {
 
 test('a schema that is missing is told as such', async () => {
   const store = openTokenStore({ connectionString: database.url });
-  await expect(store.devices.findTokensOfUsers('shop', ['ann'])).rejects.toMatchObject({
+  await expect(store.devices.findTokensOfUsers('shop', ['ann'], 10)).rejects.toMatchObject({
     code: 'schema-outdated',
   });
   await store.close();

@@ -101,7 +101,7 @@ test.for([
   ['a look-up by token', () => context.store.devices.get(app, known[0]!), ['devices_pkey']],
   [
     'the devices of some users',
-    () => context.store.devices.findTokensOfUsers(app, ['user-7', 'user-8']),
+    () => context.store.devices.findTokensOfUsers(app, ['user-7', 'user-8'], 5_001),
     ['devices_by_user'],
   ],
   ['the history of a device', () => context.store.devices.history(app, known[0]!), ['device_changes_pkey']],

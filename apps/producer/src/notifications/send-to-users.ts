@@ -43,8 +43,16 @@ export async function sendToUsers(context: ProducerContext, body: object): Promi
   }
   const users = new Set(call.notifications.flatMap(({ userId }) => userId ?? []));
   const devices = Map.groupBy(
-    await context.database.store.devices.findTokensOfUsers(app, [...users]),
+    // One more than may be sent is enough to know that it is too many.
+    await context.database.store.devices.findTokensOfUsers(app, [...users], maxBatchNotifications + 1),
     ({ userId }) => userId,
+  );
+  // Before they are made: a user may be named again and again.
+  checkCount(
+    call.notifications.reduce(
+      (sum, { userId }) => sum + (userId === undefined ? 1 : (devices.get(userId)?.length ?? 0)),
+      0,
+    ),
   );
   const notifications = call.notifications.flatMap(({ userId, ...notification }) =>
     userId === undefined
@@ -52,7 +60,6 @@ export async function sendToUsers(context: ProducerContext, body: object): Promi
       : (devices.get(userId) ?? []).map(({ token }) => ({ ...notification, token })),
   );
   const usersWithoutDevices = [...users].filter((user) => !devices.has(user));
-  checkCount(notifications.length);
   const { batchId, notificationIds, replayed } = await context.queue.enqueueBatch(
     { ...call, notifications } as unknown as BatchInput,
     idempotencyKey === undefined ? {} : { fingerprint },
@@ -106,6 +113,6 @@ function withoutKey({ idempotencyKey, ...call }: SendMany): object {
 function checkCount(count: number): void {
   if (count === 0) throw new Problem('no-devices', 'none of the users has a device that is active');
   if (count <= maxBatchNotifications) return;
-  const message = `stands for ${count} devices together; at most ${maxBatchNotifications} fit in one request`;
+  const message = `stands for more than ${maxBatchNotifications} devices together, which is what fits in one request`;
   throw new Problem('invalid-notification', `userId: ${message}`, { errors: [{ field: 'userId', message }] });
 }

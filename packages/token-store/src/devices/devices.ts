@@ -13,10 +13,11 @@ export interface Devices {
   /** Removes a device at its app's wish; false: there was none. */
   unregister(app: string, token: DeviceToken): Promise<boolean>;
   get(app: string, token: DeviceToken): Promise<Device | undefined>;
-  /** Active devices of several users. */
+  /** Active devices of several users, `limit` at most. */
   findTokensOfUsers(
     app: string,
     userIds: readonly string[],
+    limit: number,
   ): Promise<{ userId: string; token: DeviceToken }[]>;
   /** What happened to a token, the newest first, 1,000 at most. */
   history(app: string, token: DeviceToken): Promise<DeviceChange[]>;
@@ -46,11 +47,11 @@ export function createDevices(database: Database): Devices {
       );
       return rows.map(toDevice)[0];
     },
-    async findTokensOfUsers(app, userIds) {
+    async findTokensOfUsers(app, userIds, limit) {
       const { rows } = await database.query<{ userId: string; token: DeviceToken }>(
         `select user_id as "userId", encode(token, 'hex') as token from devices
-         where app = $1 and user_id = any($2::text[]) and active`,
-        [app, userIds],
+         where app = $1 and user_id = any($2::text[]) and active limit $3`,
+        [app, userIds, limit],
       );
       return rows;
     },
