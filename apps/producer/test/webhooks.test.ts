@@ -4,6 +4,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { checkUrl, isPublicAddress, resolveDestination } from '../src/webhooks/destination.ts';
+import { WebhookRooms } from '../src/webhooks/webhook-rooms.ts';
 import { type DeliveryResult, WebhookRunner } from '../src/webhooks/webhook-runner.ts';
 import { openProducer, type ProducerProbe } from './producer-probe.ts';
 
@@ -205,4 +206,60 @@ test('a webhook that cannot be is refused, and the field is named', async () => 
   expect(
     (await probe.call('POST', '/v1/webhooks', { body: { app: 'gone', url: 'https://x.example' } })).status,
   ).toBe(404);
+});
+
+test('webhooks that hang, of several apps, do not hold up one that answers', async () => {
+  const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  onTestFinished(() => {
+    silent.closeAllConnections();
+    silent.close();
+  });
+  const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  const hanging = [];
+  for (let place = 0; place < 10; place++) {
+    hanging.push(await createWebhook({ app: place % 2 === 0 ? 'shop' : 'news', url }));
+  }
+  for (let event = 0; event < 20; event++) await tell(event % 2 === 0 ? 'shop' : 'news', 'batch.finished');
+  const runner = new WebhookRunner({
+    database: probe.database,
+    logger: probe.logger,
+    rules: { allowPrivate: true },
+    onResult: () => undefined,
+    pollMs: 20,
+    // None of those that hang ends while this test runs.
+    timeoutMs: 600_000,
+  });
+  const connections = () =>
+    new Promise<number>((resolve) => silent.getConnections((_error, count) => resolve(count)));
+  await expect.poll(connections, { timeout: 20_000 }).toBe(40);
+  const quick = await openReceiver(() => 200);
+  const healthy = await createWebhook({ app: 'shop', url: quick.url });
+  for (let event = 0; event < 40; event++) await tell('shop', 'batch.finished');
+  await expect.poll(() => quick.hits.length, { timeout: 20_000 }).toBe(40);
+  // A webhook has its bound however much waits for it, and those that hang do not hold up the stop.
+  expect(await connections()).toBe(40);
+  await runner.close();
+  for (const { webhookId } of [...hanging, healthy]) await probe.call('DELETE', `/v1/webhooks/${webhookId}`);
+}, 60_000);
+
+test('a slow webhook has one delivery under way, slow ones half of the room, and all of them their turn', () => {
+  const rooms = new WebhookRooms();
+  const names = Array.from({ length: 300 }, (_, place) => `w${place}`);
+  for (const name of names) {
+    rooms.enter(name);
+    rooms.leave(name, 15_000);
+  }
+  const takeAll = () => [...rooms.toTake().rooms].filter(([, room]) => room > 0).map(([name]) => name);
+  const first = takeAll();
+  expect(first).toHaveLength(128);
+  for (const name of first) rooms.enter(name);
+  expect(takeAll()).toEqual([]);
+  expect(rooms.toTake().limit).toBe(128);
+  for (const name of first) rooms.leave(name, 15_000);
+  const second = takeAll();
+  expect(second.some((name) => first.includes(name))).toBe(false);
+  rooms.enter('w0');
+  rooms.leave('w0', 10);
+  expect(rooms.toTake().rooms.has('w0')).toBe(false);
 });

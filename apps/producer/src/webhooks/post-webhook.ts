@@ -8,13 +8,15 @@ export interface WebhookPost {
   readonly body: string;
   /** For all of it, milliseconds. */
   readonly timeoutMs: number;
+  /** Gives it up earlier. */
+  readonly signal: AbortSignal;
 }
 
 /**
  * Sends a body to the address that was checked, and gives the status of the answer. Redirections are not followed: they
  * could lead anywhere. The body of the answer is not read. Rejects when there is no answer in time.
  */
-export function postWebhook({ destination, headers, body, timeoutMs }: WebhookPost): Promise<number> {
+export function postWebhook({ destination, headers, body, timeoutMs, signal }: WebhookPost): Promise<number> {
   const { url, address, family } = destination;
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(
@@ -28,7 +30,7 @@ export function postWebhook({ destination, headers, body, timeoutMs }: WebhookPo
         if (all === true) callback(null, [{ address, family }]);
         else callback(null, address, family);
       },
-      signal: AbortSignal.timeout(timeoutMs),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     },
     (response) => {
       resolve(response.statusCode ?? 0);

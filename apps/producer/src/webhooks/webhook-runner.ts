@@ -5,6 +5,7 @@ import type { DatabaseLink } from '../database-link.ts';
 import { DestinationError, type DestinationRules, resolveDestination } from './destination.ts';
 import { postWebhook } from './post-webhook.ts';
 import { signatureHeaders } from './sign.ts';
+import { WebhookRooms } from './webhook-rooms.ts';
 
 export type DeliveryResult = 'delivered' | 'retried' | 'failed';
 export const deliveryResults = [
@@ -28,13 +29,20 @@ export interface WebhookRunnerOptions {
 /** From five seconds to a day, three days in all: a far end may be down over a weekend. */
 const usualRetrySeconds = [5, 60, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
 
+/** What is under way at a stop has so long, milliseconds; what is cut off is made again by another producer. */
+const stopMs = 3_000;
+
 /**
  * Passes events on to webhooks. Events come from the outbox that they were written to together with what they tell; a
- * delivery is made until the far end takes it, in every producer, each a share.
+ * delivery is made until the far end takes it, in every producer, each a share. Nothing waits for a far end but its own
+ * deliveries.
  */
 export class WebhookRunner {
   readonly #options: WebhookRunnerOptions;
   readonly #abort = new AbortController();
+  readonly #cutOff = new AbortController();
+  readonly #rooms = new WebhookRooms();
+  readonly #attempts = new Set<Promise<void>>();
   readonly #running: Promise<void>;
 
   constructor(options: WebhookRunnerOptions) {
@@ -42,10 +50,13 @@ export class WebhookRunner {
     this.#running = this.#run();
   }
 
-  /** Ends after the attempts at hand. */
+  /** Ends after the attempts at hand, which have a few seconds. */
   async close(): Promise<void> {
     this.#abort.abort();
+    const deadline = setTimeout(() => this.#cutOff.abort(), stopMs);
     await this.#running;
+    await Promise.all(this.#attempts);
+    clearTimeout(deadline);
   }
 
   async #run(): Promise<void> {
@@ -59,7 +70,9 @@ export class WebhookRunner {
         const isAway = err instanceof TokenStoreError && err.isTransient;
         logger[isAway ? 'debug' : 'error']({ err }, 'webhooks rest for a moment');
       }
-      if (!isBusy) await delay(pollMs, undefined, { signal }).catch(() => undefined);
+      // When an attempt ends there is room for another.
+      if (!isBusy)
+        await Promise.race([delay(pollMs, undefined, { signal }), ...this.#attempts]).catch(() => undefined);
     }
   }
 
@@ -69,15 +82,34 @@ export class WebhookRunner {
     const { webhooks } = database.store;
     const limit = 500;
     const events = await webhooks.dispatch(limit);
-    const taken = await webhooks.take({ perWebhook: 4, limit: 32, leaseMs: timeoutMs * 2 + 30_000 });
-    await Promise.all(taken.map((delivery) => this.#attempt(delivery)));
+    const taken = await webhooks.take({ ...this.#rooms.toTake(), leaseMs: timeoutMs * 2 + 30_000 });
+    for (const delivery of taken) {
+      this.#rooms.enter(delivery.webhook);
+      const attempt = this.#attempt(delivery).finally(() => this.#attempts.delete(attempt));
+      this.#attempts.add(attempt);
+    }
     return events === limit || taken.length > 0;
   }
 
   async #attempt(delivery: TakenDelivery): Promise<void> {
+    const startedMs = performance.now();
+    const { result, isGone } = await this.#post(delivery);
+    this.#rooms.leave(delivery.webhook, performance.now() - startedMs);
+    try {
+      await this.#settle(delivery, result, isGone);
+    } catch (err) {
+      // Made again when its lease is over.
+      const isAway = err instanceof TokenStoreError && err.isTransient;
+      this.#options.logger[isAway ? 'debug' : 'error'](
+        { err },
+        'the end of a delivery could not be written down',
+      );
+    }
+  }
+
+  async #settle(delivery: TakenDelivery, result: AttemptResult, isGone: boolean): Promise<void> {
     const { database, logger, onResult } = this.#options;
     const { webhooks } = database.store;
-    const { result, isGone } = await this.#post(delivery);
     const { id, webhook, app, kind, attempts } = delivery;
     if (result.state !== 'delivered') {
       const facts = { app, webhook, delivery: id, kind, attempt: attempts, status: result.status };
@@ -108,7 +140,13 @@ export class WebhookRunner {
     };
     try {
       const destination = await resolveDestination(url, rules);
-      const status = await postWebhook({ destination, headers, body, timeoutMs });
+      const status = await postWebhook({
+        destination,
+        headers,
+        body,
+        timeoutMs,
+        signal: this.#cutOff.signal,
+      });
       if (status >= 200 && status < 300) return { result: { state: 'delivered', status }, isGone: false };
       const error = `was answered ${status}`;
       // 410: whoever owned it does not want to hear of us again.

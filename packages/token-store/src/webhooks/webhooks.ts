@@ -62,6 +62,8 @@ export interface AttemptResult {
 export interface TakeOptions {
   /** At most, of each webhook: one that is slow must not hold up the others. */
   readonly perWebhook: number;
+  /** At most, of single webhooks, by their ids: those that have deliveries under way, or are slow. */
+  readonly rooms?: ReadonlyMap<string, number>;
   readonly limit: number;
   /** When nothing is heard of an attempt for so long it is made again, milliseconds. */
   readonly leaseMs: number;
@@ -80,6 +82,7 @@ export interface Webhooks {
 
   /** Makes deliveries of events that nobody has passed on yet; gives how many events. */
   dispatch(limit: number): Promise<number>;
+  /** Deliveries that are due, of webhooks in any order. */
   take(options: TakeOptions): Promise<TakenDelivery[]>;
   settle(delivery: TakenDelivery, result: AttemptResult): Promise<void>;
 }
@@ -140,20 +143,24 @@ export function createWebhooks(database: Database): Webhooks {
       );
       return rows[0]!.events;
     },
-    async take({ perWebhook, limit, leaseMs }) {
+    async take({ perWebhook, rooms = new Map(), limit, leaseMs }) {
       const { rows } = await database.query<TakenDelivery>(
         `with due as (
-           select d.id from webhooks w cross join lateral (
+           select d.id from (
+             select w.id, coalesce(r.room, $1) as room from webhooks w
+             left join unnest($4::uuid[], $5::integer[]) as r (id, room) on r.id = w.id
+             where w.active order by random()
+           ) w cross join lateral (
              select id from webhook_deliveries
              where webhook = w.id and state = 'pending' and next_attempt_at <= now()
-             order by next_attempt_at limit $1 for update skip locked
-           ) d where w.active limit $2
+             order by next_attempt_at limit w.room for update skip locked
+           ) d limit $2
          )
          update webhook_deliveries d set attempts = attempts + 1, next_attempt_at = now() + $3 * interval '1 ms'
          from due, webhooks w where d.id = due.id and w.id = d.webhook
          returning d.id::text, d.webhook, w.app, w.url, w.secret, d.event::text, d.kind, d.payload,
            d.occurred_at as "occurredAt", d.attempts`,
-        [perWebhook, limit, leaseMs],
+        [perWebhook, limit, leaseMs, [...rooms.keys()], [...rooms.values()]],
       );
       return rows;
     },
