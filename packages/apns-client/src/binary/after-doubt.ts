@@ -48,6 +48,8 @@ export class AfterDoubt {
   #hasPassed = false;
   #loneCuts = 0;
   #rests = 0;
+  /** Since it was left alone. */
+  #hasAnswered = false;
   /**
    * Tokens of frames that were alone when their connection ended, as hashes: what had passed when suspicion fell on them
    * alone.
@@ -88,13 +90,18 @@ export class AfterDoubt {
     return aside;
   }
 
-  /** Nothing passed, and nothing has since. */
-  get isResting(): boolean {
-    return this.#rests > 0;
+  /** Nothing passed, and the gateway has not answered since: it should be asked before a notification is spent on it. */
+  get shouldAsk(): boolean {
+    return this.#rests > 0 && !this.#hasAnswered && this.#command !== 0;
   }
 
-  /** The gateway answered. */
+  /** The gateway has answered a known-bad frame, or left the connection open: one notification may try. */
   answered(): void {
+    this.#hasAnswered = true;
+  }
+
+  /** The gateway has decided about a notification. */
+  decided(): void {
     this.#rests = 0;
   }
 
@@ -191,6 +198,7 @@ export class AfterDoubt {
     this.#queue.unshift([...uncertain, ...this.takeAside()]);
     const ceilingMs = Math.min(longestRestMs, shortestRestMs * 2 ** this.#rests);
     this.#rests = Math.min(this.#rests + 1, 10);
+    this.#hasAnswered = false;
     const reason =
       end === 'proof-timeout'
         ? 'the gateway answers no known-bad frame: nothing can be proved'

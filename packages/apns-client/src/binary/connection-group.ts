@@ -328,8 +328,8 @@ export class ConnectionGroup {
     const member = this.#members.get(connection)!;
     member.openedMs = options.clock.now();
     this.#host.opened(connection);
-    if (this.#doubt.isResting && options.confirm === 'proved') {
-      // Nothing can be proved at a gateway that does not answer this: it costs no notification a copy.
+    if (this.#doubt.shouldAsk) {
+      // It costs no notification a copy.
       member.role = 'retiring';
       connection.probe('rotated', options.proofTimeoutMs);
       return;
@@ -388,12 +388,15 @@ export class ConnectionGroup {
       // No successor after all.
       for (const other of this.#members.values()) if (other.role === 'retiring') other.role = 'serving';
     }
+    const { clock, confirm } = this.#host.options;
     const { named, unprocessed, lagMs } = closure;
     if (named !== undefined) this.#ahead.cutAfter(connection.window.issued - countOf(unprocessed) - 1);
     if (lagMs !== undefined) this.#ahead.errorCame(lagMs);
-    if (closure.answer?.understood === true) this.#doubt.answered();
+    if (named !== undefined) this.#doubt.decided();
+    else if (closure.answer?.understood === true) this.#doubt.answered();
+    // Silence says nothing against a gateway that need not answer.
+    else if (closure.end === 'proof-timeout' && confirm === 'presumed') this.#doubt.answered();
     for (const { run, from, to } of closure.proved) this.#doubt.passed(run, from, to);
-    const { clock } = this.#host.options;
     const now = clock.now();
     if (connection === this.#onTrial) {
       this.#onTrial = undefined;
