@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { CredentialError } from '@pushfleet/apns-credentials';
 import { PushfleetError } from '@pushfleet/client';
 import { PushQueueError } from '@pushfleet/push-queue';
@@ -7,6 +8,7 @@ import { Command, CommanderError } from 'commander';
 import { addBroadcastCommand } from './api/broadcast-command.ts';
 import { addDevicesCommands } from './api/devices-commands.ts';
 import { addSendCommand } from './api/send-command.ts';
+import { addStatusCommands } from './api/status-commands.ts';
 import { addAppsCommands } from './apps/apps-commands.ts';
 import { addQueuesCommand } from './apps/queues-command.ts';
 import { addChannelsCommands } from './channels/channels-commands.ts';
@@ -25,6 +27,7 @@ type AddCommands = (program: Command, terminal: Terminal) => void;
 const commandGroups: readonly AddCommands[] = [
   addSendCommand,
   addBroadcastCommand,
+  addStatusCommands,
   addDevicesCommands,
   addAppsCommands,
   addQueuesCommand,
@@ -56,6 +59,7 @@ export async function runProgram(
 function createProgram({ stdout, stderr }: ProgramEnvironment): Command {
   return new Command('pushfleet')
     .description("The operator's commands of Pushfleet, which sends Apple push notifications.")
+    .version(readVersion(), '-V, --version', 'print the version')
     .option('--json', 'print the result as one line of JSON')
     .exitOverride()
     .configureOutput({
@@ -75,6 +79,11 @@ Exit codes:
 
 Every command explains itself: pushfleet <command> --help`,
     );
+}
+
+function readVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { readonly version: string }).version;
 }
 
 function report(error: unknown, terminal: Terminal): void {

@@ -39,9 +39,19 @@ export class Terminal {
     this.#stdout.write(`${this.isJson ? JSON.stringify(result) : toText()}\n`);
   }
 
+  /** The result of a command whose text people have seen by then, part by part. */
+  printJson(result: unknown): void {
+    if (this.isJson) this.#stdout.write(`${JSON.stringify(result)}\n`);
+  }
+
   /** A part of the result that people see as soon as it is there; with `--json` it has to be in the result. */
   progress(text: string): void {
     if (!this.isJson) this.#stdout.write(`${text}\n`);
+  }
+
+  /** A part of a result that is neither text for people nor JSON, as it comes. */
+  printPart(text: string): void {
+    this.#stdout.write(text);
   }
 
   /** Progress and hints, for people. */

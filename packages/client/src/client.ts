@@ -188,6 +188,15 @@ export class PushfleetClient {
   async call<Name extends OperationName>(name: Name, input?: CallInput<Name>, options?: CallOptions) {
     return this.#transport.call(name, input, options);
   }
+
+  /** Any operation, its answer unread: files and streams. `timeoutMs: 0` of the input lets them take their time. */
+  async open<Name extends OperationName>(
+    name: Name,
+    input: CallInput<Name> = {},
+    options: CallOptions = {},
+  ): Promise<Response> {
+    return this.#transport.open(name, input, options);
+  }
 }
 
 /** Opens nothing before the first call. */

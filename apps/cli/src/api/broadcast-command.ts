@@ -7,6 +7,7 @@ import { ExitCode, type Terminal } from '../terminal.ts';
 import { addContentOptions, type ContentOptions, contentFields } from './content-options.ts';
 import { apiHelp, openClient } from './open-client.ts';
 import { progressBar } from './progress-bar.ts';
+import { percent, showCounts } from './show-status.ts';
 
 interface BroadcastOptions extends ContentOptions {
   readonly app: string;
@@ -115,13 +116,9 @@ async function watch(client: PushfleetClient, started: Broadcast, terminal: Term
 function fanOut({ state, fanOutProgress }: Broadcast): string {
   if (state !== 'running' && state !== 'paused') return '';
   const rest = state === 'paused' ? ', paused' : '';
-  return `fan-out ${Math.floor(fanOutProgress * 100)} %${rest}, `;
+  return `fan-out ${percent(fanOutProgress)}${rest}, `;
 }
 
-function counts({ enqueued, queued, accepted, rejected, expired, cancelled, dead }: Broadcast): string {
-  const ends = Object.entries({ queued, accepted, rejected, expired, cancelled, dead });
-  return [
-    `${enqueued.toLocaleString('en')} devices`,
-    ...ends.filter(([, count]) => count > 0).map(([name, count]) => `${count.toLocaleString('en')} ${name}`),
-  ].join(', ');
+function counts(broadcast: Broadcast): string {
+  return `${broadcast.enqueued.toLocaleString('en')} devices, ${showCounts(broadcast)}`;
 }

@@ -2,6 +2,7 @@ import type { DeviceImport, PushfleetClient } from '@pushfleet/client';
 import { type Command, Option } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { ExitCode, type Terminal } from '../terminal.ts';
+import { addShowCommand } from './devices-show-command.ts';
 import { type ImportProgress, ImportProgressFile } from './import-progress.ts';
 import { apiHelp, openClient } from './open-client.ts';
 import { progressBar } from './progress-bar.ts';
@@ -21,6 +22,7 @@ const errorsShown = 20;
 /** `pushfleet devices …` */
 export function addDevicesCommands(program: Command, terminal: Terminal): void {
   const devices = program.command('devices').description('the device table');
+  addShowCommand(devices, terminal);
   devices
     .command('import')
     .description('register the devices of a file of any length')

@@ -2,9 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Batch, PushfleetClient } from '@pushfleet/client';
 import { type Command, Option } from 'commander';
 import { CliError } from '../cli-error.ts';
+import { parseCount } from '../parse-count.ts';
 import { ExitCode, type Terminal } from '../terminal.ts';
 import { addContentOptions, type ContentOptions, contentFields } from './content-options.ts';
 import { apiHelp, openClient } from './open-client.ts';
+import { showCounts } from './show-status.ts';
 
 interface SendCommandOptions extends ContentOptions {
   readonly app: string;
@@ -13,6 +15,7 @@ interface SendCommandOptions extends ContentOptions {
   readonly lane?: 'transactional' | 'bulk';
   readonly idempotencyKey?: string;
   readonly wait?: boolean;
+  readonly timeout: number;
 }
 
 /** Between two looks at what has become of it, milliseconds. */
@@ -28,7 +31,8 @@ export function addSendCommand(program: Command, terminal: Terminal): void {
   addContentOptions(command)
     .addOption(new Option('--lane <lane>', 'transactional by default').choices(['transactional', 'bulk']))
     .option('--idempotency-key <key>', 'the same call with the same key sends once')
-    .option('--wait', 'until the gateway has decided; exit code 1 when not all were accepted')
+    .option('--wait', 'until each has its outcome; exit code 1 when not all were accepted in time')
+    .option('--timeout <seconds>', 'how long --wait waits', parseCount, 60)
     .addHelpText(
       'after',
       `${apiHelp}
@@ -39,7 +43,15 @@ Examples:
   pushfleet send --app shop-prod --token a1b2… --payload '{"aps":{"content-available":1}}' --priority 5`,
     )
     .action(async (options: SendCommandOptions) => {
-      const { app, lane, token: tokens = [], user: users = [], idempotencyKey, wait = false } = options;
+      const {
+        app,
+        lane,
+        token: tokens = [],
+        user: users = [],
+        idempotencyKey,
+        wait = false,
+        timeout,
+      } = options;
       const targets = [...tokens.map((token) => ({ token })), ...users.map((userId) => ({ userId }))];
       if (targets.length === 0) throw new CliError('usage', 'say to whom: --token or --user');
       const client = await openClient(terminal);
@@ -52,30 +64,65 @@ Examples:
         },
         idempotencyKey === undefined ? {} : { idempotencyKey },
       );
-      const batch = wait ? await settled(client, answer.batchId) : undefined;
-      terminal.print({ ...answer, ...(batch === undefined ? {} : { batch }) }, () =>
+      const { batchId, notificationIds, replayed } = answer;
+      terminal.progress(
         [
-          `batch ${answer.batchId}, ${answer.notificationIds.length} notifications`,
-          ...(answer.replayed === true ? ['sent already, by an earlier call with this key'] : []),
-          ...(batch === undefined ? [] : [showBatch(batch)]),
+          `batch ${batchId}, ${notificationIds.length} ${notificationIds.length === 1 ? 'notification' : 'notifications'}`,
+          ...(replayed === true ? ['sent already, by an earlier call with this key'] : []),
         ].join('\n'),
       );
-      if (batch !== undefined && batch.accepted < batch.size) terminal.exitCode = ExitCode.failed;
+      if (!wait) {
+        terminal.printJson(answer);
+        return;
+      }
+      terminal.note(`waiting up to ${timeout} s until each is accepted or has another outcome`);
+      const batch = await settled(client, batchId, timeout);
+      const isSettled = batch?.state === 'finished';
+      if (!isSettled) terminal.note(await sayWhatIsAwaited(client, app, batchId, timeout));
+      terminal.printJson({ ...answer, ...(batch === undefined ? {} : { batch }) });
+      if (batch !== undefined) terminal.progress(showOutcomes(batch));
+      if (!isSettled || batch.accepted < batch.size) terminal.exitCode = ExitCode.failed;
     });
 }
 
-async function settled(client: PushfleetClient, batchId: string): Promise<Batch> {
-  for (;;) {
-    const batch = await client.batch(batchId);
-    if (batch.state === 'finished') return batch;
-    await delay(lookIntervalMs);
+/** What is known of a batch when all of it has an outcome, or the time is over; undefined: nothing was answered. */
+async function settled(
+  client: PushfleetClient,
+  batchId: string,
+  timeoutSeconds: number,
+): Promise<Batch | undefined> {
+  const signal = AbortSignal.timeout(timeoutSeconds * 1_000);
+  let batch: Batch | undefined;
+  while (!signal.aborted) {
+    try {
+      batch = await client.batch(batchId, { signal });
+      if (batch.state === 'finished') return batch;
+      await delay(lookIntervalMs, undefined, { signal });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
   }
+  return batch;
 }
 
-function showBatch({ accepted, certainty, rejected, expired, cancelled, dead }: Batch): string {
-  const others = Object.entries({ rejected, expired, cancelled, dead }).filter(([, count]) => count > 0);
+/** Also why, where the app is paused. */
+async function sayWhatIsAwaited(
+  client: PushfleetClient,
+  app: string,
+  batchId: string,
+  timeoutSeconds: number,
+): Promise<string> {
+  // A key that may send need not be one that may look at apps.
+  const known = await client.call('GET /v1/apps/{app}', { path: { app } }).catch(() => undefined);
   return [
-    `${accepted} accepted (${certainty.proved} proved, ${certainty.presumed} presumed)`,
-    ...others.map(([outcome, count]) => `${count} ${outcome}`),
-  ].join(', ');
+    `not all have an outcome after ${timeoutSeconds} s; they go on without you: pushfleet status ${batchId}`,
+    ...(known?.pauses ?? []).map(({ cause, reason }) => `${app} is paused (${cause}): ${reason}`),
+    ...(known?.workers === 0 ? [`no worker serves ${app}`] : []),
+  ].join('\n');
+}
+
+function showOutcomes(batch: Batch): string {
+  const { proved, presumed } = batch.certainty;
+  const ofThem = batch.accepted === 0 ? '' : ` (${proved} proved, ${presumed} presumed)`;
+  return `${showCounts(batch)}${ofThem}`;
 }

@@ -10,7 +10,8 @@ export interface DescribedCommand {
 
 /** The program and all commands below it. */
 export function describeCommands(program: Command): DescribedCommand[] {
-  const everywhere = [...optionsOf(program), '--help'];
+  // The version is the program's alone.
+  const everywhere = [...optionsOf(program).filter((option) => option !== '--version'), '--help'];
   const describe = (command: Command, path: string): DescribedCommand[] => [
     {
       path,

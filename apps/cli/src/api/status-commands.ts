@@ -1,0 +1,130 @@
+import type { Broadcast, BroadcastException, Exception, PushfleetClient } from '@pushfleet/client';
+import type { Command } from 'commander';
+import { CliError } from '../cli-error.ts';
+import { parseCount } from '../parse-count.ts';
+import { table } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
+import { type KnownId, parseId } from './known-id.ts';
+import { apiHelp, openClient } from './open-client.ts';
+import { percent, showBatch, showBroadcast, showNotification } from './show-status.ts';
+
+/** `pushfleet status`, `exceptions`, `cancel` and `broadcasts`. */
+export function addStatusCommands(program: Command, terminal: Terminal): void {
+  program
+    .command('status')
+    .description('what has become of a notification, a batch or a broadcast')
+    .argument('<id>', 'as the send answered it')
+    .addHelpText('after', apiHelp)
+    .action(async (text: string) => {
+      const { kind, id } = parseId(text);
+      const client = await openClient(terminal);
+      if (kind === 'notification') {
+        const notification = await client.notification(id);
+        terminal.print(notification, () => showNotification(notification));
+      } else if (kind === 'batch') {
+        const batch = await client.batch(id);
+        terminal.print(batch, () => showBatch(batch));
+      } else {
+        const broadcast = await client.call('GET /v1/broadcasts/{id}', { path: { id } });
+        terminal.print(broadcast, () => showBroadcast(broadcast));
+      }
+    });
+
+  program
+    .command('exceptions')
+    .description('which notifications of a batch or a broadcast were not accepted, and why')
+    .argument('<id>', 'as the send answered it')
+    .option('--csv', 'print them as CSV')
+    .addHelpText(
+      'after',
+      `${apiHelp}
+
+Examples:
+  pushfleet exceptions 0193f3a8-7c1e-7a30-9d51-3f0c00000000
+  pushfleet exceptions 7b0e4c52-7d0a-4d3e-8f55-1c9b7a6f2e10 --csv > refused.csv`,
+    )
+    .action(async (text: string, { csv = false }: { readonly csv?: boolean }) => {
+      const { kind, id } = parseId(text);
+      if (csv && terminal.isJson) throw new CliError('usage', '--csv and --json contradict each other');
+      const client = await openClient(terminal);
+      if (csv) {
+        await printCsv(client, { kind, id }, terminal);
+        return;
+      }
+      const exceptions: (Exception | BroadcastException)[] = [];
+      const pages = kind === 'broadcast' ? client.broadcastExceptions(id) : client.exceptions(id);
+      for await (const exception of pages) exceptions.push(exception);
+      terminal.print({ exceptions }, () =>
+        exceptions.length === 0 ? 'no exceptions so far' : showExceptions(exceptions),
+      );
+    });
+
+  program
+    .command('cancel')
+    .description('cancel what has not been sent of a notification, a batch or a broadcast')
+    .argument('<id>', 'as the send answered it')
+    .addHelpText('after', apiHelp)
+    .action(async (text: string) => {
+      const { kind, id } = parseId(text);
+      const client = await openClient(terminal);
+      if (kind === 'broadcast') {
+        const broadcast = await client.call('DELETE /v1/broadcasts/{id}', { path: { id } });
+        terminal.print(broadcast, () => showBroadcast(broadcast));
+        return;
+      }
+      const name = kind === 'batch' ? 'DELETE /v1/batches/{id}' : 'DELETE /v1/notifications/{id}';
+      const cancellation = await client.call(name, { path: { id } });
+      const { queued, cancelRequestedAt, alreadyRequested } = cancellation;
+      terminal.print(cancellation, () =>
+        alreadyRequested === true
+          ? `cancellation was requested already, at ${cancelRequestedAt}; ${queued.toLocaleString('en')} queued`
+          : `cancellation requested; ${queued.toLocaleString('en')} queued, which workers end as cancelled`,
+      );
+    });
+
+  program
+    .command('broadcasts')
+    .description('the broadcasts of an app, the newest first')
+    .requiredOption('--app <id>')
+    .option('--limit <n>', 'how many', parseCount, 20)
+    .addHelpText('after', apiHelp)
+    .action(async ({ app, limit }: { readonly app: string; readonly limit: number }) => {
+      const client = await openClient(terminal);
+      const answer = await client.call('GET /v1/broadcasts', { query: { app, limit } });
+      terminal.print(answer, () =>
+        answer.broadcasts.length === 0 ? `${app} has no broadcasts` : showBroadcasts(answer.broadcasts),
+      );
+    });
+}
+
+/** As it comes: a broadcast may have more of them than fit into memory. */
+async function printCsv(client: PushfleetClient, { kind, id }: KnownId, terminal: Terminal): Promise<void> {
+  const name =
+    kind === 'broadcast' ? 'GET /v1/broadcasts/{id}/exceptions' : 'GET /v1/batches/{id}/exceptions';
+  const answer = await client.open(name, { path: { id }, query: { format: 'csv' }, timeoutMs: 0 });
+  const text = answer.body!.pipeThrough(new TextDecoderStream());
+  for await (const part of text) terminal.printPart(part);
+}
+
+function showExceptions(exceptions: readonly Exception[]): string {
+  return table(
+    ['notification', 'device token', 'outcome', 'reason', 'at'],
+    exceptions.map(({ notificationId, token, outcome, reason, gatewayStatus, at }) => [
+      notificationId,
+      token,
+      outcome,
+      gatewayStatus === undefined ? reason : `${reason} (${gatewayStatus})`,
+      at,
+    ]),
+  );
+}
+
+function showBroadcasts(broadcasts: readonly Broadcast[]): string {
+  return table(
+    ['broadcast', 'created', 'state', 'done', 'enqueued', 'queued', 'accepted', 'not accepted'],
+    broadcasts.map(({ broadcastId, createdAt, state, progress, enqueued, queued, accepted }) => [
+      ...[broadcastId, createdAt, state, percent(progress), enqueued, queued, accepted],
+      enqueued - queued - accepted,
+    ]),
+  );
+}
