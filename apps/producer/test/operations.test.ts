@@ -194,6 +194,27 @@ test('an app says which workers cannot send for it, and at which it is slowed', 
   await Promise.all(['a', 'b'].map((id) => removeWorker(control, id)));
 });
 
+test('the totals of an app are by lane, in the words of a batch', async () => {
+  const shop = `${probe.prefix}:{shop}:totals`;
+  const before = await probe.redis.hgetall(shop);
+  await probe.redis.hset(shop, {
+    ...{ 'enqueued:bulk': 20, 'accepted-proved:bulk': 7 },
+    ...{
+      'accepted-presumed:bulk': 5,
+      'rejected:bulk': 3,
+      'expired:bulk': 1,
+      'cancelled:bulk': 1,
+      'dead:bulk': 1,
+    },
+  });
+  const { totals } = (await probe.call('GET', '/v1/apps/shop')).body;
+  expect(totals.bulk).toEqual({
+    ...{ enqueued: 20, queued: 2, accepted: 12, certainty: { proved: 7, presumed: 5 } },
+    ...{ rejected: 3, expired: 1, cancelled: 1, dead: 1 },
+  });
+  expect(totals.transactional.enqueued).toBe(Number(before['enqueued:transactional'] ?? 0));
+});
+
 test('an app is paused, says why, and is resumed', async () => {
   const expiresAt = new Date('2030-01-31T12:00:00Z');
   await probe.database.store.appCredentials.note('shop', expiresAt);
@@ -211,7 +232,7 @@ test('an app is paused, says why, and is resumed', async () => {
     state: 'paused',
     queue: { transactional: { wait: 1, active: 0, delayed: 0 }, bulk: { wait: 0 } },
     deadLetters: 0,
-    totals: { 'enqueued:transactional': 1 },
+    totals: { transactional: { enqueued: 1, queued: 1, accepted: 0 }, bulk: { enqueued: 0, queued: 0 } },
   });
   const resumed = await probe.call('POST', '/v1/apps/news/resume');
   expect(resumed).toMatchObject({ status: 200, body: { state: 'running', pauses: [] } });

@@ -72,8 +72,11 @@ export type AppDetail = App & {
     };
   };
   readonly deadLetters: number;
-  /** Notifications since the app first sent: `enqueued:<lane>`, and `<outcome>:<lane>` of each. */
-  readonly totals: { readonly [name: string]: number };
+  /** Notifications since the app first sent, by lane. */
+  readonly totals: {
+    readonly transactional: Totals;
+    readonly bulk: Totals;
+  };
 };
 
 /** Whom to send to; all conditions must hold. */
@@ -572,6 +575,23 @@ export type TagExpression =
   | {
       readonly not: TagExpression;
     };
+
+export type Totals = {
+  /** The sum of all counts below. */
+  readonly enqueued: number;
+  /** Without an outcome so far. */
+  readonly queued: number;
+  readonly accepted: number;
+  /** Of `accepted`: proved by the gateway’s word, or presumed from its silence. */
+  readonly certainty: {
+    readonly proved: number;
+    readonly presumed: number;
+  };
+  readonly rejected: number;
+  readonly expired: number;
+  readonly cancelled: number;
+  readonly dead: number;
+};
 
 export type Upload = {
   readonly uploadId: string;

@@ -6,7 +6,7 @@ import {
   resumeApp,
   troublesOf,
 } from '@pushfleet/push-queue';
-import { readQueueDepth, readTotals } from '@pushfleet/push-queue/status';
+import { type LaneTotals, readQueueDepth, readTotals } from '@pushfleet/push-queue/status';
 import type { FleetApp } from '@pushfleet/service-kit';
 import { z } from 'zod';
 import type { ProducerContext } from '../context.ts';
@@ -16,6 +16,7 @@ import {
   appStateSchema,
   pauseRequestSchema,
   resumeRequestSchema,
+  type TotalsAnswer,
 } from '../schemas/app-schemas.ts';
 import { appId } from '../schemas/notification-schemas.ts';
 import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
@@ -67,7 +68,13 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
         readQueueDepth(redis, app.id),
         readTotals(redis, app.id),
       ]);
-      return { ...state, queue: depth.lanes, deadLetters: depth.deadLetters, totals };
+      const { transactional, bulk } = totals;
+      return {
+        ...state,
+        queue: depth.lanes,
+        deadLetters: depth.deadLetters,
+        totals: { transactional: totalsOf(transactional), bulk: totalsOf(bulk) },
+      };
     },
   );
 
@@ -111,6 +118,18 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
       return currentState(context, app);
     },
   );
+}
+
+function totalsOf({
+  enqueued,
+  'accepted-proved': proved,
+  'accepted-presumed': presumed,
+  ...refused
+}: LaneTotals): TotalsAnswer {
+  const accepted = proved + presumed;
+  const settled = accepted + refused.rejected + refused.expired + refused.cancelled + refused.dead;
+  const queued = Math.max(0, enqueued - settled);
+  return { enqueued, queued, accepted, certainty: { proved, presumed }, ...refused };
 }
 
 type Expiries = ReadonlyMap<string, Date | null>;

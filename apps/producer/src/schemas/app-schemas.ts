@@ -1,6 +1,7 @@
 import { pauseCauses, slowCauses, troubleKinds } from '@pushfleet/push-queue';
 import { z } from 'zod';
 import { appId } from './notification-schemas.ts';
+import { certainty } from './status-schemas.ts';
 
 const count = z.int().min(0);
 
@@ -55,16 +56,29 @@ export type AppAnswer = z.infer<typeof appStateSchema>;
 
 const laneSchema = z.strictObject({ wait: count, active: count, delayed: count });
 
+const totalsSchema = z
+  .strictObject({
+    enqueued: count.meta({ description: 'The sum of all counts below.' }),
+    queued: count.meta({ description: 'Without an outcome so far.' }),
+    accepted: count,
+    certainty,
+    rejected: count,
+    expired: count,
+    cancelled: count,
+    dead: count,
+  })
+  .meta({ id: 'Totals' });
+export type TotalsAnswer = z.infer<typeof totalsSchema>;
+
 export const appDetailSchema = appStateSchema
   .extend({
     queue: z
       .strictObject({ transactional: laneSchema, bulk: laneSchema })
       .meta({ description: 'Push jobs by lane and by where they stand.' }),
     deadLetters: count,
-    totals: z.record(z.string(), count).meta({
-      description:
-        'Notifications since the app first sent: `enqueued:<lane>`, and `<outcome>:<lane>` of each.',
-    }),
+    totals: z
+      .strictObject({ transactional: totalsSchema, bulk: totalsSchema })
+      .meta({ description: 'Notifications since the app first sent, by lane.' }),
   })
   .meta({ id: 'AppDetail' });
 

@@ -8,6 +8,10 @@ const cancelRequestedAt = instant.meta({
     'When it was asked to cancel what is queued of it. A worker ends it as `cancelled` when its time comes.',
 });
 
+export const certainty = z
+  .strictObject({ proved: count, presumed: count })
+  .meta({ description: 'Of `accepted`: proved by the gateway’s word, or presumed from its silence.' });
+
 /** `size = accepted + rejected + expired + cancelled + dead + queued`, at any time. */
 export const batchSchema = z
   .strictObject({
@@ -20,9 +24,7 @@ export const batchSchema = z
     cancelRequestedAt: cancelRequestedAt.optional(),
     queued: count.meta({ description: 'Without an outcome so far.' }),
     accepted: count,
-    certainty: z
-      .strictObject({ proved: count, presumed: count })
-      .meta({ description: 'Of `accepted`: proved by the gateway’s word, or presumed from its silence.' }),
+    certainty,
     rejected: count,
     expired: count,
     cancelled: count,

@@ -12,4 +12,4 @@ export * from './queue-depth.ts';
 export * from './queued-batch.ts';
 export * from './replay-dead-letters.ts';
 export type { StatusOptions } from './status-options.ts';
-export { readTotals } from './totals.ts';
+export { type LaneTotals, readTotals } from './totals.ts';
