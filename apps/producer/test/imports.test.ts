@@ -280,3 +280,27 @@ test('a list of users that is not UTF-8 is refused whole', async () => {
     body: { errors: [{ field: 'line 1', message: 'is not UTF-8' }] },
   });
 });
+
+test('a file of very many lines that are wrong, or none, leaves the others their turn', async () => {
+  for (const [line, errorCount] of [
+    ['{"token":"zz"}\n', 200_000],
+    ['\n', 0],
+  ] as const) {
+    let longestMs = 0;
+    let lastMs = performance.now();
+    const ticks = setInterval(() => {
+      longestMs = Math.max(longestMs, performance.now() - lastMs);
+      lastMs = performance.now();
+    }, 1);
+    const { body } = await upload(
+      '/v1/devices/import?app=shop',
+      'application/x-ndjson',
+      line.repeat(errorCount || 5_000_000),
+    );
+    clearInterval(ticks);
+    longestMs = Math.max(longestMs, performance.now() - lastMs);
+    expect(body).toMatchObject({ imported: 0, errorCount });
+    // A turn is 10 ms; read in one go it is seconds.
+    expect(longestMs).toBeLessThan(500);
+  }
+}, 60_000);

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { setImmediate } from 'node:timers/promises';
 import { Problem } from '../http/problem.ts';
 
 // Bytes are looked at one by one as characters of the same codes: what parts records and fields is ASCII, and no byte
@@ -37,9 +38,30 @@ interface RecordReader {
   end(): SourceRecord | undefined;
 }
 
+/** Bytes that are looked at without a look at the time. */
+const pieceBytes = 16 * 1024;
+/** How long a file may keep the process from everything else, milliseconds. */
+const turnMs = 10;
+
+/** Lets others have their turn: a file that has come is else read, and refused line by line, in one go. */
+class Turns {
+  #sinceMs = performance.now();
+
+  get isOver(): boolean {
+    return performance.now() - this.#sinceMs > turnMs;
+  }
+
+  async next(): Promise<void> {
+    if (!this.isOver) return;
+    await setImmediate();
+    this.#sinceMs = performance.now();
+  }
+}
+
 async function* read(source: AsyncIterable<Buffer>, reader: RecordReader): AsyncGenerator<SourceRecord> {
   let start: Buffer | undefined = Buffer.alloc(0);
   let afterReturn = false;
+  const turns = new Turns();
   for await (const chunk of source) {
     let bytes = chunk;
     if (start !== undefined) {
@@ -48,16 +70,22 @@ async function* read(source: AsyncIterable<Buffer>, reader: RecordReader): Async
       bytes = withoutMark(start);
       start = undefined;
     }
-    for (const character of bytes.toString('latin1')) {
-      // CR LF is one line end, CR or LF alone too.
-      const isFeed = character === '\n';
-      if (isFeed && afterReturn) {
-        afterReturn = false;
-        continue;
+    for (let from = 0; from < bytes.length; from += pieceBytes) {
+      await turns.next();
+      for (const character of bytes.toString('latin1', from, Math.min(from + pieceBytes, bytes.length))) {
+        // CR LF is one line end, CR or LF alone too.
+        const isFeed = character === '\n';
+        if (isFeed && afterReturn) {
+          afterReturn = false;
+          continue;
+        }
+        afterReturn = character === '\r';
+        const record = reader.take(afterReturn ? '\n' : character);
+        if (record === undefined) continue;
+        // What is done with a record counts too: it is done before the next one is asked for.
+        if (turns.isOver) await turns.next();
+        yield record;
       }
-      afterReturn = character === '\r';
-      const record = reader.take(afterReturn ? '\n' : character);
-      if (record !== undefined) yield record;
     }
   }
   if (start !== undefined) {
