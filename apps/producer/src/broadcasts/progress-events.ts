@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Broadcast } from '@pushfleet/token-store';
 import type { BroadcastAnswer } from '../schemas/broadcast-schemas.ts';
+import type { ProgressReading } from './progress-readings.ts';
 
 export interface ProgressOptions {
-  readonly read: () => Promise<BroadcastAnswer>;
+  readonly read: () => Promise<ProgressReading>;
   /** Ends the stream: a client connects again, to another producer. */
   readonly stopping: AbortSignal;
   /** Between looks, milliseconds. */
@@ -21,8 +22,8 @@ export async function* progressEvents(first: Broadcast, options: ProgressOptions
   let id = 0;
   yield 'retry: 2000\n\n';
   while (!stopping.aborted) {
-    const answer = await read().catch(() => undefined);
-    const text = answer === undefined ? told : JSON.stringify(answer);
+    const reading = await read().catch(() => undefined);
+    const text = reading?.text ?? told;
     if (text !== told) {
       id += 1;
       yield `id: ${first.id}/${id}\nevent: progress\ndata: ${text}\n\n`;
@@ -32,7 +33,7 @@ export async function* progressEvents(first: Broadcast, options: ProgressOptions
       yield ': still here\n\n';
       toldAtMs = performance.now();
     }
-    if (answer !== undefined && isOver(answer)) return;
+    if (reading !== undefined && isOver(reading.answer)) return;
     await delay(pollMs, undefined, { signal: stopping }).catch(() => undefined);
   }
 }

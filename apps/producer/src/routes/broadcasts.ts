@@ -10,6 +10,7 @@ import { authorizeApp } from '../auth/grant.ts';
 import { answerOf } from '../broadcasts/broadcast-answer.ts';
 import { cancelChunk, cancellationMs } from '../broadcasts/cancel-chunk.ts';
 import { progressEvents } from '../broadcasts/progress-events.ts';
+import { ProgressReadings } from '../broadcasts/progress-readings.ts';
 import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
 import { readIdempotencyKey } from '../notifications/idempotency-key.ts';
@@ -32,6 +33,8 @@ const refusals = ['invalid-request', 'internal', 'database-unavailable'] as cons
 
 export function addBroadcastRoutes(server: ProducerServer, context: ProducerContext): void {
   const { database, redis } = context;
+
+  const readings = new ProgressReadings(async (broadcast) => tell(await get(broadcast)));
 
   server.post(
     '/v1/broadcasts',
@@ -153,10 +156,11 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
     },
     async (request, reply) => {
       const first = await find(request);
-      const events = progressEvents(first, {
-        read: async () => tell(await find(request)),
-        stopping: context.stopping,
-      });
+      const following = readings.follow(first.id, request.grant.keyId ?? '');
+      // Also when the client goes away, or has gone while the broadcast was looked up.
+      if (reply.raw.closed) following.end();
+      else reply.raw.once('close', () => following.end());
+      const events = progressEvents(first, { read: () => following.read(), stopping: context.stopping });
       void reply.type('text/event-stream').header('cache-control', 'no-store');
       return reply.serializer((value: unknown) => value as string).send(Readable.from(events) as never);
     },
@@ -219,10 +223,15 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
   );
 
   async function find(request: IdRequest): Promise<Broadcast> {
-    const { id } = request.params;
+    const broadcast = await get(request.params.id);
+    authorizeApp(request, broadcast.app);
+    return broadcast;
+  }
+
+  /** @throws Problem `unknown-broadcast` */
+  async function get(id: string): Promise<Broadcast> {
     const broadcast = await database.store.broadcasts.get(id);
     if (broadcast === undefined) throw new Problem('unknown-broadcast', `there is no broadcast ${id}`);
-    authorizeApp(request, broadcast.app);
     return broadcast;
   }
 
