@@ -294,7 +294,7 @@ describe.each([
     // It is asked by a known-bad frame, where there is one: no notification goes out a third time unless it is answered.
     const isAsked = base.command !== 0 && answers !== true;
     expect(Math.max(...reads)).toBeLessThanOrEqual(isAsked ? 2 : 5);
-    expect(gateway.sockets.length).toBeLessThan(80);
+    expect(gateway.sockets.length).toBeLessThan(60);
     expect([worker.rejected.size, worker.retryable.size, worker.accepted.size]).toEqual([0, 0, 0]);
     // It is open for a moment whenever it asks whether the trouble is over.
     expect(observed.states.slice(-4).findLast(({ kind }) => kind === 'paused')).toMatchObject({

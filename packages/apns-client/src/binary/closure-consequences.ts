@@ -77,7 +77,8 @@ export function judgeEnd(
       `right after the handshake (the other environment's certificate?): ${detail}`,
       isCutOff,
     );
-  else gate.failed(nowMs, detail, ended.livedMs);
+  // It lived until we gave it up: that is no sign of a good gateway.
+  else gate.failed(nowMs, detail, end === 'proof-timeout' ? 0 : ended.livedMs);
 }
 
 /** Tells the observer how a connection ended. */
