@@ -146,6 +146,11 @@ test('a device is shown', async () => {
   const { stdout } = await run('devices', 'show', other, '--app', app);
   expect(stdout).toMatch(`device ${other} of ${app}\nactive\nuser anna\ntags vip\nregistered 20`);
   expect(await run('devices', 'show', token, '--app', app)).toMatchObject({ exitCode: 1 });
+  expect((await run('devices', 'show', '--user', 'anna', '--app', app)).stdout).toBe(stdout);
+  expect((await run('devices', 'show', '--user', 'bert', '--app', app)).stdout).toBe(
+    `${app} has no device of bert\n`,
+  );
+  expect(await run('devices', 'show', '--app', app)).toMatchObject({ exitCode: 2 });
 });
 
 test('a send that waits prints its batch first, and says after its time what is still awaited', async () => {

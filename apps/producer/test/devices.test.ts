@@ -97,3 +97,32 @@ test('a device that is unknown is a problem that does not hold its token', async
   expect(answer).toMatchObject({ status: 404, body: { code: 'unknown-device' } });
   expect(JSON.stringify(answer.body)).not.toContain(unknownToken);
 });
+
+test('the devices of a user are listed page by page, inactive ones too', async () => {
+  const mine = generateTokens({ count: 5, seed: 15 }).toSorted();
+  for (const each of mine) await call('PUT', `/v1/devices/${each}`, { app: 'shop', userId: 'carla' });
+  await call('PUT', `/v1/devices/${newToken}`, { app: 'shop', userId: 'dora' });
+  await call('PUT', `/v1/devices/${unknownToken}`, { app: 'news', userId: 'carla' });
+  await probe.database.store.database.query(
+    `update devices set active = false, deactivated_at = now(), deactivated_source = 'feedback', evidence_at = now()
+     where app = 'shop' and token = $1`,
+    [Buffer.from(mine[1]!, 'hex')],
+  );
+  const url = '/v1/devices?app=shop&userId=carla';
+  const all = (await call('GET', url)).body;
+  expect(all.devices.map((device: { token: string }) => device.token)).toEqual(mine);
+  expect(all.devices.map((device: { active: boolean }) => device.active)).toEqual([
+    true,
+    false,
+    true,
+    true,
+    true,
+  ]);
+  expect(all.next).toBeNull();
+  const first = (await call('GET', `${url}&limit=2`)).body;
+  expect(first).toMatchObject({ devices: [{ token: mine[0] }, { token: mine[1] }], next: mine[1] });
+  const rest = (await call('GET', `${url}&limit=3&after=${first.next}`)).body;
+  expect(rest).toMatchObject({ devices: mine.slice(2).map((each) => ({ token: each })), next: null });
+  expect((await call('GET', '/v1/devices?app=shop&userId=nobody')).body).toEqual({ devices: [], next: null });
+  expect(await call('GET', '/v1/devices?app=shop')).toMatchObject({ status: 400 });
+});

@@ -330,6 +330,12 @@ export type DeviceImport = {
   }[];
 };
 
+export type DevicePage = {
+  readonly devices: readonly Device[];
+  /** Give it as `after`; null: that was the last page. */
+  readonly next: string | null;
+};
+
 export type DeviceRegistered = {
   readonly token: string;
   readonly created: boolean;
@@ -663,6 +669,17 @@ export interface Operations {
     readonly query: { readonly app: string };
     readonly body: undefined;
     readonly answer: undefined;
+  };
+  'GET /v1/devices': {
+    readonly path: undefined;
+    readonly query: {
+      readonly app: string;
+      readonly userId: string;
+      readonly after?: string;
+      readonly limit?: number;
+    };
+    readonly body: undefined;
+    readonly answer: DevicePage;
   };
   'POST /v1/devices/import': {
     readonly path: undefined;

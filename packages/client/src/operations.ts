@@ -18,6 +18,7 @@ export const operations = [
   'GET /v1/broadcasts/{id}',
   'GET /v1/broadcasts/{id}/events',
   'GET /v1/broadcasts/{id}/exceptions',
+  'GET /v1/devices',
   'GET /v1/devices/{token}',
   'GET /v1/notifications/{id}',
   'GET /v1/webhooks',

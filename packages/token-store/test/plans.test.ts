@@ -100,6 +100,11 @@ test.for([
   ],
   ['a look-up by token', () => context.store.devices.get(app, known[0]!), ['devices_pkey']],
   [
+    'the devices of a user',
+    () => context.store.devices.ofUser(app, 'user-7', { limit: 10 }),
+    ['devices_by_user'],
+  ],
+  [
     'the devices of some users',
     () => context.store.devices.findTokensOfUsers(app, ['user-7', 'user-8'], 5_001),
     ['devices_by_user'],

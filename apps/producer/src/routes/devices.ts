@@ -5,11 +5,12 @@ import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
 import {
   type DeviceAnswer,
+  devicePageSchema,
   deviceSchema,
   registrationAnswerSchema,
   registrationSchema,
 } from '../schemas/device-schemas.ts';
-import { appId, deviceToken } from '../schemas/notification-schemas.ts';
+import { appId, deviceToken, userId } from '../schemas/notification-schemas.ts';
 import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
 import type { ProducerServer } from '../server.ts';
 import { checkApp } from './check-app.ts';
@@ -53,6 +54,34 @@ export function addDeviceRoutes(server: ProducerServer, context: ProducerContext
       );
       void reply.code(created ? 201 : 200);
       return { token, created, reactivated, moved, replaced };
+    },
+  );
+
+  server.get(
+    '/v1/devices',
+    {
+      schema: {
+        tags: ['Devices'],
+        summary: 'The devices of a user',
+        description: 'Inactive ones too, page by page.',
+        querystring: z.strictObject({
+          app: appId,
+          userId,
+          after: deviceToken.optional().meta({ description: '`next` of the page before.' }),
+          limit: z.coerce.number().int().min(1).max(1_000).default(100),
+        }),
+        response: { 200: devicePageSchema, ...problems(...refusals) },
+      },
+    },
+    async (request) => {
+      const { app, userId, after, limit } = request.query;
+      checkApp(context, request, app);
+      const found = await database.store.devices.ofUser(app, userId, {
+        after: after === undefined ? undefined : parseDeviceToken(after),
+        limit: limit + 1,
+      });
+      const devices = found.slice(0, limit).map(answerOf);
+      return { devices, next: found.length > limit ? devices.at(-1)!.token : null };
     },
   );
 

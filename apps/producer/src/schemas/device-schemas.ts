@@ -73,3 +73,10 @@ export const deviceSchema = z
   })
   .meta({ id: 'Device' });
 export type DeviceAnswer = z.infer<typeof deviceSchema>;
+
+export const devicePageSchema = z
+  .strictObject({
+    devices: z.array(deviceSchema),
+    next: z.string().nullable().meta({ description: 'Give it as `after`; null: that was the last page.' }),
+  })
+  .meta({ id: 'DevicePage' });

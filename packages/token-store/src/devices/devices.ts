@@ -13,6 +13,12 @@ export interface Devices {
   /** Removes a device at its app's wish; false: there was none. */
   unregister(app: string, token: DeviceToken): Promise<boolean>;
   get(app: string, token: DeviceToken): Promise<Device | undefined>;
+  /** All devices of a user, inactive ones too, in the order of their tokens. `after`: the token after which to begin. */
+  ofUser(
+    app: string,
+    userId: string,
+    options: { after?: DeviceToken | undefined; limit: number },
+  ): Promise<Device[]>;
   /** Active devices of several users, `limit` at most. */
   findTokensOfUsers(
     app: string,
@@ -46,6 +52,14 @@ export function createDevices(database: Database): Devices {
         [app, bytes(token)],
       );
       return rows.map(toDevice)[0];
+    },
+    async ofUser(app, userId, { after, limit }) {
+      const { rows } = await database.query<DeviceRow>(
+        `select ${deviceColumns} from devices where app = $1 and user_id = $2 and devices.token > $3
+         order by devices.token limit $4`,
+        [app, userId, Buffer.from(after ?? '', 'hex'), limit],
+      );
+      return rows.map(toDevice);
     },
     async findTokensOfUsers(app, userIds, limit) {
       const { rows } = await database.query<{ userId: string; token: DeviceToken }>(
