@@ -6,6 +6,7 @@ import type { KeyRequirement } from './auth/require-keys.ts';
 import type { BroadcastRunner } from './broadcasts/broadcast-runner.ts';
 import type { DatabaseLink } from './database-link.ts';
 import type { ProducerMetrics } from './metrics.ts';
+import type { RedisRoom } from './redis-room.ts';
 import type { DestinationRules } from './webhooks/destination.ts';
 
 /** What the routes work with. */
@@ -26,6 +27,8 @@ export interface ProducerContext {
   readonly tracer?: Tracer | undefined;
   /** Aborted when the service begins to stop: what goes on without end has to end. */
   readonly stopping: AbortSignal;
+  /** Whether Redis has room for more to send; absent: it always has. */
+  readonly room?: Pick<RedisRoom, 'check'> | undefined;
   /** Bytes of bodies under way at once; by default as many as the memory is good for. */
   readonly maxBodyBytes?: number | undefined;
   /** For the whole of a body of JSON, milliseconds. */

@@ -13,6 +13,7 @@ import { BroadcastRunner } from './broadcasts/broadcast-runner.ts';
 import { DatabaseLink } from './database-link.ts';
 import { createProducerMetrics } from './metrics.ts';
 import { readProducerEnvironment } from './producer-environment.ts';
+import { RedisRoom } from './redis-room.ts';
 import { createServer } from './server.ts';
 import { createStatusClient, tellOfRedis, untilRedisAnswers } from './status-client.ts';
 import { TracedPushQueue } from './tracing/traced-push-queue.ts';
@@ -37,6 +38,8 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
   resources.add('redis', () => redis.disconnect());
   await untilRedisAnswers(redis, service.signal);
   tellOfRedis(redis, logger, service.signal);
+  const room = new RedisRoom({ redis });
+  resources.add('the room in Redis', () => room.close());
   const statusOptions = { redis, prefix: config.redisPrefix };
   const queueOptions = {
     redis: config.redisUrl,
@@ -58,6 +61,7 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
     logger,
     chunkRows: 10_000,
     maxWaitingJobs: 2_000,
+    room,
     tracer,
     onDevices: metrics.broadcastDevices,
   });
@@ -91,6 +95,7 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
     metrics,
     tracer,
     stopping: service.signal,
+    room,
     drainMs: config.drainTimeoutMs,
   });
   resources.add('server', () => server.close());

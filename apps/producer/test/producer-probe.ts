@@ -59,6 +59,7 @@ export interface ProbeOptions {
   readonly prefix?: string;
   readonly writeTimeoutMs?: number;
   readonly webhookRules?: DestinationRules;
+  readonly room?: { check(): void };
   readonly drainMs?: number;
   readonly maxBodyBytes?: number;
   readonly bodyTimeoutMs?: number;
@@ -133,6 +134,7 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
     keys,
     metrics,
     stopping: stopping.signal,
+    room: options.room,
     maxBodyBytes: options.maxBodyBytes,
     bodyTimeoutMs: options.bodyTimeoutMs,
     drainMs: options.drainMs ?? 5_000,

@@ -10,6 +10,7 @@ import {
 import { readQueueDepth, type StatusOptions } from '@pushfleet/push-queue/status';
 import type { Logger } from '@pushfleet/service-kit';
 import type { AudienceColumns, Broadcast, Broadcasts, Lease } from '@pushfleet/token-store';
+import type { RedisRoom } from '../redis-room.ts';
 import { withinChunkSpan } from '../tracing/within-chunk-span.ts';
 import { cancelChunk, chunkKey, chunkMemoryMs } from './cancel-chunk.ts';
 
@@ -28,6 +29,8 @@ export interface FanOutOptions {
   readonly chunkRows: number;
   /** While more push jobs than this wait in the lane, nothing is added. */
   readonly maxWaitingJobs: number;
+  /** While Redis has no room, nothing is added either; absent: it always has. */
+  readonly room?: Pick<RedisRoom, 'isFull'> | undefined;
   /** Undefined: traces are off. */
   readonly tracer?: Tracer | undefined;
   /** Told of devices that have been enqueued. */
@@ -198,10 +201,10 @@ export class FanOut {
   /** A backlog in Redis is memory: beyond a bound the fan-out waits for the workers. */
   async #roomInQueue(): Promise<boolean> {
     const { app, lane } = this.#broadcast;
-    const { redis, maxWaitingJobs } = this.#options;
+    const { redis, maxWaitingJobs, room } = this.#options;
     for (;;) {
       const depth = await readQueueDepth(redis, app);
-      if (depth.lanes[lane as Lane].wait < maxWaitingJobs) return true;
+      if (room?.isFull !== true && depth.lanes[lane as Lane].wait < maxWaitingJobs) return true;
       if (!(await this.#wait(1_000))) return false;
     }
   }

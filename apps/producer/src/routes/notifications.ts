@@ -71,6 +71,7 @@ async function enqueue(
   reply: FastifyReply,
   context: ProducerContext,
 ): Promise<SendAnswer> {
+  context.room?.check();
   const body = withIdempotencyKey(request.body, request.headers['idempotency-key']);
   authorizeApp(request, (body as { app?: unknown }).app);
   const answer = await (namesUsers(body) ? sendToUsers(context, body) : send(context, body));

@@ -1,0 +1,63 @@
+import type { Cluster, Redis } from 'ioredis';
+import { Problem } from './http/problem.ts';
+
+/** Of the memory that Redis may use: beyond it nothing is added, so that workers can finish what there is. */
+const fullAt = 0.9;
+/** Between readings, milliseconds. */
+const usualReadingMs = 1_000;
+
+export interface RedisRoomOptions {
+  readonly redis: Redis | Cluster;
+  readonly readingMs?: number;
+}
+
+/** Whether Redis has room for more to send. Where that cannot be read it has, as it has without a limit. */
+export class RedisRoom {
+  readonly #options: RedisRoomOptions;
+  readonly #timer: NodeJS.Timeout;
+  #isReading = false;
+  #share = 0;
+
+  constructor(options: RedisRoomOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => void this.#read(), options.readingMs ?? usualReadingMs);
+    this.#timer.unref();
+    void this.#read();
+  }
+
+  /** @throws Problem `backpressure` */
+  check(): void {
+    if (!this.isFull) return;
+    const percent = Math.floor(this.#share * 100);
+    const message = `Redis uses ${percent} % of its memory: nothing is taken until workers have made room`;
+    throw new Problem('backpressure', message, { retryAfterSeconds: 5 });
+  }
+
+  get isFull(): boolean {
+    return this.#share >= fullAt;
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #read(): Promise<void> {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    const { redis } = this.#options;
+    const nodes = redis.isCluster ? (redis as Cluster).nodes('master') : [redis as Redis];
+    try {
+      const infos = await Promise.all(nodes.map((node) => node.info('memory')));
+      this.#share = Math.max(0, ...infos.map(shareOf));
+    } catch {
+      this.#share = 0;
+    }
+    this.#isReading = false;
+  }
+}
+
+function shareOf(info: string): number {
+  const bytes = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
+  const limit = bytes('maxmemory');
+  return limit === 0 ? 0 : bytes('used_memory') / limit;
+}
