@@ -25,6 +25,12 @@ export interface StreamOutcomeEvents {
 /** What a lost stream means for its connection. */
 export type StreamTrouble = 'probe-lost' | 'refuses-all' | undefined;
 
+/**
+ * Streams refused in a row after which a connection is left, of those that were written after the first refusal was known;
+ * fewer where the connection before it was refused everything.
+ */
+const mostRefused = { usually: 50, afterDoubt: 5 };
+
 export interface StreamOutcomesOptions {
   readonly clock: Clock;
   /** Streams at a time, at most. */
@@ -50,6 +56,8 @@ export class StreamOutcomes {
   #hasServed = false;
   #allowance: number;
   #refusedInARow = 0;
+  /** When the first of them was refused, by `Clock.now()`. */
+  #refusedSinceMs: number | undefined;
   /** Accepted, and not yet told: a range, since answers mostly come in order. */
   #accepted: { readonly run: Http2Run; readonly from: number; to: number } | undefined;
 
@@ -58,7 +66,7 @@ export class StreamOutcomes {
     this.#connection = connection;
     this.#events = events;
     this.#options = options;
-    this.#mostRefused = 2 * streams;
+    this.#mostRefused = startsSmall ? mostRefused.afterDoubt : mostRefused.usually;
     this.#nowMs = clock.now();
     this.#allowance = needsToken || startsSmall ? 1 : streams;
     this.work = new ConnectionWork(streamTimeoutMs);
@@ -125,7 +133,10 @@ export class StreamOutcomes {
     }
     // Safe to send again (RFC 9113 section 8.7).
     this.#events.unprocessed([stream]);
-    return ++this.#refusedInARow > this.#mostRefused ? 'refuses-all' : undefined;
+    this.#refusedSinceMs ??= this.#nowMs;
+    // What was under way then may well be refused all: a gateway takes fewer streams at once than it has said.
+    if (stream.writtenAtMs >= this.#refusedSinceMs) this.#refusedInARow++;
+    return this.#refusedInARow > this.#mostRefused ? 'refuses-all' : undefined;
   }
 
   /** The answer makes no sense (RFC 9113 section 8.1.1): its stream is over, whatever came before stands. */
@@ -175,6 +186,7 @@ export class StreamOutcomes {
   #judge(stream: OpenStream, verdict: Verdict): void {
     const { action, answer } = verdict;
     this.#refusedInARow = 0;
+    this.#refusedSinceMs = undefined;
     if (answer.status >= 500) this.work.failed(this.#nowMs);
     else if (action !== 'foreign' && !isAboutCredential(action)) this.#served(stream.writtenAtMs);
     if (stream.run instanceof Probe) this.#events.probed(this.#connection, stream, verdict);
@@ -185,6 +197,7 @@ export class StreamOutcomes {
   #served(writtenAtMs: number): void {
     const { streams, startsSmall } = this.#options;
     this.#refusedInARow = 0;
+    this.#refusedSinceMs = undefined;
     this.#hasServed = true;
     if (this.#allowance < streams) this.#allowance = startsSmall ? this.#allowance + 1 : streams;
     this.work.answered(writtenAtMs, this.#nowMs);

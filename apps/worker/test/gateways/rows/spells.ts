@@ -25,8 +25,7 @@ export const spells: readonly Row[] = [
   http2Spells('502 of a proxy for 1 min', minuteMs, { status: 502, ...html }),
   http2Spells('no answers for 1 min', minuteMs, 'hang'),
   http2Spells('every stream reset for 1 min', minuteMs, { resetStream: 2 }),
-  // Refused streams are no trouble of the notifications: they go out again at once, as fast as connections allow.
-  http2Spells('every stream refused for 1 min', minuteMs, { resetStream: 7 }, { calls: 6_000 }),
+  http2Spells('every stream refused for 1 min', minuteMs, { resetStream: 7 }),
   http2Spells('429 TooManyRequests for everything, 1 min', minuteMs, reason(429, 'TooManyRequests')),
   binarySpells('status 1 for 1 min', minuteMs, { status: 1 }),
   {
