@@ -8,9 +8,6 @@ const run = promisify(execFile);
 
 const repository = fileURLToPath(new URL('../../../../', import.meta.url));
 
-/** Where an unpacked Redis is found besides the PATH. */
-export const installedProgramFolder = join(repository, '.pushfleet', 'bin');
-
 /** How long the distribution's package may take, milliseconds. */
 const installTimeoutMs = 10 * 60_000;
 
@@ -26,5 +23,5 @@ export async function installRedis(say: (line: string) => void): Promise<string 
     say((cause as { stderr?: string }).stderr?.trim() ?? String(cause));
     return undefined;
   }
-  return findRedisProgram(installedProgramFolder);
+  return findRedisProgram();
 }

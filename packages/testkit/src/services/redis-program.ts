@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { SupervisedProcess } from '../processes/supervised-process.ts';
 import { findProgram } from './find-program.ts';
 import { startOnFreePort } from './free-port.ts';
@@ -14,9 +15,12 @@ export interface RedisProgramOptions {
   readonly configuration?: readonly string[] | undefined;
 }
 
-/** `redis-server` or `valkey-server` on the PATH. */
-export async function findRedisProgram(searchPath = process.env.PATH): Promise<string | undefined> {
-  return findProgram(['redis-server', 'valkey-server'], searchPath);
+/** Where the set-up of `npm test` puts a Redis that it has unpacked. */
+export const unpackedProgramFolder = fileURLToPath(new URL('../../../../.pushfleet/bin', import.meta.url));
+
+/** `redis-server` or `valkey-server` on the PATH, or the one that the set-up has unpacked. */
+export async function findRedisProgram(searchPath = process.env.PATH ?? ''): Promise<string | undefined> {
+  return findProgram(['redis-server', 'valkey-server'], `${searchPath}${delimiter}${unpackedProgramFolder}`);
 }
 
 /** Starts a Redis of our own on a free port of 127.0.0.1, in a temporary folder of its own. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { containerEngineAnswers, openContainerServer } from './container-server.ts';
-import { installedProgramFolder, installRedis } from './install-redis.ts';
+import { installRedis } from './install-redis.ts';
 import { findRedisProgram, openRedisProgram } from './redis-program.ts';
 import type { RestartableServer } from './restartable-server.ts';
 import { type DecisionOptions, provideService, type ServiceKind } from './service-source.ts';
@@ -39,9 +39,7 @@ export async function provideRedis(options: ProvideRedisOptions = {}): Promise<R
       useGiven: async (url) => useGivenRedis(url, prefix),
       openContainer: async () => ((await containerEngineAnswers()) ? openRedisContainer(aof) : undefined),
       openProgram: async () => {
-        const program = await findRedisProgram(
-          `${(options.env ?? process.env).PATH ?? ''}:${installedProgramFolder}`,
-        );
+        const program = await findRedisProgram((options.env ?? process.env).PATH);
         return program === undefined ? undefined : openRedisProgram(program, { aof });
       },
       install: async () => {
