@@ -16,7 +16,7 @@ export interface RedisProgramOptions {
 }
 
 /** Where the set-up of `npm test` puts a Redis that it has unpacked. */
-export const unpackedProgramFolder = fileURLToPath(new URL('../../../../.pushfleet/bin', import.meta.url));
+const unpackedProgramFolder = fileURLToPath(new URL('../../../../.pushfleet/bin', import.meta.url));
 
 /** `redis-server` or `valkey-server` on the PATH, or the one that the set-up has unpacked. */
 export async function findRedisProgram(searchPath = process.env.PATH ?? ''): Promise<string | undefined> {
