@@ -73,7 +73,12 @@ test.skipIf(program === undefined)(
     };
     let keys = 0;
     const sends = [send(() => ({})), send(() => ({ idempotencyKey: `moving-${keys++}` }))];
-    for (let move = 0; move < 4; move++) await cluster.moveSlot('{shop}');
+    for (let move = 0; move < 6; move++) {
+      const before = taken;
+      await cluster.moveSlot('{shop}');
+      // Sends go on between two moves, however fast those are.
+      await expect.poll(() => taken, { timeout: 20_000 }).toBeGreaterThan(before);
+    }
     isMoving = false;
     await Promise.all(sends);
     expect(refused).toEqual([]);
