@@ -11,6 +11,7 @@
  * - `rights`: the password is wrong, or the user may not do this.
  * - `busy`: the server runs a script that does not end.
  * - `script`: the server does not know the script any more.
+ * - `aborted`: the transaction was discarded for one of its commands, and the reason is not known.
  */
 export type RedisTrouble =
   | 'not-sent'
@@ -20,7 +21,8 @@ export type RedisTrouble =
   | 'space'
   | 'rights'
   | 'busy'
-  | 'script';
+  | 'script'
+  | 'aborted';
 
 /** First words of an error reply. */
 const replies: Readonly<Record<string, RedisTrouble>> = {
@@ -63,6 +65,7 @@ const descriptions: Readonly<Record<RedisTrouble, string>> = {
   rights: 'Redis refuses the password, or the rights of the user do not suffice',
   busy: 'Redis is busy with a script',
   script: 'Redis has forgotten a script',
+  aborted: 'Redis has discarded a transaction',
 };
 
 const connectionNames = new Set(['MaxRetriesPerRequestError', 'ClusterAllFailedError']);
@@ -96,11 +99,6 @@ export function isRefusal(trouble: RedisTrouble | undefined): boolean {
   return trouble !== undefined && trouble !== 'connection';
 }
 
-/** Whether the error belongs to this connection or node: another one may answer differently. */
-export function isAboutConnection(trouble: RedisTrouble | undefined): boolean {
-  return trouble === 'role' || trouble === 'moved';
-}
-
 function troubleOf(error: Error): RedisTrouble | undefined {
   const { message, name } = error;
   // A transaction is discarded for the errors of its commands, which stand beside it.
@@ -111,7 +109,7 @@ function troubleOf(error: Error): RedisTrouble | undefined {
       const trouble = redisTroubleOf(cause);
       if (trouble !== undefined) return trouble;
     }
-    return 'not-sent';
+    return 'aborted';
   }
   const redirected = /^Too many Cluster redirections\. Last error: (?:\w*Error: )?(.*)$/s.exec(message)?.[1];
   // Older servers put the reply of a command inside a script behind words of their own.

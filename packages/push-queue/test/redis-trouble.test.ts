@@ -44,6 +44,10 @@ test('a discarded transaction means what its commands were refused for', () => {
     previousErrors: [new Error("OOM command not allowed when used memory > 'maxmemory'.")],
   });
   expect(redisTroubleOf(aborted)).toBe('space');
+  // The connection is as good as before: it is not the same as a command that was never sent.
+  const unknown = new Error('EXECABORT Transaction discarded because of previous errors.');
+  expect(redisTroubleOf(unknown)).toBe('aborted');
+  expect(isRefusal(redisTroubleOf(unknown))).toBe(true);
 });
 
 test('errors of the network, and the name of a client that gave up, mean the connection', () => {

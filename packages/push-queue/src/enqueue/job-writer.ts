@@ -7,7 +7,7 @@ import type { PushJobData } from '../push-job.ts';
 import { pushJobId } from '../push-job-id.ts';
 import { PushQueueError } from '../push-queue-error.ts';
 import { appPrefix, doorbellChannel, totalsKey } from '../redis-keys.ts';
-import { isAboutConnection, redisTroubleOf } from '../redis-trouble.ts';
+import { redisTroubleOf } from '../redis-trouble.ts';
 import { formatTraceparents } from '../traceparent.ts';
 import { asPushQueueError, neverSent, RedisLink } from './redis-link.ts';
 
@@ -185,7 +185,7 @@ export class JobWriter {
       }
       if (error !== null) {
         // The whole transaction is refused for it: nothing was written.
-        if (isAboutConnection(redisTroubleOf(error))) link.heed(error);
+        link.heed(error);
         throw asPushQueueError(error);
       }
       if (result === notAdded) throw new PushQueueError('redis-unavailable', 'Redis did not add the jobs');
