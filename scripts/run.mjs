@@ -83,7 +83,10 @@ async function runSteps(name, task, { env, args }) {
   }
   if (task.steps.length > 1 && failed.length > 0) say(`${name} failed: ${failed.join(', ')}`);
   if (counter !== undefined) {
-    for (const test of counter.failed) say(`failed: ${test}`);
+    for (const { name: test, lines } of counter.failed) {
+      say(`failed: ${test}`);
+      for (const line of lines) say(`  ${line}`);
+    }
     process.stdout.write(`${counter.summary}\n`);
   }
   return code;

@@ -78,18 +78,27 @@ test('the sum of the tests is read from what vitest says, in any split', () => {
   }
 });
 
-test('the tests that failed are named, each once', () => {
+test('the tests that failed are named, each once, with the first lines of what is wrong', () => {
   const counter = new TestCounter();
   counter.read(
     Buffer.from(
       '@pushfleet/worker:test: \u001b[41m FAIL \u001b[49m test/sending.test.ts > a push is sent\n' +
         '@pushfleet/worker:test:  FAIL  test/sending.test.ts > a push is sent\n' +
-        ' FAIL  scripts/test/demo.test.ts > the demo runs\n',
+        '@pushfleet/worker:test: AssertionError: the sums differ\n' +
+        ' FAIL  scripts/test/demo.test.ts > the demo runs\n' +
+        '@pushfleet/worker:test: \n' +
+        'Error: no demo\n' +
+        '@pushfleet/worker:test: + 3\n' +
+        '@pushfleet/worker:test:  ❯ test/sending.test.ts:12:3\n' +
+        '@pushfleet/worker:test:  11| something else\n',
     ),
   );
   expect(counter.failed).toEqual([
-    '@pushfleet/worker test/sending.test.ts > a push is sent',
-    'scripts/test/demo.test.ts > the demo runs',
+    {
+      name: '@pushfleet/worker test/sending.test.ts > a push is sent',
+      lines: ['AssertionError: the sums differ', '+ 3'],
+    },
+    { name: 'scripts/test/demo.test.ts > the demo runs', lines: ['Error: no demo'] },
   ]);
 });
 
