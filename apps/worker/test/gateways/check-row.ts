@@ -1,5 +1,4 @@
 import { expect } from 'vitest';
-import { streamLimit } from './http2-gateway.ts';
 import { type Row, type RowResult, window } from './run-row.ts';
 
 /** First deliveries a second of a gateway without faults, by transport. */
@@ -7,11 +6,14 @@ export type CleanRates = Readonly<Record<Row['transport'], number>>;
 
 /**
  * What may arrive twice, by docs/delivery.md#what-can-be-sent-twice-and-when: of the first connection that breaks what
- * it had in flight, of each one after it 200 and what has been accepted meanwhile. On HTTP/2 what has no answer: no more
- * than the streams of a connection.
+ * it had in flight, of each one after it 200 and what has been accepted meanwhile. On HTTP/2 what was
+ * taken and has no answer.
  */
-function publishedBound({ transport, app }: Row, { size, accepted, connections }: RowResult): number {
-  if (transport === 'http2') return connections * streamLimit;
+function publishedBound(
+  { transport, app }: Row,
+  { size, accepted, connections, unanswered }: RowResult,
+): number {
+  if (transport === 'http2') return unanswered;
   return Math.min(app?.window ?? window, size) + 200 * (connections - 1) + accepted;
 }
 

@@ -56,20 +56,31 @@ export class Http2Peer {
   readonly number: number;
   readonly socket: TLSSocket;
   readonly wire: Wire;
+  readonly #ledger: Ledger;
   /** Requests that came over it. */
   requests = 0;
+  /** Requests that were taken and have no answer yet. */
+  unanswered = 0;
   /** Nothing is taken or answered any more. */
   isOver = false;
 
-  constructor(number: number, socket: TLSSocket, wire: Wire) {
+  constructor(number: number, socket: TLSSocket, wire: Wire, ledger: Ledger) {
     this.number = number;
     this.socket = socket;
     this.wire = wire;
+    this.#ledger = ledger;
   }
 
   hangUp(): void {
-    this.isOver = true;
+    this.ended();
     this.wire.hangUp();
+  }
+
+  /** Nothing is answered any more. */
+  ended(): void {
+    this.isOver = true;
+    this.#ledger.unanswered += this.unanswered;
+    this.unanswered = 0;
   }
 }
 
@@ -100,9 +111,12 @@ export async function openHttp2Gateway(
   server.on('secureConnection', (socket) => {
     time.touch();
     const wire = new Wire(socket, time);
-    const peer = new Http2Peer(++ledger.connections, socket, wire);
+    const peer = new Http2Peer(++ledger.connections, socket, wire, ledger);
     wire.on('error', () => undefined);
-    wire.on('close', () => peers.delete(wire));
+    wire.on('close', () => {
+      peer.ended();
+      peers.delete(wire);
+    });
     if (script.accepts?.(peer) === false) {
       socket.destroy();
       return;
@@ -142,6 +156,8 @@ export async function openHttp2Gateway(
       if (verdict === 'take' && !ledger.knows(token)) verdict = unknownDevice;
       const isTaken = typeof verdict === 'string' && verdict.startsWith('take');
       if (isTaken) ledger.deliver(token);
+      if (verdict === 'take-and-hang') ledger.unanswered++;
+      else if (isTaken) peer.unanswered++;
       if (verdict === 'hang' || verdict === 'take-and-hang') return;
       if (verdict === 'hang-up') {
         peer.hangUp();
@@ -156,6 +172,10 @@ export async function openHttp2Gateway(
       later(answer.delayMs ?? answerMs, () => {
         time.touch();
         if (stream.destroyed || stream.closed) return;
+        if (isTaken && peer.unanswered > 0) {
+          peer.unanswered--;
+          if (peer.wire.returnIsDead) ledger.unanswered++;
+        }
         if (typeof verdict === 'object' && 'resetStream' in verdict) {
           stream.close(verdict.resetStream);
           return;

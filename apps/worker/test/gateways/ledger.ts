@@ -10,6 +10,8 @@ export class Ledger {
   connections = 0;
   /** Frames that the gateway answered nothing to, and did not deliver, since something before them ended the connection. */
   discarded = 0;
+  /** Requests that the gateway took, and of which the worker cannot know: their connection ended before an answer. */
+  unanswered = 0;
 
   constructor(time: VirtualTime, tokens: readonly string[]) {
     this.#time = time;

@@ -98,6 +98,8 @@ export interface RowResult {
   readonly calls: number;
   /** Frames and requests that came after the gateway had ended their connection. */
   readonly discarded: number;
+  /** Requests that were taken, and whose connection ended before their answer. */
+  readonly unanswered: number;
   readonly callsInSpell: number;
   readonly connections: number;
   /** From the end of the spell, or from the start, until everything had its outcome. */
@@ -257,6 +259,7 @@ async function runOn(
       queued: left(),
       calls: ledger.calls,
       discarded: ledger.discarded,
+      unanswered: ledger.unanswered,
       callsInSpell: ledger.callsBetween(0, spellMs),
       connections: ledger.connections,
       recoveryMs: Math.round(endMs - spellMs),

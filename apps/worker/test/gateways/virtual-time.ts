@@ -17,8 +17,11 @@ const sendCommand = Redis.prototype.sendCommand;
 
 /** How many turns of the event loop without news mean that none is on its way. */
 const quietTurns = 2;
-/** What is on its way for longer than so long waits for time to go on, milliseconds of real time. */
-const longestWaitMs = 1_000;
+/**
+ * What is on its way for longer than so long waits for time to go on, milliseconds of real time. A look-up of a name
+ * took more than a second on a machine with much to do.
+ */
+const longestWaitMs = 20_000;
 /** How much time passes at once while something real is waited for, milliseconds. */
 const slowStepMs = 10;
 /** Requests of Node that end by themselves. */

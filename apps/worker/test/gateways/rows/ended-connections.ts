@@ -1,3 +1,4 @@
+import { streamLimit } from '../http2-gateway.ts';
 import type { Row } from '../run-row.ts';
 import { appetite, flaps, flapTakes, minuteMs, secondMs, wide } from './gateways-in-trouble.ts';
 
@@ -57,7 +58,8 @@ export const endedConnections: readonly Row[] = [
   {
     name: 'flaps for a minute',
     transport: 'http2',
-    bars: { recoveryMs: 60 * secondMs },
+    // A connection that ends soon after the spell may have all its streams taken and none answered.
+    bars: { doubledPerConnection: flapTakes, doubled: streamLimit, recoveryMs: 60 * secondMs },
     spellMs: minuteMs,
     gateway: (scene) => ({
       accepts: flaps(scene, minuteMs),
