@@ -3,7 +3,7 @@ import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 
-// DESIGN's table of allowed imports: who may import whom. What is not named here is not allowed.
+// The allowed imports: who may import whom. What is not named here is not allowed.
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const scope = '@pushfleet/';
@@ -51,7 +51,7 @@ const allowedImports: Readonly<Record<string, readonly string[]>> = {
   examples: ['client', 'push-queue'],
 };
 
-/** Libraries that a part must do without, so that it stays what DESIGN's layout says it is. */
+/** Libraries that a part must do without, so that it stays what ARCHITECTURE.md says it is. */
 const forbiddenLibraries: Readonly<Record<string, readonly string[]>> = {
   'packages/apns-client': ['bullmq', 'ioredis', 'pg', 'prom-client', 'pino', 'fastify'],
   'packages/push-queue': ['pg', 'prom-client', 'pino', 'fastify'],

@@ -20,7 +20,7 @@ import { Registry } from 'prom-client';
 import { test as base, expect, inject, vi } from 'vitest';
 import { openWorker, type Worker, type WorkerOptions } from '../src/worker.ts';
 
-/** Sums of an app over both lanes; the identity of DESIGN holds when `enqueued` is the sum of the others. */
+/** Sums of an app over both lanes; the sums balance when `enqueued` is the sum of the others. */
 interface Totals {
   readonly enqueued: number;
   readonly accepted: number;

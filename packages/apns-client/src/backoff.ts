@@ -15,8 +15,8 @@ export function backoffDelayMs(
 }
 
 /**
- * Attempts to connect, at most `perMinute` in any minute: rapid connecting is treated as an attack (PROTOCOL section 1).
- * Half of them may come at once, the other half is spread evenly.
+ * Attempts to connect, at most `perMinute` in any minute: rapid connecting is treated as an attack
+ * (`docs/protocol/binary.md#connections`). Half of them may come at once, the other half is spread evenly.
  */
 export class AttemptBudget {
   readonly #capacity: number;

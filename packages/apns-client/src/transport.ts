@@ -20,7 +20,7 @@ export type Fault = 'notification' | 'gateway';
 export interface GatewayAnswer {
   /** Stable kebab-case name on binary (`invalid-token`), Apple's own reason on HTTP/2 (`BadDeviceToken`). */
   readonly reason: string;
-  /** Binary status byte (PROTOCOL section 1) or HTTP status (section 4). */
+  /** Binary status byte (`docs/protocol/binary.md#error-response`) or HTTP status. */
   readonly status: number;
   /**
    * Whose trouble it may be. `notification`: the gateway answered about this one, and the trouble may be its own, so a
@@ -71,7 +71,7 @@ export interface NotificationRun {
   readonly http2?: Http2Columns;
 }
 
-/** Per-notification request headers of HTTP/2 (PROTOCOL section 4); a single value stands for all. */
+/** Per-notification request headers of HTTP/2 (`docs/protocol/http2.md#requests`); a single value stands for all. */
 export interface Http2Columns {
   readonly pushType: string | readonly string[];
   readonly collapseId: string | null | readonly (string | null)[];

@@ -60,7 +60,7 @@ export class WaitingSpans<Run extends TrackedRun = TrackedRun> {
     // Mostly there is nothing to look for, however long the span is.
     if (run.earliestExpiration > nowSeconds && !mayRefuse) return span;
     const { expirations } = run.columns;
-    // 0 is no time: "do not store" (PROTOCOL section 1).
+    // 0 is no time: "do not store" (`docs/protocol/binary.md#expiration`).
     const isExpired = (position: number): boolean =>
       expirations[position]! !== 0 && expirations[position]! <= nowSeconds;
     let live = from;

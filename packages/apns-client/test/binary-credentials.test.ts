@@ -127,7 +127,7 @@ describe('a certificate that the gateway does not take', () => {
   test('for the wrong environment pauses it after three connections that were cut, and a renewed one ends the pause', async ({
     gateway,
   }) => {
-    // Passes the handshake, and is cut right after it (PROTOCOL section 1).
+    // Passes the handshake, and is cut right after it (`docs/protocol/binary.md#wrong-environment`).
     const credential = new TestCredential(gateway.identity);
     const issued = await fetch(`http://127.0.0.1:${gateway.controlPort}/certificates`, {
       method: 'POST',

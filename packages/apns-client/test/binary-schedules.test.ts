@@ -42,7 +42,7 @@ const setting = fc.record({
   suspectAfter: fc.integer({ min: 1, max: 3 }),
   shortestStretch: fc.constantFrom(1, 5, 200),
   command: fc.constantFrom(1 as const, 2 as const),
-  // Near the end of the numbers, so that they wrap (PROTOCOL section 1).
+  // Near the end of the numbers, so that they wrap (`docs/protocol/binary.md#identifiers`).
   firstIdentifier: fc.constantFrom(1, 0xffff_ffff - 10, 0xffff_ffff),
 });
 

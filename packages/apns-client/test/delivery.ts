@@ -61,7 +61,7 @@ export async function expectIdentity(
 ): Promise<void> {
   const received = new Map<string, number>();
   for await (const { token, outcome, status } of gateway.control.notifications()) {
-    // Status 0 says that nothing is wrong: the one it names counts as accepted (PROTOCOL section 1).
+    // Status 0 says that nothing is wrong: the one it names counts as accepted (`docs/protocol/binary.md#status-0`).
     if (outcome === 'received' || status === 0)
       received.set(String(token), (received.get(String(token)) ?? 0) + 1);
   }

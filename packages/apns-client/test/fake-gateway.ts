@@ -4,7 +4,7 @@ import { ChunkPool } from '../src/chunk-pool.ts';
 
 /**
  * A gateway without a network: every step that network, kernel and gateway take is a call, so that a test decides on
- * the order of them. It takes notifications as PROTOCOL section 1 says.
+ * the order of them. It takes notifications as `docs/protocol/binary.md#silence` says.
  */
 export class FakeGateway {
   /**

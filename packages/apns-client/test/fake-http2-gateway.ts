@@ -20,7 +20,7 @@ import type { Http2Socket, Http2SocketEvents, OpenHttp2Socket } from '../src/htt
 
 /**
  * An HTTP/2 gateway without a network: every step that network, kernel and gateway take is a call, so that a test
- * decides on the order of them. It answers as PROTOCOL section 4 says.
+ * decides on the order of them. It answers as `docs/protocol/http2.md#answers` says.
  */
 export class FakeHttp2Gateway {
   readonly sockets: FakeHttp2Socket[] = [];

@@ -7,7 +7,9 @@ import { isComplete, ok } from './frame-server.ts';
 import { TestTokens, test } from './http2-test.ts';
 import { accept, type NodeGatewayOptions, refuse } from './node-gateway.ts';
 
-/** The table of PROTOCOL section 4, typed from it: status, reasons, action, evidence against the token. */
+/**
+ * The table of `docs/protocol/http2.md#answers`, typed from it: status, reasons, action, evidence against the token.
+ */
 const table: readonly [status: number, reasons: string, action: string, tokenInvalid: boolean][] = [
   [
     400,

@@ -92,7 +92,7 @@ describe.each(Object.entries(gateways))('into %s', (_, { skip, open }) => {
   });
 });
 
-test('what is said of a notification is what PROTOCOL section 4 asks for, and the same on every retry', async ({
+test('the headers of a notification are those of docs/protocol/http2.md#requests, the same on every retry', async ({
   kit,
 }) => {
   let isFirst = true;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { gatewayAnswer, type StatusMeaning, statusMeaning } from '../src/binary/status-policy.ts';
 
-// The table of PROTOCOL section 1, typed from it.
+// The table of `docs/protocol/binary.md#error-response`, typed from it.
 const table: readonly (readonly [number, string, StatusMeaning])[] = [
   [0, 'no-errors', 'accepted'],
   [1, 'processing-error', 'retryable'],

@@ -5,7 +5,7 @@ import { CredentialError } from './errors.ts';
 /** What an app's configuration calls its environment. Apple's certificates say "development" for the sandbox. */
 export type ApnsEnvironment = 'production' | 'sandbox';
 
-/** One entry of a certificate's topic list (PROTOCOL section 3). */
+/** One entry of a certificate's topic list (`docs/protocol/certificates.md#extensions`). */
 export interface CertificateTopic {
   readonly topic: string;
   /** `app`, `voip`, `complication`; another word is passed on as it stands. */
@@ -43,7 +43,7 @@ export interface CertificateFacts {
   readonly keyType: string;
 }
 
-/** PROTOCOL section 3. */
+/** `docs/protocol/certificates.md#extensions`. */
 const oids = {
   sandbox: '1.2.840.113635.100.6.3.1',
   production: '1.2.840.113635.100.6.3.2',
@@ -104,7 +104,10 @@ function readExtensions(certificate: Buffer): ReadonlyMap<string, Buffer> {
   return extensions;
 }
 
-/** A SEQUENCE alternating a UTF8String topic and a SEQUENCE of UTF8String kinds (PROTOCOL section 3). */
+/**
+ * A SEQUENCE alternating a UTF8String topic and a SEQUENCE of UTF8String kinds
+ * (`docs/protocol/certificates.md#extensions`).
+ */
 function readTopicList(extension: Buffer): CertificateTopic[] {
   const [list] = readDerValues(extension);
   if (list?.tag !== derTag.sequence) throw malformedTopicList();

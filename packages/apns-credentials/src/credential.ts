@@ -41,7 +41,10 @@ export class CertificateCredential {
   }
 }
 
-/** A provider's signing key (`.p8`), from which provider tokens are made (PROTOCOL section 4). Shows as above. */
+/**
+ * A provider's signing key (`.p8`), from which provider tokens are made (`docs/protocol/http2.md#provider-token`).
+ * Shows as above.
+ */
 export class TokenCredential {
   readonly kind = 'token';
   /** Of the key: 10 characters. */

@@ -17,7 +17,7 @@ export interface NotificationColumns {
   readonly payloadOffsets: Uint32Array;
   /** Which distinct payload notification `p` carries; `count` entries. */
   readonly payloadOf: Uint16Array;
-  /** Expiration per notification, epoch seconds; 0: do not store (PROTOCOL section 1). */
+  /** Expiration per notification, epoch seconds; 0: do not store (`docs/protocol/binary.md#expiration`). */
   readonly expirations: Uint32Array;
   /** Priority per notification: 10, 5, or 1 (1 on HTTP/2 only). */
   readonly priorities: Uint8Array;

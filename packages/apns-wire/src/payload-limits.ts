@@ -1,4 +1,4 @@
-/** Largest payload in UTF-8 bytes, by what carries it (PROTOCOL section 1). */
+/** Largest payload in UTF-8 bytes, by what carries it (`docs/protocol/binary.md#payload-limits`). */
 export const payloadLimits = {
   simple: 256,
   enhanced: 256,

@@ -31,7 +31,7 @@ export interface Endpoint {
   readonly ca: string | undefined;
 }
 
-/** PROTOCOL sections 1 and 4. */
+/** `docs/protocol/binary.md` and `docs/protocol/http2.md`. */
 const appleHosts = {
   binary: {
     production: { host: 'gateway.push.apple.com', port: 2195 },

@@ -125,7 +125,7 @@ function checkCertificate(certificate: CertificateFacts, use: IntendedUse): Cred
   return checkCredential({ kind: 'certificate', certificate }, { environment, topic });
 }
 
-/** The push types (PROTOCOL section 4) that a kind of a certificate's topic list is for. */
+/** The push types (`docs/protocol/http2.md#push-types`) that a kind of a certificate's topic list is for. */
 function pushTypesOf(kind: string): readonly string[] {
   return kind === 'app' ? ['alert', 'background'] : [kind];
 }

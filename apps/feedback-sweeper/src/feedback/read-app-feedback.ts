@@ -46,7 +46,7 @@ export async function readAppFeedback(options: ReadAppFeedbackOptions): Promise<
       onTuples: async (tuples) => {
         await store(options, tuples);
         options.onStored();
-        // Another reader may be at work: one at a time (PROTOCOL section 2, rule 1).
+        // Another reader may be at work: one at a time (`docs/protocol/feedback.md#one-reader`).
         if (reading.hasLostLock) lost.abort();
       },
     });

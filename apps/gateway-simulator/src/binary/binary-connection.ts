@@ -30,9 +30,9 @@ interface PacketOptions extends FarewellOptions {
 }
 
 /**
- * One connection of the binary gateway (PROTOCOL section 1): takes notifications in silence until one is bad, by
- * itself or by rule; then answers with the error-response packet (command 0: with nothing), discards what follows and
- * closes.
+ * One connection of the binary gateway (`docs/protocol/binary.md#silence`): takes notifications in silence until one
+ * is bad, by itself or by rule; then answers with the error-response packet (command 0: with nothing), discards what
+ * follows and closes.
  */
 export class BinaryConnection {
   readonly #link: GatewayLink;

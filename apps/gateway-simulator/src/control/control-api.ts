@@ -57,7 +57,7 @@ const certificateBodySchema = z.strictObject({
 /** Longest body, bytes: some 200,000 feedback tuples. */
 const bodyLimit = 32 * 1_024 * 1_024;
 
-/** The control API (DESIGN "Commands and contracts"; apps/gateway-simulator/README.md). Not listening yet. */
+/** The control API (`apps/gateway-simulator/README.md`). Not listening yet. */
 export function createControlApi(context: ControlContext): FastifyInstance {
   const { ledger, log, faults, feedback, ports, tlsDirectory, providerKeys, verifier, channels } = context;
   const app = fastify({ bodyLimit, forceCloseConnections: true });

@@ -17,8 +17,9 @@ interface Script {
 }
 
 /**
- * The feedback service (PROTOCOL section 2): sends what it has on connect, and closes. Each tuple goes to one
- * connection; one of which a byte was sent is gone, also when the connection breaks; the others wait for the next.
+ * The feedback service (`docs/protocol/feedback.md#reading-clears-the-list`): sends what it has on connect, and
+ * closes. Each tuple goes to one connection; one of which a byte was sent is gone, also when the connection breaks;
+ * the others wait for the next.
  */
 export class FeedbackService {
   readonly #store: FeedbackStore;

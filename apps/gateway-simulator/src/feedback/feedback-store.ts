@@ -15,7 +15,7 @@ export class FeedbackStoreFullError extends Error {
   override readonly name = 'FeedbackStoreFullError';
 }
 
-/** What the feedback service has to tell. Reading clears it (PROTOCOL section 2). */
+/** What the feedback service has to tell. Reading clears it (`docs/protocol/feedback.md#reading-clears-the-list`). */
 export class FeedbackStore {
   /** Under an app's topic; under `undefined` what is for whoever asks first. */
   readonly #waiting = new Map<string | undefined, Buffer[]>();

@@ -46,7 +46,10 @@ export interface Http2ConnectionContext {
   readonly lingerMs: number;
 }
 
-/** One connection of the HTTP/2 gateway (PROTOCOL section 4): answers every push, by its content or by rule. */
+/**
+ * One connection of the HTTP/2 gateway (`docs/protocol/http2.md#requests`): answers every push, by its content or by
+ * rule.
+ */
 export class Http2Connection {
   readonly #link: Http2Link;
   readonly #context: Http2ConnectionContext;

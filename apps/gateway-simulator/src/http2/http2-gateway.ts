@@ -28,13 +28,16 @@ export interface Http2GatewayOptions {
   readonly channels: ChannelStore;
   /** SETTINGS_MAX_CONCURRENT_STREAMS. */
   readonly maxStreams: number;
-  /** Whether a client without a certificate gets one stream until its first valid token (PROTOCOL section 4). */
+  /**
+   * Whether a client without a certificate gets one stream until its first valid token
+   * (`docs/protocol/http2.md#streams`).
+   */
   readonly oneStreamUntilToken: boolean;
   readonly tokenSizes: TokenSizes;
   readonly lingerMs: number;
 }
 
-/** Opens the HTTP/2 gateway (PROTOCOL section 4). A client certificate is taken where there is one. */
+/** Opens the HTTP/2 gateway (`docs/protocol/http2.md#requests`). A client certificate is taken where there is one. */
 export async function openHttp2Gateway(options: Http2GatewayOptions): Promise<GatewayPort> {
   const { host, port, identity, faults } = options;
   return openSecurePort({

@@ -26,7 +26,7 @@ export interface VerifierOptions {
   readonly now?: () => number;
 }
 
-/** PROTOCOL section 4. */
+/** `docs/protocol/http2.md#provider-token`. */
 const longestAgeMs = 3_600_000;
 /** How far ahead of ours a provider's clock may be. */
 const clockSkewMs = 60_000;
@@ -38,9 +38,10 @@ interface CheckedToken extends VerifiedToken {
 }
 
 /**
- * Verifies provider tokens (PROTOCOL section 4): ES256 under a known key, its team, its age, and that a fleet shares
- * one: a token that is new within 20 minutes of the one before is refused. Older ones stay good until they expire,
- * since a fleet does not change over in one instant. Works in one turn, so that requests keep their order.
+ * Verifies provider tokens (`docs/protocol/http2.md#provider-token`): ES256 under a known key, its team, its age, and
+ * that a fleet shares one: a token that is new within 20 minutes of the one before is refused. Older ones stay good
+ * until they expire, since a fleet does not change over in one instant. Works in one turn, so that requests keep
+ * their order.
  */
 export class ProviderTokenVerifier {
   readonly #options: VerifierOptions;

@@ -1,4 +1,4 @@
-/** What a push type adds to the bundle id to make its topic (PROTOCOL section 4). */
+/** What a push type adds to the bundle id to make its topic (`docs/protocol/http2.md#push-types`). */
 const topicSuffixes = {
   alert: '',
   background: '',

@@ -1,6 +1,9 @@
 import { channelReasonStatus } from './channels/channel-reasons.ts';
 
-/** Every reason that the HTTP/2 gateway may give, with its status (PROTOCOL section 4); last those about broadcast channels. */
+/**
+ * Every reason that the HTTP/2 gateway may give, with its status (`docs/protocol/http2.md#answers`); last those about
+ * broadcast channels.
+ */
 export const reasonStatus = {
   BadCollapseId: 400,
   BadDeviceToken: 400,

@@ -28,7 +28,8 @@ export interface TlsPortOptions {
 
 /**
  * Opens a port that speaks TLS and wants a client certificate: the binary gateway's or the feedback service's.
- * A certificate for the wrong environment passes the handshake and is cut right after it (PROTOCOL section 1).
+ * A certificate for the wrong environment passes the handshake and is cut right after it
+ * (`docs/protocol/binary.md#wrong-environment`).
  */
 export async function openTlsPort(options: TlsPortOptions): Promise<GatewayPort> {
   const { environment, onLink, ...port } = options;

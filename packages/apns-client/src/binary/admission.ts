@@ -9,7 +9,7 @@ import type { Span } from '../span.ts';
 import type { TrackedRun } from '../tracked-run.ts';
 
 // What no gateway takes is refused before it is written: there each would cost a connection, and a token of no length
-// would be taken for our own known-bad frame (PROTOCOL section 1).
+// would be taken for our own known-bad frame (`docs/protocol/binary.md#known-bad-frame`).
 
 export interface Admission {
   /** What may be written, in order. */

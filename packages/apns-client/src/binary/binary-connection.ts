@@ -27,7 +27,7 @@ import { settleByAnswer } from './settle-by-answer.ts';
 // - finishing: a known-bad frame was written last, and its error response will prove everything before it. With
 //   command 0, which has no answers, silence settles what is left.
 // - listening: a write failed. Reading goes on for a moment, because the error response that explains it may still
-//   be on its way (PROTOCOL section 1).
+//   be on its way (`docs/protocol/binary.md#late-errors`).
 // - closed: everything in the window has been handed back, exactly once.
 //
 // The connection never decides what becomes of what it hands back: the transport does.
@@ -187,8 +187,9 @@ export class BinaryConnection {
 
   /**
    * Ends the connection with a proof: writes the known-bad frame, whose answer proves everything before it
-   * (PROTOCOL section 1). What is unproved after `deadlineMs` is uncertain. What silence has settled is asked for, too:
-   * without an answer it stays accepted, and is counted. Command 0 has no answers: there the deadline is one for silence.
+   * (`docs/protocol/binary.md#known-bad-frame`). What is unproved after `deadlineMs` is uncertain. What silence has
+   * settled is asked for, too: without an answer it stays accepted, and is counted. Command 0 has no answers: there
+   * the deadline is one for silence.
    */
   finish(end: ConnectionEnd, deadlineMs: number): void {
     if (this.#state.kind === 'connecting') this.#close(end, 'not needed any more');

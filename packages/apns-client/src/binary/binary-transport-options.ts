@@ -19,7 +19,9 @@ export interface BinaryTransportOptions {
   readonly ca?: Authorities;
   /** 2 by default; 0 has neither identifiers nor error responses. */
   readonly command?: NotificationCommand;
-  /** Connections at most. Senders in the field use about 15 in all (PROTOCOL section 1). Default 2. */
+  /**
+   * Connections at most. Senders in the field use about 15 in all (`docs/protocol/binary.md#connections`). Default 2.
+   */
   readonly connections?: number;
   /** Frames in flight per connection: a second at line rate. Default 1,000,000. */
   readonly window?: number;
@@ -40,7 +42,10 @@ export interface BinaryTransportOptions {
   readonly connectTimeoutMs?: number;
   /** A write that makes no progress for so long means that the gateway has stopped reading. Default 20,000. */
   readonly writeStallMs?: number;
-  /** How long an error response may come after a write has failed (PROTOCOL section 1). Default 1,000. */
+  /**
+   * How long an error response may come after a write has failed (`docs/protocol/binary.md#late-errors`). Default
+   * 1,000.
+   */
   readonly errorGraceMs?: number;
   /** TCP keepalive: first probe after so much silence. Default 60,000. */
   readonly keepAliveMs?: number;
@@ -48,8 +53,8 @@ export interface BinaryTransportOptions {
   readonly idleTimeoutMs?: number;
   /**
    * Silence that a first connection must keep after its handshake before anything is written on it, at least as long
-   * as the handshake took: a gateway that dislikes the certificate hangs up right then (PROTOCOL section 1).
-   * Default 100.
+   * as the handshake took: a gateway that dislikes the certificate hangs up right then
+   * (`docs/protocol/binary.md#wrong-environment`). Default 100.
    */
   readonly handshakeSilenceMs?: number;
   /** Connections refused right after the handshake, in a row, before the transport pauses. Default 3. */

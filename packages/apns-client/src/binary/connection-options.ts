@@ -15,7 +15,7 @@ export interface BinaryConnectionOptions extends GatewaySocketOptions {
   readonly connectTimeoutMs: number;
   /** A write that makes no progress for so long means that the gateway has stopped reading. */
   readonly writeStallMs: number;
-  /** How long to go on reading for an error response after a write failed (PROTOCOL section 1). */
+  /** How long to go on reading for an error response after a write failed (`docs/protocol/binary.md#late-errors`). */
   readonly errorGraceMs: number;
   readonly shutdownIdentifier: ShutdownIdentifier;
   readonly clock: Clock;

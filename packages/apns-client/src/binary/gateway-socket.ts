@@ -104,8 +104,8 @@ export const openGatewaySocket: OpenGatewaySocket = (options, events) => {
 
 /**
  * Node gives a socket up when a write on it fails, and with it what the gateway sent before it hung up: the error
- * response (PROTOCOL section 1). So the stream is not told of the failure: it waits for that write, takes no further
- * ones, and goes on reading.
+ * response (`docs/protocol/binary.md#late-errors`). So the stream is not told of the failure: it waits for that
+ * write, takes no further ones, and goes on reading.
  */
 function keepReadingAfterWriteErrors(
   socket: TLSSocket,

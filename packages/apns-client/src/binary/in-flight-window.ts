@@ -16,7 +16,9 @@ interface Segment {
   readonly identifier: number;
 }
 
-/** Pure bookkeeping: no socket, no clock. Identifiers count from 1 and wrap (PROTOCOL section 1). */
+/**
+ * Pure bookkeeping: no socket, no clock. Identifiers count from 1 and wrap (`docs/protocol/binary.md#identifiers`).
+ */
 export class InFlightWindow {
   #segments: Segment[] = [];
   #head = 0;

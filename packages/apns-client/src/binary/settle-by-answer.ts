@@ -14,9 +14,9 @@ export interface AnswerContext {
 }
 
 /**
- * What an error response says of everything that was written on its connection (PROTOCOL section 1): the free
- * confirmation of all before the frame that it names, and the end of all after it. Empties the window, unless nothing
- * can be derived: then what is left in it is uncertain.
+ * What an error response says of everything that was written on its connection
+ * (`docs/protocol/binary.md#error-response`): the free confirmation of all before the frame that it names, and the
+ * end of all after it. Empties the window, unless nothing can be derived: then what is left in it is uncertain.
  */
 export function settleByAnswer(
   window: InFlightWindow,

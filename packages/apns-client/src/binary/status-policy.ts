@@ -1,7 +1,7 @@
 import { ErrorStatus, errorStatusName } from '@pushfleet/apns-wire';
 import type { GatewayAnswer } from '../transport.ts';
 
-/** What an error response says of the frame that it names; the table of PROTOCOL section 1. */
+/** What an error response says of the frame that it names; the table of `docs/protocol/binary.md#error-response`. */
 export type StatusMeaning =
   /** The named frame was taken; what came after it was not. */
   | 'accepted'

@@ -4,9 +4,9 @@ import { FeedbackDecoder, type FeedbackTuple } from '@pushfleet/apns-wire';
 import { connectionEndOf, describeError } from '../node-error.ts';
 import type { FeedbackEnd, FeedbackResult, ReadFeedbackOptions } from './feedback-options.ts';
 
-// One connection to the feedback service (PROTOCOL section 2). Reading clears the list at the service, so no byte that
-// has reached us may go astray: chunks come straight from the handle (`onread`) instead of through the stream's
-// buffer, which Node discards when the connection breaks, and become tuples at once.
+// One connection to the feedback service (`docs/protocol/feedback.md#reading-clears-the-list`). Reading clears the
+// list at the service, so no byte that has reached us may go astray: chunks come straight from the handle (`onread`)
+// instead of through the stream's buffer, which Node discards when the connection breaks, and become tuples at once.
 
 /** Decoded tuples that wait to be stored; beyond that the service is made to wait. */
 const maxWaitingTuples = 50_000;

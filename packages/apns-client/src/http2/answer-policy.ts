@@ -1,6 +1,6 @@
 import type { Fault, GatewayAnswer } from '../transport.ts';
 
-// What an answer other than 200 means: the table of PROTOCOL section 4.
+// What an answer other than 200 means: the table of `docs/protocol/http2.md#answers`.
 
 /** What is done about an answer. */
 type AnswerAction =

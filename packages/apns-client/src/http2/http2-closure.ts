@@ -18,7 +18,7 @@ export interface Http2ConnectionClosure {
   readonly wasLeft: boolean;
 }
 
-/** Ends at which somebody is there to hear that the session is closed (PROTOCOL section 4). */
+/** Ends at which somebody is there to hear that the session is closed (`docs/protocol/http2.md#goaway`). */
 export const politeEnds: ReadonlySet<ConnectionEnd> = new Set([
   'drained',
   'rotated',

@@ -30,7 +30,7 @@ export interface ProviderTokens {
   onChange(listener: () => void): () => void;
 }
 
-/** How the app shows that it may send (PROTOCOL section 4). */
+/** How the app shows that it may send (`docs/protocol/http2.md#provider-token`). */
 export type Http2Authentication =
   | { readonly kind: 'certificate'; readonly credential: CredentialSource }
   | { readonly kind: 'token'; readonly tokens: ProviderTokens };

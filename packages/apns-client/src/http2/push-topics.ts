@@ -1,6 +1,9 @@
 import { payloadLimits } from '@pushfleet/apns-wire';
 
-/** What a push type adds to the bundle id (PROTOCOL section 4). For mdm the app's topic is the certificate's UID. */
+/**
+ * What a push type adds to the bundle id (`docs/protocol/http2.md#push-types`). For mdm the app's topic is the
+ * certificate's UID.
+ */
 const suffixes: Readonly<Record<string, string>> = {
   voip: '.voip',
   complication: '.complication',

@@ -36,7 +36,7 @@ export interface StreamOutcomesOptions {
   /** Streams at a time, at most. */
   readonly streams: number;
   readonly streamTimeoutMs: number;
-  /** The gateway takes one stream until it has seen a valid token (PROTOCOL section 4). */
+  /** The gateway takes one stream until it has seen a valid token (`docs/protocol/http2.md#streams`). */
   readonly needsToken: boolean;
   /** The connection before this one left doubt: it begins with one stream, and one more for each answer. */
   readonly startsSmall: boolean;

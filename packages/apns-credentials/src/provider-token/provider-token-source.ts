@@ -5,7 +5,8 @@ import { CredentialError } from '../errors.ts';
 import type { ProviderTokenStore, StoredProviderToken } from './provider-token-store.ts';
 import { signProviderToken } from './sign-provider-token.ts';
 
-// One provider token for the whole fleet (PROTOCOL section 4): at most an hour old, renewed at most once in 20 minutes.
+// One provider token for the whole fleet (`docs/protocol/http2.md#provider-token`): at most an hour old, renewed at
+// most once in 20 minutes.
 //
 //   age      0 … 40 min   in use, left alone
 //           40 … 50 min   whoever gets the lock renews; the others go on with it

@@ -1,6 +1,6 @@
 /**
  * Where a fleet keeps its one provider token. Many processes each signing their own is the field's top cause of 429
- * (PROTOCOL section 4).
+ * (`docs/protocol/http2.md#provider-token`).
  *
  * Names are made of characters a to z, A to Z, 0 to 9 and the full stop. A stored token opens the gateway for an hour:
  * whoever can read the store can send.

@@ -12,7 +12,10 @@ export interface ProviderTokenClaims {
   readonly issuedAtMs: number;
 }
 
-/** A provider token (PROTOCOL section 4): ES256, `kid`, `iss`, `iat`. Good for an hour from its time of issue. */
+/**
+ * A provider token (`docs/protocol/http2.md#provider-token`): ES256, `kid`, `iss`, `iat`. Good for an hour from its
+ * time of issue.
+ */
 export function signProviderToken(claims: ProviderTokenClaims): Promise<string> {
   return new SignJWT()
     .setProtectedHeader({ alg: 'ES256', kid: claims.keyId })

@@ -7,7 +7,7 @@ import {
   type NotificationCommand,
 } from './command.ts';
 
-/** One frame as a value. Which fields its command carries: PROTOCOL section 1. */
+/** One frame as a value. Which fields its command carries: `docs/protocol/binary.md#frames`. */
 export interface BinaryNotification {
   readonly command: NotificationCommand;
   /** Device token; empty in a known-bad frame. */
@@ -53,7 +53,8 @@ export function encodeNotification(notification: BinaryNotification): Buffer {
 
 /**
  * A frame with a zero-length token and nothing else wrong: the gateway's status 2 for it proves that everything
- * before it on the connection was accepted (PROTOCOL section 1). Command 0 gets no packet, so it can prove nothing.
+ * before it on the connection was accepted (`docs/protocol/binary.md#known-bad-frame`). Command 0 gets no packet, so
+ * it can prove nothing.
  */
 export function encodeKnownBadFrame(command: 1 | 2, identifier: number): Buffer {
   return encodeNotification({

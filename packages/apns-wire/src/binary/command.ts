@@ -1,6 +1,6 @@
 import { payloadLimits } from '../payload-limits.ts';
 
-// What exists in the binary protocol (PROTOCOL section 1). Integers are big-endian.
+// What exists in the binary protocol (`docs/protocol/binary.md#frames`). Integers are big-endian.
 
 /** The first byte of every packet. */
 export const Command = { simple: 0, enhanced: 1, framed: 2, errorResponse: 8 } as const;

@@ -1,7 +1,10 @@
 import { ApnsWireError } from '../errors.ts';
 import { Command } from './command.ts';
 
-/** The gateway's one word on a connection (PROTOCOL section 1); what a status means: `ErrorStatus`. */
+/**
+ * The gateway's one word on a connection (`docs/protocol/binary.md#error-response`); what a status means:
+ * `ErrorStatus`.
+ */
 export interface ErrorResponse {
   readonly status: number;
   /** Identifier of the frame meant; 0: which one is unknown. For shutdown, the last one sent successfully. */

@@ -1,4 +1,7 @@
-/** Status byte of the error-response packet (PROTOCOL section 1). Others may come: an unknown one is a value. */
+/**
+ * Status byte of the error-response packet (`docs/protocol/binary.md#error-response`). Others may come: an unknown
+ * one is a value.
+ */
 export const ErrorStatus = {
   noErrors: 0,
   processingError: 1,

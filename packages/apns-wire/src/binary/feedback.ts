@@ -1,7 +1,7 @@
 import { ApnsWireError } from '../errors.ts';
 import { maxDeviceTokenBytes } from './command.ts';
 
-/** One entry of the feedback service (PROTOCOL section 2). */
+/** One entry of the feedback service (`docs/protocol/feedback.md#tuples`). */
 export interface FeedbackTuple {
   /** When APNs found the app gone from the device, epoch SECONDS. */
   readonly timestamp: number;

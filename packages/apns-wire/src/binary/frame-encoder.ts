@@ -15,7 +15,7 @@ import { nextIdentifier } from './identifier.ts';
  * Writes frames of one command for runs of notifications: the hot path of the binary transport.
  *
  * Nothing is allocated per frame or per call; views on the buffers are kept while the same buffers come in again.
- * Two encoders share nothing. Layouts: PROTOCOL section 1; items of command 2 go out as 1, 2, 3, 4, 5.
+ * Two encoders share nothing. Layouts: `docs/protocol/binary.md#frames`; items of command 2 go out as 1, 2, 3, 4, 5.
  */
 export class FrameEncoder {
   readonly command: NotificationCommand;

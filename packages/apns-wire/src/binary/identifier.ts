@@ -1,6 +1,7 @@
-// Identifiers number the frames of one connection from 1. Identifier 0 means "which one is unknown" (PROTOCOL
-// section 1), so the numbers are a ring of 2^32 - 1: after 2^32 - 1 comes 1. Comparing is serial-number arithmetic
-// after RFC 1982; since the ring's size is odd, every pair has one shorter way round and no pair is ambiguous.
+// Identifiers number the frames of one connection from 1. Identifier 0 means "which one is unknown"
+// (`docs/protocol/binary.md#identifiers`), so the numbers are a ring of 2^32 - 1: after 2^32 - 1 comes 1. Comparing
+// is serial-number arithmetic after RFC 1982; since the ring's size is odd, every pair has one shorter way round and
+// no pair is ambiguous.
 
 const ringSize = 0xffff_ffff;
 const longestWay = (ringSize - 1) / 2;

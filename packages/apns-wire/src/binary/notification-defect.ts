@@ -17,7 +17,7 @@ export type NotificationDefect =
   /** Priority other than 10 or 5. */
   | 'unknown-priority';
 
-/** The status of the error-response packet that answers a defect (PROTOCOL section 1). */
+/** The status of the error-response packet that answers a defect (`docs/protocol/binary.md#error-response`). */
 export const defectStatus = {
   'missing-token': ErrorStatus.missingDeviceToken,
   'token-too-long': ErrorStatus.invalidTokenSize,

@@ -11,7 +11,10 @@ import {
 } from './hpack/hpack-encoder.ts';
 import { StaticIndex } from './hpack/static-table.ts';
 
-/** Request headers besides those of the columns (PROTOCOL section 4); a single value stands for all positions. */
+/**
+ * Request headers besides those of the columns (`docs/protocol/http2.md#requests`); a single value stands for all
+ * positions.
+ */
 export interface RequestHeaders {
   /** `bearer <jwt>`; absent: the certificate speaks. */
   readonly authorization: string | undefined;

@@ -72,8 +72,8 @@ function alerts(aps: Aps): boolean {
 }
 
 /**
- * 5 for a push with nothing in it but `content-available`, which it is an error to send with 10 (PROTOCOL section 1);
- * undefined when any priority will do.
+ * 5 for a push with nothing in it but `content-available`, which it is an error to send with 10
+ * (`docs/protocol/binary.md#priority`); undefined when any priority will do.
  */
 export function requiredPriority(aps: Aps | undefined): 5 | undefined {
   return aps?.['content-available'] === 1 && !alerts(aps) ? 5 : undefined;

@@ -39,7 +39,7 @@ export class AppDirectory {
 /** As in `pushfleet.yaml`: an app id is part of Redis keys and metric labels. */
 const appIdPattern = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
-/** Most UTF-8 bytes that a payload of this app may have (PROTOCOL section 1). */
+/** Most UTF-8 bytes that a payload of this app may have (`docs/protocol/binary.md#payload-limits`). */
 export function payloadLimit(traits: AppTraits, pushType: string | undefined): number {
   if (traits.transport === 'binary') return payloadLimits[commandCarriers[traits.commandVersion ?? 2]];
   return pushType === 'voip' ? payloadLimits.http2Voip : payloadLimits.http2;

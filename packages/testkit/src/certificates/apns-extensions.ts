@@ -2,7 +2,7 @@ import forge from 'node-forge';
 
 const { asn1 } = forge;
 
-// The extensions of Apple's push certificates (PROTOCOL section 3).
+// The extensions of Apple's push certificates (`docs/protocol/certificates.md#extensions`).
 
 export const apnsOids = {
   development: '1.2.840.113635.100.6.3.1',

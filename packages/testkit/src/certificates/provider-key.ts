@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 
-/** A provider's signing key (PROTOCOL section 4), as the `.p8` file that Apple hands out. */
+/** A provider's signing key (`docs/protocol/http2.md#provider-token`), as the `.p8` file that Apple hands out. */
 export interface TestProviderKey {
   /** What the `.p8` file holds: PKCS #8 PEM of a P-256 key. */
   readonly p8: string;

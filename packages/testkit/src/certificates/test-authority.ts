@@ -36,7 +36,7 @@ export interface ApnsCertificateOptions extends ValidityOptions {
 
 /**
  * A certificate authority for tests, which signs servers' certificates and push certificates as Apple's look
- * (PROTOCOL section 3).
+ * (`docs/protocol/certificates.md#extensions`).
  */
 export class TestAuthority {
   readonly certificatePem: string;

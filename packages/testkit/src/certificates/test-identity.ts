@@ -7,7 +7,7 @@ export interface Pkcs12Options {
   /**
    * `aes256`: what OpenSSL 3 and Node read. `3des`: the key under 3DES, the certificate in the clear. `legacy`: as
    * Keychain exports it, the key under 3DES and the certificate under RC2-40, which OpenSSL 3 refuses
-   * (PROTOCOL section 3). `aes256` by default.
+   * (`docs/protocol/certificates.md#key-stores`). `aes256` by default.
    */
   readonly encryption?: 'aes256' | '3des' | 'legacy';
   /** The name Keychain shows. */

@@ -42,7 +42,7 @@ export async function openRedisProgram(
       'daemonize no',
       'save ""',
       `appendonly ${options.aof === true ? 'yes' : 'no'}`,
-      // Queues must never lose a key to eviction (PROTOCOL section 5).
+      // Queues must never lose a key to eviction.
       'maxmemory-policy noeviction',
       ...(options.configuration ?? []),
     ];

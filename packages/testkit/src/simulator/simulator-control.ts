@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 
-// The simulator's control API (DESIGN "Commands and contracts"), JSON over HTTP on loopback. The bodies of faults
+// The simulator's control API (`apps/gateway-simulator/README.md`), JSON over HTTP on loopback. The bodies of faults
 // belong to the simulator: it answers 400 and says what is wrong with them.
 
 /** The sums of the ledger; more may stand beside them. */
@@ -17,7 +17,7 @@ export interface LedgerCounts {
 export interface FeedbackTuple {
   /** Hexadecimal. */
   readonly token: string;
-  /** When the gateway found the app gone, epoch seconds (PROTOCOL section 2). */
+  /** When the gateway found the app gone, epoch seconds (`docs/protocol/feedback.md#tuples`). */
   readonly time: number;
 }
 

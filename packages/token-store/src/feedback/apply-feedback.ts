@@ -75,8 +75,8 @@ from taken t join feedback_readings r on r.id = t.reading`;
 
 /**
  * Applies the next chunk that nobody else applies now, also while its reading goes on; undefined: there is none.
- * Tuples are weighed by PROTOCOL section 2, rule 3: a device is deactivated if its last registration is older than the
- * tuple.
+ * Tuples are weighed by `docs/protocol/feedback.md#registration-decides`: a device is deactivated if its last
+ * registration is older than the tuple.
  * @throws TokenStoreError; then nothing of the chunk has been applied
  */
 export async function applyNextChunk(database: Database): Promise<AppliedChunk | undefined> {

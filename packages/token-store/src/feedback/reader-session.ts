@@ -2,9 +2,10 @@ import type pg from 'pg';
 import type { Database } from '../database.ts';
 import { asTokenStoreError } from '../token-store-error.ts';
 
-// One reader of the feedback service at a time in the whole fleet (PROTOCOL section 2, rule 1). The lock belongs to a
-// session of Postgres, and what was read is stored in that same session: a reader that lost the lock finds out when
-// it stores. Postgres ends the session of a reader that is dead (keepalive), or alive and stuck (idle timeout).
+// One reader of the feedback service at a time in the whole fleet (`docs/protocol/feedback.md#one-reader`). The lock
+// belongs to a session of Postgres, and what was read is stored in that same session: a reader that lost the lock
+// finds out when it stores. Postgres ends the session of a reader that is dead (keepalive), or alive and stuck (idle
+// timeout).
 
 /** Names the lock; the second number is made from the app. */
 const lockClass = 0x50_46_46_42;

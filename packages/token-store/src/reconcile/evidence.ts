@@ -61,8 +61,9 @@ with evidence as materialized (
 select app, source, count(*)::integer as count from deactivated group by app, source`;
 
 /**
- * Deactivates devices whose last registration is older than the evidence (PROTOCOL section 2, rule 3). Rows are locked
- * in the order of their keys, so that sweepers that meet wait for each other. Gives how many, by app and source.
+ * Deactivates devices whose last registration is older than the evidence
+ * (`docs/protocol/feedback.md#registration-decides`). Rows are locked in the order of their keys, so that sweepers
+ * that meet wait for each other. Gives how many, by app and source.
  */
 export async function deactivateByEvidence(
   client: Queryable,

@@ -15,8 +15,9 @@ export interface BinaryCheckOptions {
 }
 
 /**
- * A frame of command 1 with identifier 1, expiry 0, a token of no bytes and the payload `{}` (PROTOCOL section 1): no
- * gateway can take it for a notification, and each must answer it with status 2 and its identifier.
+ * A frame of command 1 with identifier 1, expiry 0, a token of no bytes and the payload `{}`
+ * (`docs/protocol/binary.md#known-bad-frame`): no gateway can take it for a notification, and each must answer it
+ * with status 2 and its identifier.
  */
 const knownBadFrame = Buffer.from(
   '01000000010000000000000002'.concat(Buffer.from('{}').toString('hex')),

@@ -1,4 +1,4 @@
-/** What the HTTP/2 gateway's reasons (PROTOCOL section 4) say about a credential, and what to do. */
+/** What the HTTP/2 gateway's reasons (`docs/protocol/http2.md#answers`) say about a credential, and what to do. */
 const explanations: Readonly<Record<string, string>> = {
   BadCertificate:
     'the gateway does not take this certificate: it is revoked, expired or none of its authority',
