@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { generateTokens } from '@pushfleet/testkit';
 import { forEach, ProducerApi, type SendState } from './producer-api.ts';
 import type { Progress } from './progress.ts';
-import { badTokenPrefix, binaryApp, http2App, type Stage } from './stage.ts';
+import { badTokenPrefix, badTokenRule, binaryApp, http2App, type Stage } from './stage.ts';
 import { sumOutcomes } from './tally.ts';
 
 /** Devices in one file of an import. */
@@ -47,16 +47,25 @@ export class Acts {
       this.#progress.show(`registering devices: ${done} of ${this.#tokens.length}`);
     }
     this.#progress.say(
-      `${done.toLocaleString('en')} devices registered, ${this.#badTokens.length} of them with tokens that the gateway will refuse`,
+      `${done.toLocaleString('en')} devices registered, ${this.#badTokens.length} of them with tokens that the gateway will refuse.`,
     );
   }
 
-  /** A broadcast to all devices while the gateway cuts connections: at each bad token, and five times for maintenance. */
-  async sendThroughCuts(): Promise<void> {
+  /**
+   * A broadcast to all devices while the gateway cuts connections: at each bad token, and five times for maintenance.
+   * Beside it, and not held up by it: single sends, and an app on HTTP/2.
+   */
+  async sendThroughCuts({
+    singles,
+    http2,
+  }: {
+    readonly singles: number;
+    readonly http2: number;
+  }): Promise<void> {
     const { control } = this.#stage.simulator;
     await control.faults({
       rules: [
-        { on: 'binary', match: { tokenPrefix: badTokenPrefix }, action: { kind: 'reject', status: 8 } },
+        badTokenRule,
         {
           on: 'binary',
           match: { everyNth: Math.floor(this.#tokens.length / 7) },
@@ -66,40 +75,39 @@ export class Acts {
       ],
     });
     await this.#broadcast('Spring sale', 'Everything must go');
-    await this.#settle('broadcast through cuts');
+    await this.#sendSingles(singles);
+    await this.#send({
+      app: http2App,
+      defaults: { alert: 'Good morning over HTTP/2' },
+      notifications: this.#goodTokens()
+        .slice(0, http2)
+        .map((token) => ({ token })),
+    });
+    await this.#settle('a broadcast, and single sends beside it');
     const { rejected } = await control.ledger();
     this.#progress.say(
-      `broadcast to all of them; the gateway cut a connection at each of ${rejected} bad tokens, and 5 times for maintenance`,
+      `1. A broadcast to all of them. The gateway cut a connection at each of ${rejected} bad tokens, and 5 times for maintenance.`,
+    );
+    this.#progress.say(
+      `   Meanwhile ${singles} single sends went through the HTTP API, and ${http2.toLocaleString('en')} notifications to an app on HTTP/2.`,
     );
   }
 
-  async sendSingles(count: number): Promise<void> {
-    const singles = this.#goodTokens().slice(0, count);
-    await forEach(singles, 32, async (token, place) => {
+  async #sendSingles(count: number): Promise<void> {
+    await forEach(this.#goodTokens().slice(0, count), 32, async (token, place) => {
       await this.#send({
         app: binaryApp,
         token,
         alert: { title: 'Your order', body: `Order ${place + 1} is on its way` },
       });
     });
-    await this.#settle('single sends');
-    this.#progress.say(`${singles.length} single sends through the HTTP API`);
   }
 
-  async sendByHttp2(count: number): Promise<void> {
-    await this.#send({
-      app: http2App,
-      defaults: { alert: 'Good morning over HTTP/2' },
-      notifications: this.#goodTokens()
-        .slice(0, count)
-        .map((token) => ({ token })),
-    });
-    await this.#settle('the app on HTTP/2');
-    this.#progress.say(`${count} more to the app on HTTP/2`);
-  }
-
-  /** A broadcast to all devices, in the middle of which one of the workers is killed. */
-  async sendThroughKill(): Promise<void> {
+  /**
+   * A broadcast to all devices, in the middle of which one of the workers is killed. While another one takes over, the
+   * feedback service names some devices; gives how many were deactivated in all.
+   */
+  async sendThroughKill(feedbackTuples: number): Promise<number> {
     const { simulator, workers } = this.#stage;
     const before = (await simulator.control.ledger()).received;
     const size = this.#goodTokens().length;
@@ -107,25 +115,30 @@ export class Acts {
     await simulator.control.faults({
       rules: [{ on: 'binary', action: { kind: 'slowReading', bytesPerSecond: size * 60 } }],
     });
-    await this.#broadcast('Last day', 'Tomorrow it will be too late');
+    const fannedOut = await this.#broadcast('Last day', 'Tomorrow it will be too late');
     const victim = workers[0]!;
     while ((await simulator.control.ledger()).received - before < size / 4) await delay(20);
     await victim.kill();
-    this.#progress.say(
-      `broadcast to all devices again; kill -9 of worker ${victim.process.pid} in the middle of it`,
-    );
     await simulator.control.faults({ rules: [] });
+    // Whom feedback deactivates is in no audience any more.
+    await fannedOut();
+    const deactivated = await this.#sweepFeedback(feedbackTuples);
     await this.#settle('another worker takes over');
-    this.#progress.say('another worker took over what it held');
+    this.#progress.say(
+      `2. A broadcast to all of them again, and kill -9 of worker ${victim.process.pid} in the middle of it. Another worker took over.`,
+    );
+    this.#progress.say(
+      `3. The feedback service named ${feedbackTuples} devices: ${feedbackTuples - 1} were deactivated, 1 was kept since it had registered again.`,
+    );
+    return deactivated;
   }
 
-  /** Feedback for some devices, one of which has registered again since; gives how many were deactivated in all. */
-  async sweepFeedback(count: number): Promise<number> {
+  /** Feedback for some devices, one of which has registered again since. */
+  async #sweepFeedback(count: number): Promise<number> {
     const gone = this.#goodTokens().slice(-count);
     const [back, ...others] = gone;
+    // Whole seconds. The devices registered in an earlier one.
     const time = Math.floor(Date.now() / 1000);
-    // Whole seconds: the devices' registrations have to be older than the tuple's time, the one's newer.
-    await delay(1_100);
     await this.#api.registerDevice(binaryApp, back!);
     await this.#stage.simulator.control.feedback(gone.map((token) => ({ token, time })));
     await this.#waitUntilInactive(others.at(-1)!);
@@ -136,10 +149,6 @@ export class Acts {
     if (!(await this.#api.isActive(binaryApp, back!))) {
       throw new Error('The device that registered again was deactivated');
     }
-    this.#progress.say(
-      `feedback swept: ${others.length} devices gone and deactivated, one kept since it had registered again; ` +
-        `${this.#badTokens.length} deactivated for status 8`,
-    );
     return deactivated;
   }
 
@@ -147,9 +156,13 @@ export class Acts {
     return this.#tokens.filter((token) => !token.startsWith(badTokenPrefix));
   }
 
-  async #broadcast(title: string, body: string): Promise<void> {
+  /** Gives what waits until its fan-out is over. */
+  async #broadcast(title: string, body: string): Promise<() => Promise<void>> {
     const id = await this.#api.broadcast({ app: binaryApp, audience: { all: true }, alert: { title, body } });
     this.#sends.set(async () => this.#api.broadcastState(id), undefined);
+    return async () => {
+      while (!(await this.#api.broadcastState(id)).isFannedOut) await delay(20);
+    };
   }
 
   async #send(body: Readonly<Record<string, unknown>>): Promise<void> {

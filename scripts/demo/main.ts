@@ -1,9 +1,12 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { Acts } from './acts.ts';
 import { type DemoArguments, demoUsage, parseDemoArguments } from './arguments.ts';
+import { explainResult, nextSteps } from './explain-result.ts';
+import { describePlayground, openPlayground } from './playground.ts';
 import { createProgress } from './progress.ts';
 import { openStage, type Stage } from './stage.ts';
-import { type DemoResult, formatResult, holds } from './tally.ts';
+import { type DemoResult, holds } from './tally.ts';
 
 // The main job for real: services as processes of their own, a simulated gateway, real TLS, Redis and Postgres. Ends
 // with the gateway's ledger beside the outcomes, and with exit code 1 when they do not agree.
@@ -20,27 +23,46 @@ async function main(): Promise<number> {
   const stopSignal = abortedBySignal();
   stopSignal.addEventListener('abort', () => progress.say('ending everything …'));
   const stopped = once(stopSignal, 'abort').then(() => undefined);
-  const stage = await openStage({ workers: 2, usualPort: args.keep, say: progress.say, signal: stopSignal });
+  const boardKey = randomBytes(18).toString('base64url');
+  const stage = await openStage({
+    workers: 2,
+    isPlayground: args.keep,
+    boardKey,
+    say: progress.say,
+    signal: stopSignal,
+  });
   if (stage === undefined) return 130;
   try {
     const result = await Promise.race([stopped, play(args, stage, progress)]);
     if (result === undefined) return 130;
-    for (const line of formatResult(result)) progress.say(line);
-    const ok = holds(result);
-    progress.say(
-      ok
-        ? `Every notification ended in exactly one outcome, and the gateway's ledger agrees (${result.seconds} s).`
-        : 'The sums do NOT agree.',
-    );
+    for (const line of explainResult(result)) progress.say(line);
+    if (!args.keep) for (const line of nextSteps) progress.say(line);
     if (args.json) process.stdout.write(`${JSON.stringify(result)}\n`);
-    if (args.keep) {
-      progress.say(`The producer listens at ${stage.producerUrl}; Ctrl-C ends everything.`);
-      await stopped;
-    }
-    return ok ? 0 : 1;
+    if (args.keep) await keepOpen(stage, { boardKey, progress, stopped });
+    return holds(result) ? 0 : 1;
   } finally {
     await stage.stop();
   }
+}
+
+/** Until the signal. */
+async function keepOpen(
+  stage: Stage,
+  options: {
+    readonly boardKey: string;
+    readonly progress: ReturnType<typeof createProgress>;
+    readonly stopped: Promise<undefined>;
+  },
+): Promise<void> {
+  const { boardKey, progress, stopped } = options;
+  progress.say('');
+  const playground = await openPlayground(stage, {
+    boardKey,
+    onEvent: (kind) => progress.say(`webhook: ${kind}`),
+  });
+  describePlayground(playground, progress.say);
+  await stopped;
+  await playground.stop();
 }
 
 async function play(
@@ -52,12 +74,9 @@ async function play(
   const { control } = stage.simulator;
   const acts = new Acts(stage, progress, args.notifications);
   await acts.registerDevices();
-  await acts.sendThroughCuts();
-  await acts.sendSingles(singles);
-  await acts.sendByHttp2(http2Notifications);
+  await acts.sendThroughCuts({ singles, http2: http2Notifications });
   const { duplicates: duplicatesAfterErrorPackets } = await control.ledger();
-  await acts.sendThroughKill();
-  const devicesDeactivated = await acts.sweepFeedback(feedbackTuples);
+  const devicesDeactivated = await acts.sendThroughKill(feedbackTuples);
   const ledger = await control.ledger();
   const { queued, ...outcomes } = acts.outcomes;
   return {

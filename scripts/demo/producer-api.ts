@@ -1,7 +1,8 @@
 /** What the producer says of a batch or a broadcast. */
 export interface SendState {
-  /** Whether all of it is enqueued, which takes a broadcast a while. */
+  /** Whether all of it is enqueued and has its outcome. */
   readonly isComplete: boolean;
+  readonly isFannedOut: boolean;
   readonly enqueued: number;
   readonly queued: number;
   readonly accepted: number;
@@ -48,12 +49,13 @@ export class ProducerApi {
 
   async batchState(id: string): Promise<SendState> {
     const batch = (await this.#request('GET', `/v1/batches/${id}`)) as SendState & { size: number };
-    return { ...batch, isComplete: true, enqueued: batch.size };
+    return { ...batch, isComplete: true, isFannedOut: true, enqueued: batch.size };
   }
 
   async broadcastState(id: string): Promise<SendState> {
     const broadcast = (await this.#request('GET', `/v1/broadcasts/${id}`)) as SendState & { state: string };
-    return { ...broadcast, isComplete: broadcast.state === 'finished' };
+    const { state } = broadcast;
+    return { ...broadcast, isComplete: state === 'finished', isFannedOut: state !== 'running' };
   }
 
   async isActive(app: string, token: string): Promise<boolean> {

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import {
   createPrivateFolder,
   ProcessError,
@@ -14,14 +16,32 @@ import type { Say } from './progress.ts';
 
 /** The app of the demo on the binary protocol, as README names it. */
 export const binaryApp = 'shop-prod';
-/** The same shop on HTTP/2. */
+/** The same shop on HTTP/2, with the same certificate. */
 export const http2App = 'shop-http2';
+/** On HTTP/2 with a provider key, which Live Activities need. */
+export const keyApp = 'shop-key';
+/** Whom the playground pauses. */
+export const pausedApp = 'shop-paused';
 
 /** Device tokens that begin with these bytes are invalid at the simulated gateway. */
 export const badTokenPrefix = 'bad0';
+/** The gateway's answer to them. */
+export const badTokenRule = {
+  on: 'binary',
+  match: { tokenPrefix: badTokenPrefix },
+  action: { kind: 'reject', status: 8 },
+} as const;
+/** What the simulated gateway answers with an error that may be its own, however often it is tried. */
+export const deadTokenPrefix = 'dead';
 
 /** Everything that runs during the demo, each service a process of its own. */
 export interface Stage {
+  /** Holds what the stage needs as files, and goes with it. */
+  readonly folder: string;
+  readonly redisUrl: string;
+  readonly redisPrefix: string;
+  readonly databaseUrl: string;
+  readonly configPath: string;
   readonly simulator: Simulator;
   readonly producer: StartedService;
   readonly producerUrl: string;
@@ -34,8 +54,10 @@ export interface Stage {
 
 export interface StageOptions {
   readonly workers: number;
-  /** Whether the producer should listen where README's examples send to, if nobody else does. */
-  readonly usualPort: boolean;
+  /** Whether people will use it: the producer then listens where README's examples send to, if nobody else does. */
+  readonly isPlayground: boolean;
+  /** Opens the board of queues. */
+  readonly boardKey: string;
   readonly say: Say;
   /** Aborted: what has been opened is closed again, and there is no stage. */
   readonly signal: AbortSignal;
@@ -44,7 +66,8 @@ export interface StageOptions {
 /** Opens the stage; what has been opened is closed again when a part of it fails. */
 export async function openStage({
   workers: workerCount,
-  usualPort,
+  isPlayground,
+  boardKey,
   say,
   signal,
 }: StageOptions): Promise<Stage | undefined> {
@@ -69,20 +92,17 @@ export async function openStage({
       opened(startSimulator()),
     ]);
     signal.throwIfAborted();
-    const configPath = await writeFleetFile(folder.path, {
-      // Feedback is read often, so that the demo need not wait an hour for it.
-      [binaryApp]: simulatorApp(simulator, {
-        feedback: { host: 'localhost', port: simulator.feedbackPort, interval: '2s' },
-      }),
-      [http2App]: simulatorApp(simulator, { transport: 'http2' }),
-    });
+    const configPath = await writeFleetFile(folder.path, await appsOf(simulator));
     const environment = {
       redisUrl: redis.url,
       redisPrefix: redis.prefix,
       databaseUrl: postgres.url,
       configPath,
-      // What a killed worker held is taken up within seconds rather than within a minute.
-      env: { PUSHFLEET_LOCK_DURATION: '3s' },
+      env: {
+        // What a killed worker held is taken up within seconds rather than within a minute.
+        PUSHFLEET_LOCK_DURATION: '3s',
+        ...(isPlayground ? { PUSHFLEET_WEBHOOKS_PRIVATE: 'allow', PUSHFLEET_BOARD_KEY: boardKey } : {}),
+      },
     };
     const start = async (name: 'producer' | 'worker' | 'sweeper', port = 0): Promise<StartedService> => {
       const service = await startService(name, {
@@ -93,13 +113,18 @@ export async function openStage({
       closers.push(async () => service.stop());
       return service;
     };
-    const producer = usualPort ? await startAtUsualPort(start) : await start('producer');
-    const [sweeper, ...workers] = await allOpened([
+    const [producer, sweeper, ...workers] = await allOpened([
+      isPlayground ? startAtUsualPort(start) : start('producer'),
       start('sweeper'),
       ...Array.from({ length: workerCount }, async () => start('worker')),
     ]);
     signal.throwIfAborted();
     return {
+      folder: folder.path,
+      redisUrl: redis.url,
+      redisPrefix: redis.prefix,
+      databaseUrl: postgres.url,
+      configPath,
       simulator,
       producer,
       producerUrl: `http://127.0.0.1:${producer.port}`,
@@ -117,6 +142,25 @@ export async function openStage({
     if (signal.aborted) return undefined;
     throw error;
   }
+}
+
+/** What `pushfleet.yaml` names. The simulator takes the certificate on both protocols. */
+async function appsOf(simulator: Simulator): Promise<Parameters<typeof writeFleetFile>[1]> {
+  const { tlsDir, feedbackPort } = simulator;
+  const ids = JSON.parse(await readFile(join(tlsDir, 'provider-key.json'), 'utf8')) as Record<string, string>;
+  // Two tries, so that a dead letter takes a second rather than half a minute.
+  const attempts = 2;
+  const overHttp2 = simulatorApp(simulator, { transport: 'http2', attempts });
+  return {
+    // Feedback is read often, so that the demo need not wait an hour for it.
+    [binaryApp]: simulatorApp(simulator, {
+      attempts,
+      feedback: { host: 'localhost', port: feedbackPort, interval: '1s' },
+    }),
+    [http2App]: overHttp2,
+    [keyApp]: { ...overHttp2, credential: { p8: join(tlsDir, 'AuthKey.p8'), ...ids } },
+    [pausedApp]: overHttp2,
+  };
 }
 
 /** Waits for all of them, also when one fails: what is still being opened could not be closed. */

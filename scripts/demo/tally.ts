@@ -48,28 +48,3 @@ export function holds(result: DemoResult): boolean {
     result.duplicatesAfterErrorPackets === 0
   );
 }
-
-/** The ledger beside the outcomes. */
-export function formatResult(result: DemoResult): string[] {
-  const number = (value: number): string => value.toLocaleString('en').padStart(12);
-  const row = (left: string, value: number, right = ''): string =>
-    `  ${left.padEnd(34)}${number(value)}   ${right}`.trimEnd();
-  const { accepted, rejected, expired, cancelled, dead } = result;
-  return [
-    row('enqueued', result.enqueued),
-    row(
-      'accepted',
-      accepted,
-      `the gateway's ledger: ${result.gatewayReceivedUnique.toLocaleString('en')} unique`,
-    ),
-    row('rejected', rejected),
-    row('expired', expired),
-    row('cancelled', cancelled),
-    row('dead', dead),
-    row('sum of the outcomes', accepted + rejected + expired + cancelled + dead),
-    row('lost', result.lost),
-    row('duplicates after error packets', result.duplicatesAfterErrorPackets),
-    row('duplicates after kill -9', result.duplicates - result.duplicatesAfterErrorPackets),
-    row('devices deactivated', result.devicesDeactivated),
-  ];
-}

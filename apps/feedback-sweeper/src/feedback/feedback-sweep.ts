@@ -22,7 +22,7 @@ export interface FeedbackSweepOptions {
   readonly stopSignal: AbortSignal;
   /** Gives up storing what was read. */
   readonly giveUpSignal: AbortSignal;
-  /** How often to look what is due, milliseconds; 10,000 by default. */
+  /** How often to look what is due, milliseconds; by default 10,000, or the shortest interval of an app. */
   readonly tickMs?: number;
   readonly silenceTimeoutMs?: number;
 }
@@ -47,7 +47,9 @@ export class FeedbackSweep {
 
   /** Resolves after the signal, when what was read is stored. */
   async run(): Promise<void> {
-    const { postgres, stopSignal, tickMs = 10_000 } = this.#options;
+    const { apps, postgres, stopSignal } = this.#options;
+    const shortestMs = Math.min(10_000, ...apps.map(({ service }) => service.intervalMs));
+    const { tickMs = Math.max(1_000, shortestMs) } = this.#options;
     while (!stopSignal.aborted) {
       try {
         await this.#tick();

@@ -1,0 +1,59 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+
+/** The far end of a webhook: takes events, checks their signatures, and shows the last of them. */
+export interface WebhookReceiver {
+  /** Where events are posted to; GET shows them, the newest first, as JSON. */
+  readonly url: string;
+  /** The secret that the API answered when the webhook was made. */
+  secretIs(secret: string): void;
+  stop(): Promise<void>;
+}
+
+/** Events that are shown. */
+const shownEvents = 100;
+
+/** @param onEvent Called with the kind of each event whose signature is right. */
+export async function openWebhookReceiver(onEvent: (kind: string) => void): Promise<WebhookReceiver> {
+  const events: unknown[] = [];
+  let key = Buffer.alloc(0);
+  const server = createServer(async (request, response) => {
+    if (request.method !== 'POST') {
+      response.setHeader('content-type', 'application/json').end(`${JSON.stringify(events, null, 2)}\n`);
+      return;
+    }
+    const body = await text(request).catch(() => '');
+    if (!isSigned(request, body, key)) {
+      response.writeHead(401).end();
+      return;
+    }
+    const event = JSON.parse(body) as { readonly type: string };
+    events.unshift(event);
+    events.splice(shownEvents);
+    response.writeHead(204).end();
+    onEvent(event.type);
+  });
+  server.listen(0, '127.0.0.1');
+  await new Promise((resolve, reject) => server.once('listening', resolve).once('error', reject));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}/`,
+    secretIs(secret) {
+      key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64');
+    },
+    async stop() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** As Standard Webhooks 1.0 signs: id, time and body together. */
+function isSigned({ headers }: IncomingMessage, body: string, key: Buffer): boolean {
+  const signed = `${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`;
+  const wanted = Buffer.from(`v1,${createHmac('sha256', key).update(signed).digest('base64')}`);
+  const given = Buffer.from(String(headers['webhook-signature']));
+  return given.length === wanted.length && timingSafeEqual(given, wanted);
+}
