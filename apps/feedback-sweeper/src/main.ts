@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { createRegister, openAdminServer, runService, type ServiceContext } from '@pushfleet/service-kit';
 import { readRetentionPolicy } from './retention/retention-policy.ts';
 import { sweepOnce } from './sweep-once.ts';
-import { openSweeper, runSweeper } from './sweeper.ts';
+import { openSweeper, runSweeper, type Sweeper } from './sweeper.ts';
 
 const usage = `Usage: sweeper [--once]
 
@@ -21,13 +21,23 @@ await runService({ name: 'sweeper', env: process.env, database: true, start: onc
 
 async function start(context: ServiceContext): Promise<Readonly<Record<string, number>>> {
   const register = createRegister();
-  const sweeper = await openSweeper(context, register, readRetentionPolicy(process.env));
+  const policy = readRetentionPolicy(process.env);
+  let sweeper: Sweeper | undefined;
+  let waiting: string | undefined = 'the start';
+  // Before Postgres is needed: a password or a right can be put in order without us, and it is told what is wrong.
   const admin = await openAdminServer({
     ...context.config.admin,
     register,
-    readiness: () => sweeper.readiness(),
+    readiness: () => sweeper?.readiness() ?? [`waiting for ${waiting ?? 'Redis'}`],
   });
   context.resources.add('the admin server', () => admin.close());
+  sweeper = await openSweeper(context, register, {
+    policy,
+    patienceMs: Number.POSITIVE_INFINITY,
+    onWaiting: (reason) => {
+      waiting = reason;
+    },
+  });
   runSweeper(sweeper, context);
   return { adminPort: admin.port };
 }

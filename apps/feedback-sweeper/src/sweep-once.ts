@@ -12,7 +12,7 @@ export async function sweepOnce(
   context: ServiceContext,
   policy: RetentionPolicy,
 ): Promise<readonly string[]> {
-  const sweeper = await openSweeper(context, new Registry(), policy);
+  const sweeper = await openSweeper(context, new Registry(), { policy });
   const swept = sweep(sweeper);
   context.resources.add('the sweep', async () => {
     sweeper.stop();

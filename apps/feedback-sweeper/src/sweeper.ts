@@ -32,14 +32,22 @@ export interface Sweeper {
   readonly doorbell: Doorbell;
 }
 
-/** How long a start waits for Postgres and Redis, milliseconds: they may be starting too. */
+/** How long a start waits for Redis, and a single run for Postgres, milliseconds: they may be starting too. */
 const startPatienceMs = 5_000;
+
+export interface OpenSweeperOptions {
+  readonly policy: RetentionPolicy;
+  /** How long to wait for Postgres, milliseconds: it may be starting too. */
+  readonly patienceMs?: number;
+  /** Told why Postgres does not let us go on; undefined: it does. */
+  readonly onWaiting?: (reason: string | undefined) => void;
+}
 
 /** Opens everything that a sweeper stands on. @throws TokenStoreError, PushQueueError */
 export async function openSweeper(
   context: ServiceContext,
   register: Registry,
-  policy: RetentionPolicy,
+  options: OpenSweeperOptions,
 ): Promise<Sweeper> {
   const { config, logger, resources, tracer } = context;
   const ids = config.apps.map(({ id }) => id);
@@ -47,7 +55,7 @@ export async function openSweeper(
   const giveUp = new AbortController();
   const { signal } = stop;
 
-  await migratePatiently(context);
+  await migratePatiently(context, options);
   const troubles: Trouble[] = [];
   const troubleOf = (what: 'Postgres' | 'Redis', part: string): Trouble => {
     const trouble = new Trouble(what, part, logger);
@@ -116,8 +124,7 @@ export async function openSweeper(
       apps: ids,
       facts,
       reader,
-      store,
-      metrics,
+      ...shared,
       redis: troubleOf('Redis', 'facts of the fleet'),
       postgres: troubleOf('Postgres', 'facts of the fleet'),
       signal,
@@ -131,7 +138,7 @@ export async function openSweeper(
     }),
     retention: new RetentionSweep({
       ...shared,
-      policy,
+      policy: options.policy,
       postgres: troubleOf('Postgres', 'retention'),
       signal,
     }),
@@ -158,18 +165,25 @@ export function runSweeper(sweeper: Sweeper, { resources, logger }: ServiceConte
   });
 }
 
-async function migratePatiently({ config, logger, signal }: ServiceContext): Promise<void> {
-  const deadlineMs = performance.now() + startPatienceMs;
+async function migratePatiently(
+  { config, logger, signal }: ServiceContext,
+  { patienceMs = startPatienceMs, onWaiting }: OpenSweeperOptions,
+): Promise<void> {
+  const deadlineMs = performance.now() + patienceMs;
   for (let failures = 1; ; failures++) {
     try {
       const run = await migrate(config.databaseUrl!, { log: (line) => logger.debug({ line }, 'migration') });
       if (run.length > 0) logger.info({ migrations: run }, 'the schema is up to date');
+      if (failures > 1) logger.info({ failures: failures - 1 }, 'Postgres can be used');
+      onWaiting?.(undefined);
       return;
     } catch (error) {
       const isTransient = (error as { isTransient?: boolean }).isTransient === true;
       if (!isTransient || performance.now() > deadlineMs) throw error;
-      if (failures === 1) logger.warn({ reason: (error as Error).message }, 'Postgres does not answer yet');
-      if (!(await pause(backoffMs(failures, 200, 1_000), signal))) throw error;
+      const reason = (error as Error).message;
+      if (failures === 1) logger.warn({ reason }, 'Postgres cannot be used yet; trying on');
+      onWaiting?.(reason);
+      if (!(await pause(backoffMs(failures, 200, 2_000), signal))) throw error;
     }
   }
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Simulator, StartedService } from '@pushfleet/testkit';
 import {
+  findFreePort,
   openFaultProxy,
   type PostgresService,
   providePostgres,
@@ -262,3 +263,39 @@ test('a sweeper that is told to stop while it reads stores what it has read', as
   expect(reading).toMatchObject({ result: 'stopped' });
   expect(reading!.tuples).toBeGreaterThan(0);
 });
+
+test('a sweeper that Postgres does not let in says so, and goes on by itself when it does', async ({
+  app,
+  fleet,
+}) => {
+  const role = `role_${randomUUID().slice(0, 8)}`;
+  await fleet.sql(`create role ${role} nologin superuser password 'x'`);
+  const url = new URL(postgres.url);
+  url.username = role;
+  url.password = 'x';
+  const adminPort = await findFreePort();
+  const starting = fleet.sweeper({
+    databaseUrl: url.href,
+    env: { PUSHFLEET_ADMIN_PORT: String(adminPort) },
+  });
+  starting.catch(() => undefined);
+  const readiness = async () => (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).text();
+  await vi.waitFor(async () => expect(await readiness()).toContain('not permitted to log in'), patience);
+  const one = reportOf(app);
+  await fleet.report(one);
+  // Longer than a start has patience for anything else.
+  await new Promise((resolve) => setTimeout(resolve, 6_000));
+  expect(await readiness()).toContain('not permitted to log in');
+  await fleet.sql(`alter role ${role} login`);
+  const sweeper = await starting;
+  await vi.waitFor(async () => expect(await fleet.store.batches.find(one.batch)).toBeDefined(), patience);
+  // And once more while it runs: connections are cut, and new ones are refused.
+  await fleet.sql(`alter role ${role} nologin`);
+  await fleet.sql('select pg_terminate_backend(pid) from pg_stat_activity where usename = $1', [role]);
+  const other = reportOf(app);
+  await fleet.report(other);
+  await vi.waitFor(async () => expect(await readiness()).toContain('not permitted to log in'), patience);
+  await fleet.sql(`alter role ${role} login`);
+  await vi.waitFor(async () => expect(await fleet.store.batches.find(other.batch)).toBeDefined(), patience);
+  expect(await sweeper.stop()).toMatchObject({ code: 0 });
+}, 120_000);

@@ -155,6 +155,15 @@ test('a repeated idempotency key is the same broadcast', async () => {
   expect(again).toMatchObject({ status: 202, body: { broadcastId: first.body.broadcastId, replayed: true } });
   expect(again.headers['idempotency-replayed']).toBe('true');
   expect(await start({ ...request, alert: 'y' }, key)).toMatchObject({ status: 409 });
+  // For a day, as everywhere.
+  await probe.database.store.database.query(
+    `update broadcasts set created_at = created_at - interval '25 hours' where id = $1`,
+    [first.body.broadcastId],
+  );
+  const other = await start({ ...request, alert: 'y' }, key);
+  expect(other).toMatchObject({ status: 202 });
+  expect(other.body.broadcastId).not.toBe(first.body.broadcastId);
+  await fannedOut(other.body.broadcastId);
   await fannedOut(first.body.broadcastId);
   await emptyQueue('news');
 });

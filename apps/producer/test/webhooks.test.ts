@@ -128,6 +128,29 @@ test('a far end that says it is gone is not asked again', async () => {
   expect((await probe.call('GET', `/v1/webhooks/${webhookId}/deliveries`)).status).toBe(404);
 });
 
+test('what waits for a far end that says it is gone fails, also what came while it said so', async () => {
+  let answer: number | undefined;
+  const { hits, url } = await openReceiver(() => answer ?? 500);
+  const { webhookId } = await createWebhook({ app: 'shop', url });
+  const results = run([60]);
+  for (let event = 0; event < 3; event++) await tell('shop', 'batch.finished');
+  await expect.poll(() => results, { timeout: 20_000 }).toEqual(['retried', 'retried', 'retried']);
+  answer = 410;
+  await tell('shop', 'batch.finished');
+  await expect.poll(() => results, { timeout: 20_000 }).toContain('failed');
+  const { webhooks, database } = probe.database.store;
+  // As one that was made while the webhook was switched off.
+  await database.query(
+    `insert into webhook_deliveries (webhook, event, kind, payload, occurred_at)
+     values ($1, 999999, 'batch.finished', '{}', now())`,
+    [webhookId],
+  );
+  const states = async () => (await webhooks.deliveries(webhookId, { limit: 10 })).map(({ state }) => state);
+  await expect.poll(states, { timeout: 20_000 }).toEqual(['failed', 'failed', 'failed', 'failed', 'failed']);
+  expect(hits).toHaveLength(4);
+  await probe.call('DELETE', `/v1/webhooks/${webhookId}`);
+});
+
 test('a far end that does not answer is given up in time, and does not hold up the others', async () => {
   const slow = createServer(() => undefined).listen(0, '127.0.0.1');
   await once(slow, 'listening');

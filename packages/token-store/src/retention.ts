@@ -51,6 +51,8 @@ export interface Retention {
 }
 
 const blocksPerChunk = 256;
+/** No request takes longer to send a list. */
+const unfinishedUploadMs = dayMs;
 
 export function createRetention(database: Database): Retention {
   return {
@@ -91,25 +93,39 @@ async function removeOld(database: Database, options: RetentionOptions): Promise
     [feedback],
   );
   await removeBroadcasts(removal, before(policy.batchesMs));
+  await removeUploads(removal, before(policy.batchesMs), before(unfinishedUploadMs));
   await removal.alongBlocks('events', 'created_at < $1', [before(policy.eventsMs)]);
   await removal.alongBlocks('webhook_deliveries', 'settled_at < $1', [before(policy.eventsMs)]);
+  await removal.alongBlocks('told_once', 'at < $1', [before(policy.changesMs)]);
   await removal.alongBlocks('device_changes', 'at < $1', [before(policy.changesMs)]);
   await removal.alongBlocks(
     'devices',
     'not active and deactivated_at < $1',
     [before(policy.inactiveDevicesMs)],
-    `insert into device_changes (app, token, kind) select app, token, 'removed' from removed`,
+    `, forgotten as (
+       update device_changes c set detail = null from removed r
+       where c.app = r.app and c.token = r.token and c.kind = 'moved'
+     )
+     insert into device_changes (app, token, kind) select app, token, 'removed' from removed`,
   );
 }
 
-/** With their chunks, and the lists of users that were uploaded for them. */
+/** With their chunks. */
 async function removeBroadcasts(removal: Removal, before: Date): Promise<void> {
   const old = '(select id from broadcasts where finished_at < $1)';
   await removal.alongKey('broadcast_chunks', 'broadcast, chunk', `broadcast in ${old}`, [before]);
   await removal.alongKey('broadcasts', 'id', 'finished_at < $1', [before]);
-  const oldUploads = '(select id from uploads where created_at < $1)';
-  await removal.alongKey('upload_users', 'upload, user_id', `upload in ${oldUploads}`, [before]);
-  await removal.alongKey('uploads', 'id', 'created_at < $1', [before]);
+}
+
+/** Lists that nobody needs, with their users; and those that were never finished: whoever was taking them has died. */
+async function removeUploads(removal: Removal, before: Date, unfinishedBefore: Date): Promise<void> {
+  const isOld = `case when complete then created_at < $1 and not exists (
+      select from broadcasts b where b.finished_at is null and b.audience->>'upload' = uploads.id::text
+    ) else created_at < $2 end`;
+  const values = [before, unfinishedBefore];
+  const users = `upload in (select id from uploads where ${isOld})`;
+  await removal.alongKey('upload_users', 'upload, user_id', users, values);
+  await removal.alongKey('uploads', 'id', `t.id in (select id from uploads where ${isOld})`, values);
 }
 
 const firstKeptReadingSql = `
@@ -141,7 +157,7 @@ class Removal {
     }
   }
 
-  /** The whole table once, a few blocks at a time. @param effect A statement over the CTE `removed` */
+  /** The whole table once, a few blocks at a time. @param effect What follows the CTE `removed`, other CTEs or a statement */
   async alongBlocks(
     table: string,
     condition: string,
@@ -158,7 +174,7 @@ class Removal {
       const range = `ctid >= '(${from},0)'::tid and ctid < '(${from + blocksPerChunk},0)'::tid`;
       const remove = `delete from ${table} where ${range} and ${condition}`;
       const result = await this.#database.query(
-        effect === undefined ? remove : `with removed as (${remove} returning app, token) ${effect}`,
+        effect === undefined ? remove : `with removed as (${remove} returning app, token)${effect}`,
         values,
       );
       if ((result.rowCount ?? 0) > 0) onRemoved(table, result.rowCount ?? 0);

@@ -93,3 +93,46 @@ test('batches whose numbers do not agree are found', async () => {
   await context.sql('update batch_jobs set count = count + 1 where batch = $1', [three]);
   expect(await accounting.inconsistentBatches()).toEqual([one, two, three].toSorted());
 });
+
+test('outcomes that Redis has forgotten are told apart from those on their way here', async () => {
+  const { accounting } = context.store;
+  const app = newApp();
+  const line = async () => (await accounting.read()).find((one) => one.app === app)!;
+  let readAt = 0;
+  /** As a sweeper looks: what is applied first, then Redis. */
+  const look = async (change: Partial<FleetTotals>, between?: () => Promise<unknown>) => {
+    const applied = await accounting.applied();
+    await between?.();
+    readAt += 1_000;
+    return accounting.store([totals(app, change)], new Date(readAt), applied);
+  };
+  expect(await look({ enqueued: 100, acceptedProved: 60 })).toEqual([]);
+  await apply(app, 60, 0, 0);
+  // A report that comes between the two is not forgotten.
+  expect(
+    await look({ enqueued: 100, acceptedProved: 60, acceptedPresumed: 10 }, () => apply(app, 0, 10, 0)),
+  ).toEqual([]);
+  expect(await line()).toMatchObject({ notYetApplied: 0, forgotten: 0, advice: null });
+  // Redis comes back as it was before the last 30 outcomes, and before 5 were enqueued.
+  expect(await look({ enqueued: 95, acceptedProved: 40 })).toEqual([{ app, lane: 'bulk', forgotten: 30 }]);
+  expect(await line()).toMatchObject({
+    enqueued: 95,
+    acceptedProved: 60,
+    acceptedPresumed: 10,
+    stillQueued: 55,
+    notYetApplied: 0,
+    forgotten: 30,
+    advice: expect.stringContaining('without 30 outcomes'),
+  });
+  // It is told once, and what comes afterwards is counted as ever.
+  expect(await look({ enqueued: 95, acceptedProved: 45 })).toEqual([]);
+  expect(await look({ enqueued: 95, acceptedProved: 50, dead: 1 }, () => apply(app, 5, 0, 0))).toEqual([]);
+  // 20 settled since Redis was asked, 10 of them not even enqueued then: nothing falls below 0, and the sum holds.
+  await look({ enqueued: 95, acceptedProved: 50, acceptedPresumed: 35 }, () => apply(app, 0, 30, 0));
+  const now = await line();
+  const { acceptedProved, acceptedPresumed, dead, stillQueued, notYetApplied, forgotten } = now;
+  expect(now.notYetApplied).toBeGreaterThanOrEqual(0);
+  expect(now.enqueued + forgotten).toBe(
+    acceptedProved + acceptedPresumed + dead + stillQueued + notYetApplied,
+  );
+});

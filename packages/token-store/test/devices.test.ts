@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { type DeviceToken, defaultRetention } from '../src/index.ts';
 import { newApp, newToken, useTestStore } from './test-store.ts';
 
 const context = useTestStore();
@@ -148,4 +149,38 @@ test('an imported registration of old does not bring back what went away after i
   const back = await devices.register(app, { token, registeredAt: new Date('2026-02-01T00:00:00Z') });
   expect(back.reactivated).toBe(true);
   expect(await devices.get(app, token)).toMatchObject({ active: true, deactivation: null });
+});
+
+test.each<[how: string, go: (app: string, token: DeviceToken) => Promise<unknown>, kind: string]>([
+  ['is removed at its wish', (app, token) => context.store.devices.unregister(app, token), 'unregistered'],
+  [
+    'is replaced by another token',
+    (app, previousToken) => context.store.devices.register(app, { token: newToken(), previousToken }),
+    'replaced',
+  ],
+  [
+    'has been inactive for long',
+    async (app, token) => {
+      await context.sql(
+        `update devices set active = false, deactivated_at = '2020-01-01', deactivated_source = 'feedback',
+           evidence_at = '2020-01-01' where app = $1 and token = $2`,
+        [app, Buffer.from(token, 'hex')],
+      );
+      await context.store.retention.run({
+        policy: defaultRetention,
+        onRemoved: () => undefined,
+        signal: new AbortController().signal,
+      });
+    },
+    'removed',
+  ],
+])('a device that %s leaves no user in its history', async (_how, go, kind) => {
+  const { devices } = context.store;
+  const [app, token] = [newApp(), newToken()];
+  for (const userId of ['ann', 'ben', null]) await devices.register(app, { token, userId });
+  await go(app, token);
+  expect(await devices.get(app, token)).toBeUndefined();
+  const history = await devices.history(app, token);
+  expect(history.map((change) => change.kind)).toEqual([kind, 'moved', 'moved', 'registered']);
+  expect(JSON.stringify(history)).not.toMatch(/ann|ben|User/);
 });

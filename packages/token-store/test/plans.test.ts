@@ -96,7 +96,7 @@ test.for([
   [
     'a registration',
     () => context.store.devices.register(app, { token: newToken(), previousToken: newToken(), userId: 'x' }),
-    ['devices_pkey'],
+    ['device_changes_pkey', 'devices_pkey'],
   ],
   ['a look-up by token', () => context.store.devices.get(app, known[0]!), ['devices_pkey']],
   [

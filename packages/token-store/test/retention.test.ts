@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { defaultRetention, type RetentionOptions } from '../src/index.ts';
 import { newApp, newToken, useTestStore } from './test-store.ts';
@@ -172,4 +173,56 @@ test('one process of the fleet does it, once per interval', async () => {
   expect(claims.filter(Boolean)).toHaveLength(1);
   expect(await retention.claim(0)).toBe(true);
   expect(await retention.claim(dayMs)).toBe(false);
+});
+
+const newUpload = async (app: string, days: number, complete = true): Promise<string> => {
+  const [upload] = await context.sql(
+    'insert into uploads (id, app, created_at, users, complete) values (gen_random_uuid(), $1, $2, 2, $3) returning id',
+    [app, daysAgo(days), complete],
+  );
+  await context.sql(`insert into upload_users values ($1, 'ann'), ($1, 'ben')`, [upload!.id]);
+  return upload!.id as string;
+};
+
+test('users of a list whose upload was never finished go after a day, and nobody can send to them', async () => {
+  const app = newApp();
+  const [dead, live] = [await newUpload(app, 2, false), await newUpload(app, 0, false)];
+  expect(await run({ chunkRows: 1 })).toEqual({ uploads: 1, upload_users: 2 });
+  expect(
+    await context.sql('select distinct upload from upload_users where upload = any($1)', [[dead, live]]),
+  ).toEqual([{ upload: live }]);
+  for (const upload of [dead, live]) expect(await context.store.uploads.exists(upload, app)).toBe(false);
+  await context.sql('delete from uploads where id = $1', [live]);
+  await context.sql('delete from upload_users where upload = $1', [live]);
+});
+
+test('a list stays as long as a broadcast is to go to it', async () => {
+  const app = newApp();
+  const upload = await newUpload(app, 91);
+  await context.sql(
+    `insert into broadcasts (id, app, lane, delivery, audience, start_at)
+     values (gen_random_uuid(), $1, 'bulk', '{}', jsonb_build_object('upload', $2::text), now())`,
+    [app, upload],
+  );
+  expect(await run()).toEqual({});
+  await context.sql(`update broadcasts set state = 'cancelled', finished_at = now() where app = $1`, [app]);
+  expect(await run()).toEqual({ uploads: 1, upload_users: 2 });
+});
+
+test('a list that could not be read is not there, nor are its users', async () => {
+  const app = newApp();
+  const { uploads } = context.store;
+  const failing = async function* () {
+    yield ['ann'];
+    throw new Error('the line broke');
+  };
+  const id = randomUUID();
+  await expect(uploads.create(id, app, failing())).rejects.toThrow('the line broke');
+  expect(await context.sql('select from upload_users where upload = $1', [id])).toEqual([]);
+  expect(await context.sql('select from uploads where id = $1', [id])).toEqual([]);
+});
+
+test('what was told once is forgotten with the history of devices', async () => {
+  await context.sql(`insert into told_once values ('old', $1), ('new', $2)`, [daysAgo(401), daysAgo(399)]);
+  expect(await run()).toEqual({ told_once: 1 });
 });

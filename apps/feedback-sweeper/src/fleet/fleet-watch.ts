@@ -1,6 +1,7 @@
 import { type AppPause, lanes } from '@pushfleet/push-queue';
 import type { AppFacts, FleetFacts, OutcomeReader } from '@pushfleet/push-queue/outcomes';
-import type { FleetTotals, TokenStore } from '@pushfleet/token-store';
+import type { Logger } from '@pushfleet/service-kit';
+import type { AppliedTotals, FleetTotals, TokenStore } from '@pushfleet/token-store';
 import { pause } from '../backoff.ts';
 import type { SweeperMetrics } from '../sweeper-metrics.ts';
 import type { Trouble } from '../trouble.ts';
@@ -11,6 +12,7 @@ export interface FleetWatchOptions {
   readonly reader: OutcomeReader;
   readonly store: TokenStore;
   readonly metrics: SweeperMetrics;
+  readonly logger: Logger;
   readonly redis: Trouble;
   readonly postgres: Trouble;
   readonly signal: AbortSignal;
@@ -43,8 +45,9 @@ export class FleetWatch {
 
   /** Looks once; failures are told and made good by the next look. */
   async look(): Promise<void> {
-    const { apps, facts, reader, metrics, store, redis, postgres } = this.#options;
+    const { apps, facts, reader, metrics, store, logger, redis, postgres } = this.#options;
     let read: AppFacts[];
+    const applied = await this.#applied();
     const readAt = new Date();
     try {
       read = await facts.read(apps);
@@ -58,10 +61,28 @@ export class FleetWatch {
     }
     try {
       await this.#tell(read.flatMap(({ app, pauses }) => pauses.map((one) => ({ app, pause: one }))));
-      await store.accounting.store(totalsOf(read), readAt);
+      // Without it nothing would be known to be forgotten.
+      if (applied === undefined) return;
+      const forgotten = await store.accounting.store(totalsOf(read), readAt, applied);
+      for (const facts of forgotten)
+        logger.error(
+          facts,
+          'Redis came back without outcomes that Postgres has: see "Redis forgot" in the runbook',
+        );
       postgres.succeeded();
     } catch (error) {
       postgres.failed(error);
+    }
+  }
+
+  /** Before Redis is asked; undefined: Postgres does not say. */
+  async #applied(): Promise<AppliedTotals | undefined> {
+    const { store, postgres } = this.#options;
+    try {
+      return await store.accounting.applied();
+    } catch (error) {
+      postgres.failed(error);
+      return undefined;
     }
   }
 

@@ -68,6 +68,14 @@ export function createBroadcasts(database: Database): Broadcasts {
   return {
     async create(broadcast) {
       const { id, app, lane, delivery, audience, startAt, spreadOverMs, keyed, traceparent } = broadcast;
+      // A key is remembered for a day, as everywhere.
+      if (keyed !== undefined) {
+        await database.query(
+          `update broadcasts set idempotency_key = null, fingerprint = null
+           where app = $1 and idempotency_key = $2 and created_at < now() - interval '1 day'`,
+          [app, keyed.key],
+        );
+      }
       const created = await one(
         `insert into broadcasts (id, app, lane, delivery, audience, start_at, spread_over_ms, idempotency_key,
            fingerprint, traceparent)

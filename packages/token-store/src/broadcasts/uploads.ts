@@ -1,4 +1,5 @@
 import type { Database } from '../database.ts';
+import { TokenStoreError } from '../token-store-error.ts';
 
 /** Lists of users that broadcasts go to. Every method throws TokenStoreError. */
 export interface Uploads {
@@ -15,6 +16,11 @@ export function createUploads(database: Database): Uploads {
     async create(id, app, userIds) {
       try {
         let users = 0;
+        // First, so that no user is there without a list that goes one day.
+        await database.query('insert into uploads (id, app, users, complete) values ($1, $2, 0, false)', [
+          id,
+          app,
+        ]);
         // Statement by statement: a list may come for minutes, and a transaction that waits for it would hold things up.
         for await (const some of userIds) {
           const { rowCount } = await database.query(
@@ -24,16 +30,28 @@ export function createUploads(database: Database): Uploads {
           );
           users += rowCount ?? 0;
         }
-        // With this row it is there.
-        await database.query('insert into uploads (id, app, users) values ($1, $2, $3)', [id, app, users]);
+        const { rowCount } = await database.query(
+          'update uploads set users = $2, complete = true where id = $1',
+          [id, users],
+        );
+        if (rowCount !== 1) throw new TokenStoreError('timeout', 'the list took longer than a day');
         return users;
       } catch (error) {
-        await database.query('delete from upload_users where upload = $1', [id]).catch(() => undefined);
+        // What cannot be removed now is removed as that of a process that died.
+        await database
+          .query(
+            'with gone as (delete from upload_users where upload = $1) delete from uploads where id = $1',
+            [id],
+          )
+          .catch(() => undefined);
         throw error;
       }
     },
     async exists(id, app) {
-      const { rows } = await database.query('select from uploads where id = $1 and app = $2', [id, app]);
+      const { rows } = await database.query('select from uploads where id = $1 and app = $2 and complete', [
+        id,
+        app,
+      ]);
       return rows.length === 1;
     },
   };

@@ -10,7 +10,7 @@ export interface Devices {
   register(app: string, registration: DeviceRegistration): Promise<RegistrationResult>;
   /** The same for many, in one statement; of a token that comes twice the last one counts. */
   registerMany(app: string, registrations: readonly DeviceRegistration[]): Promise<RegistrationResult[]>;
-  /** Removes a device at its app's wish; false: there was none. */
+  /** Removes a device at its app's wish, and whose it was from its history; false: there was none. */
   unregister(app: string, token: DeviceToken): Promise<boolean>;
   get(app: string, token: DeviceToken): Promise<Device | undefined>;
   /** All devices of a user, inactive ones too, in the order of their tokens. `after`: the token after which to begin. */
@@ -30,7 +30,12 @@ export interface Devices {
 }
 
 const unregisterSql = `
-with removed as (delete from devices where app = $1 and token = $2 returning token)
+with removed as (
+  delete from devices where app = $1 and token = $2 returning token
+), forgotten as (
+  update device_changes set detail = null
+  where app = $1 and token = $2 and kind = 'moved' and exists (select from removed)
+)
 insert into device_changes (app, token, kind) select $1, token, 'unregistered' from removed`;
 
 const bytes = (token: DeviceToken) => Buffer.from(token, 'hex');

@@ -57,6 +57,10 @@ with input as materialized (
       is distinct from (s.user_id, s.tags, s.locale, s.time_zone) as updated,
     o.user_id as old_user, s.user_id, p.token as replaced
   from stored s left join old o on o.token = s.token left join previous p on p.successor = s.token
+), forgotten as (
+  -- A token that is gone leaves no user in its history.
+  update device_changes c set detail = null from result r
+  where c.app = $1 and c.token = r.replaced and c.kind = 'moved'
 ), changes as (
   insert into device_changes (app, token, kind, detail)
   select $1, token,

@@ -80,7 +80,10 @@ export interface Webhooks {
   /** The newest first. `before`: an id. */
   deliveries(id: string, page: { before?: string | undefined; limit: number }): Promise<Delivery[]>;
 
-  /** Makes deliveries of events that nobody has passed on yet; gives how many events. */
+  /**
+   * Makes deliveries of events that nobody has passed on yet, and gives up those of webhooks that are not active any more;
+   * gives how many events.
+   */
   dispatch(limit: number): Promise<number>;
   /** Deliveries that are due, of webhooks in any order. */
   take(options: TakeOptions): Promise<TakenDelivery[]>;
@@ -137,6 +140,10 @@ export function createWebhooks(database: Database): Webhooks {
            join webhooks w on w.app = t.app and w.active and (w.kinds is null or t.kind = any(w.kinds))
          ), marked as (
            update events e set dispatched_at = now() from taken t where e.id = t.id
+         ), given_up as (
+           update webhook_deliveries d set state = 'failed', settled_at = now(),
+             last_error = 'not delivered: the webhook is not active any more'
+           from webhooks w where w.id = d.webhook and not w.active and d.state = 'pending'
          )
          select count(*)::integer as events from taken`,
         [limit],
@@ -168,7 +175,8 @@ export function createWebhooks(database: Database): Webhooks {
       await database.query(
         `update webhook_deliveries set state = $3, last_status = $4, last_error = $5,
            next_attempt_at = now() + $6 * interval '1 ms', settled_at = case when $3 = 'pending' then null else now() end
-         where id = $1 and attempts = $2 and state = 'pending'`,
+         -- What has arrived has, also when it was given up meanwhile.
+         where id = $1 and attempts = $2 and (state = 'pending' or $3 = 'delivered')`,
         [id, attempts, state, status ?? null, error ?? null, retryInMs],
       );
     },
