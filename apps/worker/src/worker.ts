@@ -7,16 +7,16 @@ import { createPushQueue, type Lane } from '@pushfleet/push-queue';
 import { Doorbell, LockKeeper, QueueWatch, WorkerLink } from '@pushfleet/push-queue/worker';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
 import type { Registry } from 'prom-client';
-import { AppMetrics } from './app-metrics.ts';
-import { AppSender } from './app-sender.ts';
-import { canariesOver } from './canary.ts';
-import { type CreateTransport, Transports } from './create-transport.ts';
-import { tellExpiry } from './credential-expiry.ts';
+import { AppSender } from './app/app-sender.ts';
+import { canariesOver } from './canary/canary.ts';
 import { FleetMember } from './fleet-member.ts';
-import { JobSpans } from './job-span.ts';
+import { type CreateTransport, Transports } from './gateway/create-transport.ts';
+import { defaultRetryBackoffs, type RetryBackoff } from './job/retry-delay.ts';
 import { MemoryBudget } from './memory-budget.ts';
-import { defaultRetryBackoffs, type RetryBackoff } from './retry-delay.ts';
-import { createWorkerMetrics } from './worker-metrics.ts';
+import { AppMetrics } from './metrics/app-metrics.ts';
+import { tellExpiry } from './metrics/credential-expiry.ts';
+import { createWorkerMetrics } from './metrics/worker-metrics.ts';
+import { JobSpans } from './tracing/job-span.ts';
 
 export interface WorkerOptions {
   readonly apps: readonly { readonly app: FleetApp; readonly credential: WatchedCredential }[];

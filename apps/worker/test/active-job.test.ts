@@ -1,9 +1,9 @@
 import { type SettledOutcome, settledOutcomes } from '@pushfleet/push-queue';
 import { type DecodedPushJob, JobLease, type LaneQueue, Settlement } from '@pushfleet/push-queue/worker';
 import { expect, test } from 'vitest';
-import { ActiveJob } from '../src/active-job.ts';
-import { AppLane, type AppLaneOptions } from '../src/app-lane.ts';
-import { JobEnd, type JobEndOptions } from '../src/job-end.ts';
+import { ActiveJob } from '../src/job/active-job.ts';
+import { JobEnd, type JobEndOptions } from '../src/job/job-end.ts';
+import { AppLane, type AppLaneOptions } from '../src/lane/app-lane.ts';
 
 const count = 10;
 

@@ -6,7 +6,7 @@ import { liftPauses, pauseApp, readPauses, readWorkers } from '@pushfleet/push-q
 import { createPrivateFolder, generateTokens } from '@pushfleet/testkit';
 import { TestAuthority } from '@pushfleet/testkit/certificates';
 import { afterAll, expect, onTestFinished, vi } from 'vitest';
-import type { CreateTransport } from '../src/create-transport.ts';
+import type { CreateTransport } from '../src/gateway/create-transport.ts';
 import { type Rig, reject, stopSimulator, test } from './worker-test.ts';
 
 afterAll(stopSimulator);

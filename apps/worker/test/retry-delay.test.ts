@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { defaultRetryBackoffs, retryWaits } from '../src/retry-delay.ts';
+import { defaultRetryBackoffs, retryWaits } from '../src/job/retry-delay.ts';
 
 const longest = retryWaits(defaultRetryBackoffs, () => 1);
 const shortest = retryWaits(defaultRetryBackoffs, () => 0);

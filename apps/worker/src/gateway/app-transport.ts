@@ -2,9 +2,9 @@ import type { GatewayAnswer, NotificationRun, Transport, TransportState } from '
 import type { WatchedCredential } from '@pushfleet/apns-credentials';
 import type { AppTrouble, Lane } from '@pushfleet/push-queue';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
-import type { AppMetrics } from './app-metrics.ts';
-import type { AppPauses } from './app-pauses.ts';
-import { Breaker } from './breaker.ts';
+import type { AppPauses } from '../app/app-pauses.ts';
+import { Breaker } from '../app/breaker.ts';
+import type { AppMetrics } from '../metrics/app-metrics.ts';
 import type { CreateTransport } from './create-transport.ts';
 import { LaneTransport } from './lane-transport.ts';
 

@@ -10,9 +10,9 @@ import {
   type WorkerLink,
 } from '@pushfleet/push-queue/worker';
 import type { FleetApp } from '@pushfleet/service-kit';
+import type { AppMetrics } from '../metrics/app-metrics.ts';
+import type { JobSpan } from '../tracing/job-span.ts';
 import { ActiveJob, type ActiveJobEvents } from './active-job.ts';
-import type { AppMetrics } from './app-metrics.ts';
-import type { JobSpan } from './job-span.ts';
 
 export interface JobIntakeOptions {
   readonly app: FleetApp;

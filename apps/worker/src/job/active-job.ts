@@ -15,8 +15,8 @@ import {
   selectColumns,
   selectValues,
 } from '@pushfleet/push-queue/worker';
-import type { LaneMetrics } from './app-metrics.ts';
-import type { JobSpan } from './job-span.ts';
+import type { LaneMetrics } from '../metrics/app-metrics.ts';
+import type { JobSpan } from '../tracing/job-span.ts';
 
 /** What a push job tells the app that it belongs to. */
 export interface ActiveJobEvents {

@@ -6,12 +6,12 @@ import {
   type TakenJob,
 } from '@pushfleet/push-queue/worker';
 import type { Logger } from '@pushfleet/service-kit';
-import type { ActiveJob } from './active-job.ts';
-import type { JobEnd } from './job-end.ts';
-import type { JobIntake } from './job-intake.ts';
-import type { JobSpans } from './job-span.ts';
+import type { ActiveJob } from '../job/active-job.ts';
+import type { JobEnd } from '../job/job-end.ts';
+import type { JobIntake } from '../job/job-intake.ts';
+import type { MemoryBudget } from '../memory-budget.ts';
+import type { JobSpans } from '../tracing/job-span.ts';
 import { LaneFeed } from './lane-feed.ts';
-import type { MemoryBudget } from './memory-budget.ts';
 
 export interface AppLaneOptions {
   readonly lane: Lane;

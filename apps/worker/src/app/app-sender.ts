@@ -10,19 +10,19 @@ import {
   type WorkerLink,
 } from '@pushfleet/push-queue/worker';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
-import type { ActiveJob, ActiveJobEvents } from './active-job.ts';
+import type { Canary, CreateCanary } from '../canary/canary.ts';
+import { AppTransport } from '../gateway/app-transport.ts';
+import type { CreateTransport } from '../gateway/create-transport.ts';
+import type { ActiveJob, ActiveJobEvents } from '../job/active-job.ts';
+import { JobEnd } from '../job/job-end.ts';
+import { JobIntake } from '../job/job-intake.ts';
+import type { defaultRetryBackoffs } from '../job/retry-delay.ts';
+import { AppLane } from '../lane/app-lane.ts';
+import type { MemoryBudget } from '../memory-budget.ts';
+import type { AppMetrics } from '../metrics/app-metrics.ts';
+import type { JobSpans } from '../tracing/job-span.ts';
 import { AppHealth } from './app-health.ts';
-import { AppLane } from './app-lane.ts';
-import type { AppMetrics } from './app-metrics.ts';
 import { AppPauses } from './app-pauses.ts';
-import { AppTransport } from './app-transport.ts';
-import type { Canary, CreateCanary } from './canary.ts';
-import type { CreateTransport } from './create-transport.ts';
-import { JobEnd } from './job-end.ts';
-import { JobIntake } from './job-intake.ts';
-import type { JobSpans } from './job-span.ts';
-import type { MemoryBudget } from './memory-budget.ts';
-import type { defaultRetryBackoffs } from './retry-delay.ts';
 import { slowCauseOf } from './slow-cause.ts';
 
 export interface AppSenderOptions {
