@@ -57,12 +57,12 @@ export class FleetMember {
 
   /** Joins the fleet. Resolves when Redis has been told, or could not be. */
   async start(): Promise<void> {
-    this.changed();
+    this.beatSoon();
     await this.#running;
   }
 
-  /** What it says of an app has changed: the fleet hears of it at once. */
-  changed(): void {
+  /** Beats at once, since what it says of an app has changed, or as soon as the beat under way has ended. */
+  beatSoon(): void {
     this.#isStale = true;
     if (this.#isClosed || this.#running !== undefined) return;
     clearTimeout(this.#timer);
@@ -72,10 +72,10 @@ export class FleetMember {
     });
   }
 
-  /** Somebody waits for what the gateway says: the fleet hears it as soon as it is known. */
-  attend(): void {
+  /** Beats often for a while, since somebody waits for what the gateway says. */
+  beatOften(): void {
     this.#attentiveUntilMs = performance.now() + attention.forMs;
-    this.changed();
+    this.beatSoon();
   }
 
   /** Leaves the fleet, with everything that it said. Never rejects. */
@@ -91,7 +91,7 @@ export class FleetMember {
     if (this.#isClosed) return;
     const isAttentive = performance.now() < this.#attentiveUntilMs;
     const calmMs = isAttentive ? attention.intervalMs : this.#beatIntervalMs * (0.75 + Math.random() * 0.5);
-    this.#timer = setTimeout(() => this.changed(), this.#isStale ? 0 : calmMs);
+    this.#timer = setTimeout(() => this.beatSoon(), this.#isStale ? 0 : calmMs);
   }
 
   async #beat(): Promise<void> {

@@ -18,7 +18,7 @@ export class MemoryBudget {
     return held === 0 || (held < this.#appBytes && this.#sum < this.#totalBytes);
   }
 
-  take(app: string, bytes: number): void {
+  reserve(app: string, bytes: number): void {
     this.#sum += bytes;
     this.#held.set(app, (this.#held.get(app) ?? 0) + bytes);
   }

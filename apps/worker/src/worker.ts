@@ -14,7 +14,7 @@ import { type CreateTransport, Transports } from './gateway/create-transport.ts'
 import { defaultRetryBackoffs, type RetryBackoff } from './job/retry-delay.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { AppMetrics } from './metrics/app-metrics.ts';
-import { tellExpiry } from './metrics/credential-expiry.ts';
+import { setExpiry } from './metrics/credential-expiry.ts';
 import { createWorkerMetrics } from './metrics/worker-metrics.ts';
 import { JobSpans } from './tracing/job-span.ts';
 
@@ -106,7 +106,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     for (const sender of senders) sender.collectMetrics();
     for (const [app, ageMs] of transports.tokenAgesMs())
       families.providerTokenAge.set({ app }, ageMs / 1_000);
-    for (const { app, credential } of options.apps) tellExpiry(families.credentialExpiry, app.id, credential);
+    for (const { app, credential } of options.apps) setExpiry(families.credentialExpiry, app.id, credential);
   });
   const workerId = randomUUID();
   const canaryQueue = options.apps.some(({ app }) => app.canary !== undefined)
@@ -133,7 +133,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
         createCanary,
         spans: new JobSpans(options.tracer, app),
         logger: logger.child({ app: app.id }),
-        onStanding: () => member.changed(),
+        onStanding: () => member.beatSoon(),
       }),
   );
   const member = new FleetMember({
@@ -162,10 +162,11 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
       if (sender === undefined) return;
       if (what === 'resume') {
         sender.probeNow();
-        member.attend();
-      } else if (sender.ring(what)) {
-        look(sender);
+        member.beatOften();
+        return;
       }
+      sender.ring(what);
+      if (sender.isLookDue(what)) look(sender);
     },
     // What rang while nobody listened is found by the watch.
     onListening: listening.resolve,

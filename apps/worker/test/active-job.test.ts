@@ -63,9 +63,9 @@ function hold() {
         { inc(by?: number): void }
       >,
       jobsTaken: { inc: () => undefined },
-      enqueueToWritten: () => undefined,
-      enqueueToSettled: () => undefined,
-      jobWait: () => undefined,
+      secondsToWritten: { observe: () => undefined },
+      secondsToSettled: { observe: () => undefined },
+      secondsToTaken: { observe: () => undefined },
     },
     events: {
       leftQueue: () => undefined,
@@ -89,9 +89,9 @@ test('outcomes count when Redis has taken them, each once, in whatever order the
   job.expired(9, 10);
   expect(counted).toEqual({});
   const all = job.settlement.settled();
-  job.count(all);
-  job.count(early);
-  job.count(all);
+  job.countSettled(all);
+  job.countSettled(early);
+  job.countSettled(all);
   expect(counted).toEqual({ 'accepted-presumed': 4, 'accepted-proved': 4, rejected: 1, expired: 1 });
 });
 
@@ -144,7 +144,7 @@ async function holdInLane() {
     app: { attempts: 5, onUncertain: 'resend', retryForMs: 1_000 },
     link,
     countsTries: () => true,
-    metrics: { retried: () => undefined },
+    metrics: { countRetried: () => undefined },
     logger,
   } as unknown as JobEndOptions);
   const held = Promise.withResolvers<void>();
@@ -159,7 +159,7 @@ async function holdInLane() {
       },
       release: () => undefined,
     },
-    budget: { take: () => undefined, release: () => undefined },
+    budget: { reserve: () => undefined, release: () => undefined },
     spans: { begin: () => undefined },
     logger,
     mayTake: () => true,

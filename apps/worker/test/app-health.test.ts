@@ -6,18 +6,18 @@ const second = 1_000;
 /** An app of which everything met with trouble, at 0. */
 function slowedApp(): AppHealth {
   const health = new AppHealth(() => 0.5);
-  health.trouble('answers', 20, 0, 5_000);
+  health.recordTrouble('answers', 20, 0, 5_000);
   return health;
 }
 
 /** Sends one probe that meets with `good` and `trouble`. */
 function probe(health: AppHealth, nowMs: number, good: number, trouble = 0, retryAfterMs = 0): void {
   expect(health.isProbeDue(nowMs)).toBe(true);
-  health.probeBegan();
+  health.beginProbe();
   expect(health.isProbeDue(nowMs)).toBe(false);
-  health.good(good, nowMs);
-  if (trouble > 0) health.trouble('answers', trouble, nowMs, 0, retryAfterMs);
-  health.probeEnded(nowMs);
+  health.recordGood(good, nowMs);
+  if (trouble > 0) health.recordTrouble('answers', trouble, nowMs, 0, retryAfterMs);
+  health.endProbe(nowMs);
 }
 
 /** When the next probe is due, in steps of 100 ms. */
@@ -30,19 +30,19 @@ function nextProbe(health: AppHealth, fromMs: number): number {
 
 test('an app is slowed when trouble is the rule, not before, and says of which kind most was', () => {
   const health = new AppHealth();
-  health.trouble('resets', 19, 0, 5_000);
+  health.recordTrouble('resets', 19, 0, 5_000);
   expect(health.slowed).toBeUndefined();
-  health.good(21, 0);
-  health.trouble('answers', 1, 0, 5_000);
+  health.recordGood(21, 0);
+  health.recordTrouble('answers', 1, 0, 5_000);
   expect(health.slowed).toBeUndefined();
-  health.trouble('answers', 1, 0, 5_000);
+  health.recordTrouble('answers', 1, 0, 5_000);
   expect(health.slowed).toEqual({ cause: 'resets', sinceMs: 5_000 });
 });
 
 test('what was ten seconds ago says nothing of now', () => {
   const health = new AppHealth();
-  health.good(100_000, 0);
-  health.trouble('timeouts', 20, 11 * second, 0);
+  health.recordGood(100_000, 0);
+  health.recordTrouble('timeouts', 20, 11 * second, 0);
   expect(health.slowed).toMatchObject({ cause: 'timeouts' });
 });
 
@@ -94,10 +94,10 @@ test('trouble on the way back begins anew with one, after a longer wait', () => 
 test('an app that is slowed again soon after goes on with its intervals, after a minute with the first', () => {
   const health = slowedApp();
   for (let count = 0; count < 4; count++) probe(health, second, health.allowance);
-  health.trouble('answers', 20, 2 * second, 0);
+  health.recordTrouble('answers', 20, 2 * second, 0);
   expect(nextProbe(health, 2 * second)).toBe(4 * second);
   for (let count = 0; count < 4; count++) probe(health, 4 * second, health.allowance);
-  health.trouble('answers', 20, 70 * second, 0);
+  health.recordTrouble('answers', 20, 70 * second, 0);
   expect(nextProbe(health, 70 * second)).toBe(71 * second);
 });
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { defaultRetryBackoffs, retryWaits } from '../src/job/retry-delay.ts';
+import { defaultRetryBackoffs, drawRetryWaits } from '../src/job/retry-delay.ts';
 
-const longest = retryWaits(defaultRetryBackoffs, () => 1);
-const shortest = retryWaits(defaultRetryBackoffs, () => 0);
+const longest = drawRetryWaits(defaultRetryBackoffs, () => 1);
+const shortest = drawRetryWaits(defaultRetryBackoffs, () => 0);
 
 test.each([
   ['notification', 1_000, 300_000],
@@ -16,6 +16,6 @@ test.each([
 });
 
 test('what fails together waits equally long', () => {
-  const waitMs = retryWaits(defaultRetryBackoffs);
+  const waitMs = drawRetryWaits(defaultRetryBackoffs);
   expect(waitMs('gateway', 5)).toBe(waitMs('gateway', 5));
 });

@@ -66,7 +66,7 @@ export class AppHealth {
   }
 
   /** The gateway decided about so many notifications. */
-  good(notifications: number, nowMs: number): void {
+  recordGood(notifications: number, nowMs: number): void {
     if (this.#probe !== undefined) this.#probe.good += notifications;
     else if (this.#slowed === undefined) this.#sums.add('good', notifications, nowMs);
   }
@@ -75,7 +75,13 @@ export class AppHealth {
    * So many notifications met with trouble that is not theirs. `epochMs`: what the system's clock says, for people.
    * @param retryAfterMs How long the gateway asks to be left alone.
    */
-  trouble(cause: SlowCause, notifications: number, nowMs: number, epochMs: number, retryAfterMs = 0): void {
+  recordTrouble(
+    cause: SlowCause,
+    notifications: number,
+    nowMs: number,
+    epochMs: number,
+    retryAfterMs = 0,
+  ): void {
     if (this.#probe !== undefined) {
       this.#probe.trouble += notifications;
       this.#probe.retryAfterMs = Math.max(this.#probe.retryAfterMs, retryAfterMs);
@@ -85,13 +91,13 @@ export class AppHealth {
     }
   }
 
-  /** A probe is handed over: what is told from now on tells of it. */
-  probeBegan(): void {
+  /** A probe is handed over: what is recorded from now on is counted for it. */
+  beginProbe(): void {
     this.#probe = { good: 0, trouble: 0, retryAfterMs: 0 };
   }
 
   /** Everything of the probe has come back. */
-  probeEnded(nowMs: number): void {
+  endProbe(nowMs: number): void {
     const probe = this.#probe;
     if (probe === undefined) return;
     this.#probe = undefined;

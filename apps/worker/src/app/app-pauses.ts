@@ -53,8 +53,8 @@ export class AppPauses {
     return !this.isKnown || this.#causes.size > 0 || this.#trouble !== undefined;
   }
 
-  /** What people should know of the fleet's pauses, by cause. */
-  describe(): Readonly<Record<string, string>> {
+  /** Why the fleet rests, for people, by cause. */
+  get reasons(): Readonly<Record<string, string>> {
     const stored = (this.#stored ?? []).map(({ cause, reason }) => [cause, reason]);
     const tripped = this.#tripped === undefined ? [] : [['invalid-tokens', this.#tripped]];
     return Object.fromEntries([...stored, ...tripped]) as Record<string, string>;
@@ -66,8 +66,8 @@ export class AppPauses {
     return ends.length === 0 ? undefined : Math.max(...ends);
   }
 
-  /** What Redis says. */
-  read(stored: readonly AppPause[]): void {
+  /** Takes over what Redis says. */
+  update(stored: readonly AppPause[]): void {
     const wasKnown = this.isKnown;
     this.#stored = stored;
     if (stored.some(({ cause }) => cause === 'invalid-tokens')) this.#tripped = undefined;
@@ -87,7 +87,7 @@ export class AppPauses {
       () => link.answer(() => pauseApp({ redis: link.client, prefix: link.prefix }, app, pause)),
     );
     // Once it is written down, it is the operator's to lift.
-    void written.then(() => this.read([...(this.#stored ?? []), pause]));
+    void written.then(() => this.update([...(this.#stored ?? []), pause]));
   }
 
   /** What keeps this worker from sending for the app; undefined: nothing. */
@@ -128,12 +128,12 @@ export class AppPauses {
     return nowMs >= this.#nextProbeMs && epochMs >= (this.holdUntilMs ?? 0);
   }
 
-  /** A probe is out: the next comes after a while. */
-  probed(nowMs: number): void {
+  /** A probe is out: schedules the next for a while later. */
+  noteProbe(nowMs: number): void {
     this.#nextProbeMs = nowMs + probeIntervalMs * (0.75 + Math.random() * 0.5);
   }
 
-  /** Probe at the next occasion: something has changed. */
+  /** Makes the next probe due at once, since something has changed. */
   probeSoon(): void {
     this.#nextProbeMs = 0;
   }

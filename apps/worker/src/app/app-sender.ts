@@ -93,7 +93,7 @@ export class AppSender implements WatchedApp {
     const link = links.transactional;
     this.id = app.id;
     this.#options = options;
-    options.metrics.paused(new Set());
+    options.metrics.setPaused(new Set());
     this.#pauses = new AppPauses({
       app: app.id,
       link,
@@ -106,8 +106,8 @@ export class AppSender implements WatchedApp {
       leftQueue: (lane, notifications) => this.#transport.leftQueue(lane, notifications),
       tryEnded: (job) => this.#lanes.find(({ lane }) => lane === job.decoded.lane)!.tryEnded(job),
       decided: (accepted, answer) => {
-        this.#transport.decided(accepted, answer);
-        this.#health.good(answer === undefined ? accepted : 1, performance.now());
+        this.#transport.recordDecision(accepted, answer);
+        this.#health.recordGood(answer === undefined ? accepted : 1, performance.now());
         if (this.#probe?.about === 'pause') this.#pauses.lift();
       },
       // Whosever fault the gateway calls it: when it is the rule, it is the gateway's.
@@ -160,7 +160,7 @@ export class AppSender implements WatchedApp {
 
   /** Why the fleet rests, by cause. */
   get pauses(): Readonly<Record<string, string>> {
-    return this.#pauses.describe();
+    return this.#pauses.reasons;
   }
 
   /** Why this worker takes nothing of the app, as it is now. */
@@ -173,16 +173,21 @@ export class AppSender implements WatchedApp {
     return this.#health.slowed;
   }
 
-  /** The doorbell has rung for this app. Returns whether to look at it. */
-  ring(what: string): boolean {
+  /** The doorbell has rung for this app. */
+  ring(what: string): void {
     if (what === 'control') {
       this.#intake.ring();
-      return true;
+      return;
     }
     const rung = this.#lanes.find(({ lane }) => lane === what);
-    rung?.ring();
-    if (rung !== undefined) this.#schedulePump();
-    return !this.#pauses.isKnown;
+    if (rung === undefined) return;
+    rung.ring();
+    this.#schedulePump();
+  }
+
+  /** Whether a ring of the doorbell is reason to look at the app in Redis: its pauses may have changed, or are not known. */
+  isLookDue(rung: string): boolean {
+    return rung === 'control' || !this.#pauses.isKnown;
   }
 
   /** Asks the gateway now whether what this worker rests for is over. */
@@ -208,7 +213,7 @@ export class AppSender implements WatchedApp {
   }
 
   seen(sight: AppSight): void {
-    this.#pauses.read(sight.pauses);
+    this.#pauses.update(sight.pauses);
     for (const [place, { waiting, nextAtMs }] of sight.lanes.entries()) {
       const lane = this.#lanes[place]!;
       if (waiting > 0) lane.ring();
@@ -310,8 +315,8 @@ export class AppSender implements WatchedApp {
     const probe = this.#probe;
     if (probe !== undefined) {
       probe.isHandedOver = true;
-      if (probe.about === 'health') this.#health.probeBegan();
-      else this.#pauses.probed(nowMs);
+      if (probe.about === 'health') this.#health.beginProbe();
+      else this.#pauses.noteProbe(nowMs);
     }
     this.#transport.submit(lane, job.beginTry(this.#options.app.transport, probe?.most));
   }
@@ -330,7 +335,7 @@ export class AppSender implements WatchedApp {
   #endProbe(nowMs: number): void {
     const before = this.#health.slowed;
     this.#probe = undefined;
-    this.#health.probeEnded(nowMs);
+    this.#health.endProbe(nowMs);
     if (before !== undefined) this.#healthChanged(before);
   }
 
@@ -342,7 +347,7 @@ export class AppSender implements WatchedApp {
   /** So many notifications met with trouble that is not theirs. */
   #troubled(cause: SlowCause, notifications: number, retryAfterMs?: number): void {
     const before = this.#health.slowed;
-    this.#health.trouble(cause, notifications, performance.now(), Date.now(), retryAfterMs);
+    this.#health.recordTrouble(cause, notifications, performance.now(), Date.now(), retryAfterMs);
     if (before === undefined) this.#healthChanged(before);
   }
 
@@ -350,7 +355,7 @@ export class AppSender implements WatchedApp {
     const { slowed } = this.#health;
     if (slowed === before) return;
     const { metrics, logger, onStanding } = this.#options;
-    metrics.slowed(slowed);
+    metrics.setSlowed(slowed);
     if (slowed === undefined) {
       logger.info('the gateway serves the app again: it is slowed no more');
     } else {
@@ -366,8 +371,8 @@ export class AppSender implements WatchedApp {
   #pausesChanged(): void {
     const { causes, trouble, rests } = this.#pauses;
     if (this.#probe?.isHandedOver === false) this.#probe = undefined;
-    this.#options.metrics.paused(causes);
-    this.#options.metrics.unable(trouble?.about);
+    this.#options.metrics.setPaused(causes);
+    this.#options.metrics.setUnable(trouble?.about);
     if (causes.has('invalid-tokens')) {
       for (const { held } of this.#lanes) for (const job of held) job.settlement.withholdEvidence();
     } else if (this.#isTripped) {

@@ -10,7 +10,7 @@ export interface BreakerOptions {
 }
 
 /**
- * A circuit breaker on the rate of invalid tokens. Trips as soon as the rate cannot but be reached: at
+ * A circuit breaker on the rate of invalid tokens. Trips as soon as reaching the rate is certain: at
  * `rate × minimum` invalid tokens when nothing else was decided. So no more than that many are held against devices
  * before it trips, however large the table is (docs/decisions/0022-invalid-token-breaker.md).
  */
@@ -23,27 +23,31 @@ export class Breaker {
     this.#sums = new SlidingSums({ kinds: ['decided', 'invalid'], windowMs: options.windowMs, parts: 30 });
   }
 
-  /** The gateway took these: evidence that all is well. */
-  accepted(notifications: number, nowMs: number): void {
+  /** Counts notifications that the gateway accepted: evidence that all is well. */
+  recordAccepted(notifications: number, nowMs: number): void {
     this.#sums.add('decided', notifications, nowMs);
   }
 
-  /** The gateway called a token invalid. Returns whether that trips the breaker. */
-  invalid(nowMs: number): boolean {
+  /** Counts a token that the gateway called invalid. */
+  recordInvalid(nowMs: number): void {
     this.#sums.add('decided', 1, nowMs);
     this.#sums.add('invalid', 1, nowMs);
+  }
+
+  /** Whether the rate is reached, over the window as it was when something was last recorded. */
+  get isTripped(): boolean {
     const { rate, minimum } = this.#options;
     if (rate >= 1) return false;
-    const { decided, invalid } = this.sums();
+    const { decided, invalid } = this.sums;
     return invalid >= rate * Math.max(decided, minimum);
   }
 
-  /** Over the window, as it was at the last call. */
-  sums(): { readonly decided: number; readonly invalid: number } {
+  /** Over the window, as it was when something was last recorded. */
+  get sums(): { readonly decided: number; readonly invalid: number } {
     return { decided: this.#sums.sum('decided'), invalid: this.#sums.sum('invalid') };
   }
 
-  /** Begins anew: after an operator's word, or with another credential, what was says nothing. */
+  /** Forgets everything: an operator has lifted the pause, or the app has another credential. */
   reset(): void {
     this.#sums.clear();
   }

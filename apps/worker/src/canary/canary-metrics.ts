@@ -15,12 +15,12 @@ export type CanaryOutcome = (typeof canaryOutcomes)[number];
 /** The metrics of the canary of one app. */
 export interface CanaryMetrics {
   begin(everySeconds: number, nowSeconds: number): void;
-  settled(outcome: CanaryOutcome, seconds: number): void;
-  missed(outcome: 'not-enqueued' | 'open'): void;
-  succeeded(atSeconds: number): void;
+  countSettled(outcome: CanaryOutcome, seconds: number): void;
+  countMissed(outcome: 'not-enqueued' | 'open'): void;
+  setSucceeded(atSeconds: number): void;
 }
 
-/** Gives the metrics of an app's canary; series begin with it. */
+/** Returns what makes the metrics of an app's canary; their series begin with `begin`. */
 export function createCanaryMetrics(register: Registry): (app: string) => CanaryMetrics {
   const registers = [register];
   const total = new Counter({
@@ -55,11 +55,11 @@ export function createCanaryMetrics(register: Registry): (app: string) => Canary
       interval.set({ app }, everySeconds);
       lastSuccess.set({ app }, nowSeconds);
     },
-    settled(outcome, seconds) {
+    countSettled(outcome, seconds) {
       total.inc({ app, outcome });
       if (outcome === 'accepted') roundTrip.observe({ app }, seconds);
     },
-    missed: (outcome) => total.inc({ app, outcome }),
-    succeeded: (atSeconds) => lastSuccess.set({ app }, atSeconds),
+    countMissed: (outcome) => total.inc({ app, outcome }),
+    setSucceeded: (atSeconds) => lastSuccess.set({ app }, atSeconds),
   });
 }

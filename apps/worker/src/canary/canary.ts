@@ -54,7 +54,7 @@ export class Canary {
   ): void {
     if (!this.#isCanary(job)) return;
     const outcome = exception?.outcome ?? 'accepted';
-    this.#options.metrics.settled(outcome, seconds);
+    this.#options.metrics.countSettled(outcome, seconds);
     this.#tell(outcome, exception?.reason);
     this.#noteEnd(outcome).catch((err: unknown) => {
       this.#options.logger.debug({ err }, 'the end of a canary was not written down');
@@ -82,7 +82,7 @@ export class Canary {
     const { link, settings, metrics, rests } = this.#options;
     const { client } = link;
     const succeededAt = await link.answer(() => client.get(this.#key('succeeded')));
-    if (succeededAt !== null) metrics.succeeded(Number(succeededAt) / 1_000);
+    if (succeededAt !== null) metrics.setSucceeded(Number(succeededAt) / 1_000);
     if (rests()) return;
     const { everyMs } = settings;
     const claimed = await link.answer(() => client.set(this.#key('due'), '1', 'PX', everyMs, 'NX'));
@@ -90,7 +90,7 @@ export class Canary {
     const openMs = everyMs * forgottenAfter;
     const isFirst = await link.answer(() => client.set(this.#key('open'), '1', 'PX', openMs, 'NX'));
     if (isFirst === null) {
-      metrics.missed('open');
+      metrics.countMissed('open');
       return;
     }
     await this.#send();
@@ -108,7 +108,7 @@ export class Canary {
         ttl: Math.max(1, Math.ceil(settings.everyMs / 1_000)),
       });
     } catch (error) {
-      metrics.missed('not-enqueued');
+      metrics.countMissed('not-enqueued');
       this.#tell('not-enqueued', (error as Error).message);
       await link.answer(() => link.client.del(this.#key('open')));
     }
@@ -119,7 +119,7 @@ export class Canary {
     await link.answer(() => link.client.del(this.#key('open')));
     if (outcome !== 'accepted') return;
     const nowMs = Date.now();
-    metrics.succeeded(nowMs / 1_000);
+    metrics.setSucceeded(nowMs / 1_000);
     await link.answer(() => link.client.set(this.#key('succeeded'), nowMs));
   }
 

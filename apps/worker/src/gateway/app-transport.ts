@@ -94,16 +94,17 @@ export class AppTransport {
     this.#options.onChange();
   }
 
-  /** What the gateway decided; the breaker looks on. */
-  decided(accepted: number, answer?: GatewayAnswer): void {
+  /** Counts what the gateway decided, for the metrics and the breaker. */
+  recordDecision(accepted: number, answer?: GatewayAnswer): void {
     const nowMs = performance.now();
-    if (accepted > 0) this.#breaker.accepted(accepted, nowMs);
+    if (accepted > 0) this.#breaker.recordAccepted(accepted, nowMs);
     if (answer === undefined) return;
-    this.#options.metrics.rejected(answer.reason);
+    this.#options.metrics.countRejected(answer.reason);
     // A 410 tells when the app was removed: no sign of a wrong environment.
     if (!answer.tokenInvalid || answer.unregisteredAtMs !== undefined) return;
-    if (!this.#breaker.invalid(nowMs)) return;
-    const { decided, invalid } = this.#breaker.sums();
+    this.#breaker.recordInvalid(nowMs);
+    if (!this.#breaker.isTripped) return;
+    const { decided, invalid } = this.#breaker.sums;
     const reason = `${invalid} of ${decided} tokens were called invalid: is it the right environment?`;
     this.#options.pauses.trip(reason);
     for (const transport of this.#all) transport.retire();
@@ -146,12 +147,12 @@ export class AppTransport {
         this.#tellOfReach(state);
         stateChanged(state);
       },
-      connectionClosed: (_id, end, lifetimeMs) => metrics.connectionClosed(end, lifetimeMs),
-      errorResponse: (_id, status) => metrics.errorResponse(status),
-      lateErrorResponse: (_id, _status, wronglyPresumed) => metrics.lateErrorResponse(wronglyPresumed),
-      unconfirmed: (_id, notifications) => metrics.unconfirmed(notifications),
-      replayed: (notifications) => metrics.replayed(notifications),
-      uncertain: (notifications, cause) => metrics.uncertain(notifications, cause),
+      connectionClosed: (_id, end, lifetimeMs) => metrics.countClosed(end, lifetimeMs),
+      errorResponse: (_id, status) => metrics.countErrorResponse(status),
+      lateErrorResponse: (_id, _status, wronglyPresumed) => metrics.countLateErrorResponse(wronglyPresumed),
+      unconfirmed: (_id, notifications) => metrics.countUnconfirmed(notifications),
+      replayed: (notifications) => metrics.countReplayed(notifications),
+      uncertain: (notifications, cause) => metrics.countUncertain(notifications, cause),
     });
   }
 

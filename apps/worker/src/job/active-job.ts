@@ -41,7 +41,7 @@ export class ActiveJob implements OutcomeSink {
   readonly firstIndex: number;
   readonly settlement: Settlement;
   readonly metrics: LaneMetrics;
-  /** Undefined: nobody follows this job. */
+  /** Undefined when the job is not traced. */
   readonly span: JobSpan | undefined;
   /** Another worker has it now: nothing may be said of it any more. */
   isLost = false;
@@ -103,8 +103,8 @@ export class ActiveJob implements OutcomeSink {
     this.taken.lease.end();
   }
 
-  /** Redis took from us that so much has ended: what is new of it counts. */
-  count(settled: SettledCounts): void {
+  /** Counts for the metrics what is new of what Redis has as ended. */
+  countSettled(settled: SettledCounts): void {
     for (const outcome of settledOutcomes) {
       const more = settled[outcome] - this.#counted[outcome];
       // What is older than what has been counted comes late.
@@ -119,8 +119,8 @@ export class ActiveJob implements OutcomeSink {
     if (this.settlement.firstWrittenAtMs === undefined) {
       const nowMs = Date.now();
       this.settlement.written(nowMs);
-      this.span?.written();
-      this.metrics.enqueueToWritten(Math.max(0, nowMs - this.taken.availableAtMs) / 1_000);
+      this.span?.noteWritten();
+      this.metrics.secondsToWritten.observe(Math.max(0, nowMs - this.taken.availableAtMs) / 1_000);
     }
     this.#leaveQueue(to);
   }

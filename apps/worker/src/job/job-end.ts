@@ -13,7 +13,7 @@ import type { FleetApp, Logger } from '@pushfleet/service-kit';
 import type { AppMetrics } from '../metrics/app-metrics.ts';
 import type { JobSpan } from '../tracing/job-span.ts';
 import type { ActiveJob } from './active-job.ts';
-import { type defaultRetryBackoffs, retryWaits } from './retry-delay.ts';
+import { type defaultRetryBackoffs, drawRetryWaits } from './retry-delay.ts';
 
 export interface JobEndOptions {
   readonly app: FleetApp;
@@ -49,12 +49,12 @@ export class JobEnd {
     if (job.isLost) return;
     const { attempts, onUncertain, retryForMs } = app;
     const { left, retried } = job.settlement.endTry(
-      { attempts, onUncertain, retryForMs, countTries: countsTries(), waitMs: retryWaits(backoffs) },
+      { attempts, onUncertain, retryForMs, countTries: countsTries(), waitMs: drawRetryWaits(backoffs) },
       Date.now(),
     );
     if (left === 0) await this.#finish(queue, job);
     else await this.giveBack(queue, job);
-    if (!job.isLost) metrics.retried(retried);
+    if (!job.isLost) metrics.countRetried(retried);
   }
 
   /** Gives back what is left of a job: to be taken when the first of it is due. Never rejects. */
@@ -63,8 +63,8 @@ export class JobEnd {
     settlement.withdrawHandover();
     const dueAtMs = settlement.dueAtMs();
     const waitMs = dueAtMs - Date.now();
-    if (waitMs > 0) job.span?.describe('put-off', settlement, { 'pushfleet.delay_ms': waitMs });
-    else job.span?.describe('given-back', settlement);
+    if (waitMs > 0) job.span?.setResult('put-off', settlement, { 'pushfleet.delay_ms': waitMs });
+    else job.span?.setResult('given-back', settlement);
     if (settlement.changes > 0) await this.#save(queue, job);
     await this.#leave(job, () =>
       waitMs > 0 ? queue.delay(job.taken, dueAtMs - Date.now()) : queue.putBack(job.taken),
@@ -135,7 +135,7 @@ export class JobEnd {
     if (report !== undefined) await persist(() => queue.report(taken, report, span?.traceparent));
     if (!isLost) await persist(() => queue.finish(taken));
     locks.release(queue, taken);
-    span?.failed(isLost ? 'lost' : 'poisoned');
+    span?.setFailed(isLost ? 'lost' : 'poisoned');
     span?.end();
   }
 
@@ -151,16 +151,16 @@ export class JobEnd {
       );
     }
     const report = job.settlement.report({ id: job.taken.id, firstIndex: job.firstIndex }, nowMs);
-    job.span?.describe('settled', job.settlement);
+    job.span?.setResult('settled', job.settlement);
     const held = await link.persist(
       () => job.isLost,
       () => queue.report(job.taken, report, job.span?.traceparent),
     );
     if (held === 'lost') this.lost(job, held);
     if (held === 'done') {
-      job.count(job.settlement.settled());
+      job.countSettled(job.settlement.settled());
       const seconds = Math.max(0, nowMs - job.taken.availableAtMs) / 1_000;
-      job.metrics.enqueueToSettled(seconds);
+      job.metrics.secondsToSettled.observe(seconds);
       this.#options.onReported?.(job, seconds);
     }
     await this.#leave(job, () => queue.finish(job.taken));
@@ -178,7 +178,7 @@ export class JobEnd {
   }
 
   #heard(job: ActiveJob, held: Held | undefined, settled: SettledCounts): void {
-    if (held === 'done') job.count(settled);
+    if (held === 'done') job.countSettled(settled);
     else if (held !== undefined && !job.isLeaving) this.lost(job, held);
   }
 

@@ -49,10 +49,11 @@ export class JobIntake {
    */
   open(lane: Lane, taken: TakenJob, controlRings: number, span: JobSpan | undefined): ActiveJob {
     const { app, metrics, events } = this.#options;
-    const laneMetrics = metrics.lane(lane);
+    const laneMetrics = metrics.openLane(lane);
     const nowMs = Date.now();
     laneMetrics.jobsTaken.inc();
-    if (taken.taken === 1) laneMetrics.jobWait(Math.max(0, nowMs - taken.availableAtMs) / 1_000);
+    if (taken.taken === 1)
+      laneMetrics.secondsToTaken.observe(Math.max(0, nowMs - taken.availableAtMs) / 1_000);
     const { data, ...held } = taken;
     const decoded = decodePushJob(data, { app: app.id, lane });
     const parsedId = parsePushJobId(taken.id);
@@ -128,6 +129,6 @@ export class JobIntake {
       return payloadOffsets[of + 1]! - payloadOffsets[of]! > payloadLimit(app, valueAt(pushType, place));
     });
     if (refused === 0) return;
-    metrics.rejected('payload-too-large', refused);
+    metrics.countRejected('payload-too-large', refused);
   }
 }

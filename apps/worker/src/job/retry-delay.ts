@@ -15,10 +15,10 @@ export const defaultRetryBackoffs: Readonly<Record<RetryKind, RetryBackoff>> = {
 };
 
 /**
- * How long to wait before the next try of what has failed for the `times`-th time: half of the backoff for certain, the
- * other half by chance. Chance decides once, so that what fails together is tried together.
+ * Draws how long to wait before the next try of what has failed for the `times`-th time: half of the backoff for certain,
+ * the other half by chance. Chance is drawn once, so that what fails together is tried together.
  */
-export function retryWaits(
+export function drawRetryWaits(
   backoffs: Readonly<Record<RetryKind, RetryBackoff>>,
   random: () => number = Math.random,
 ): (kind: RetryKind, times: number) => number {

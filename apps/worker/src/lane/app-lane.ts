@@ -150,7 +150,7 @@ export class AppLane {
       onChange();
       return;
     }
-    budget.take(this.queue.app, job.decoded.bytes);
+    budget.reserve(this.queue.app, job.decoded.bytes);
     this.#held.add(job);
     locks.hold(this.queue, taken, () => this.#lost(job));
     if (intake.isFresh(job)) this.#place(job, 'push');
@@ -201,7 +201,7 @@ export class AppLane {
     const { locks, budget, onChange } = this.#options;
     locks.release(this.queue, job.taken);
     budget.release(this.queue.app, job.decoded.bytes);
-    if (job.isLost) job.span?.failed('lost');
+    if (job.isLost) job.span?.setFailed('lost');
     job.span?.end();
     onChange();
   }

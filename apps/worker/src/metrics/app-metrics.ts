@@ -32,14 +32,18 @@ interface Rising {
   inc(by?: number): void;
 }
 
+interface Observed {
+  observe(seconds: number): void;
+}
+
 /** The metrics of one app and lane, looked up once. */
 export interface LaneMetrics {
   readonly written: Rising;
   readonly settled: Readonly<Record<SettledOutcome, Rising>>;
   readonly jobsTaken: Rising;
-  enqueueToWritten(seconds: number): void;
-  enqueueToSettled(seconds: number): void;
-  jobWait(seconds: number): void;
+  readonly secondsToWritten: Observed;
+  readonly secondsToSettled: Observed;
+  readonly secondsToTaken: Observed;
 }
 
 /**
@@ -58,53 +62,54 @@ export class AppMetrics {
     this.#transport = app.transport;
   }
 
-  lane(lane: Lane): LaneMetrics {
+  /** The metrics of a lane; begins those of the app when it first has work. */
+  openLane(lane: Lane): LaneMetrics {
     this.#lanes ??= this.#begin();
     return this.#lanes[lane];
   }
 
-  rejected(reason: string, notifications = 1): void {
+  countRejected(reason: string, notifications = 1): void {
     this.#families.rejections.inc({ app: this.#app, reason }, notifications);
   }
 
-  retried(notifications: number): void {
+  countRetried(notifications: number): void {
     if (notifications > 0) this.#families.retried.inc({ app: this.#app }, notifications);
   }
 
-  replayed(notifications: number): void {
+  countReplayed(notifications: number): void {
     this.#families.replayed.inc({ app: this.#app }, notifications);
   }
 
-  uncertain(notifications: number, cause: ConnectionEnd): void {
+  countUncertain(notifications: number, cause: ConnectionEnd): void {
     this.#families.uncertain.inc({ app: this.#app, cause }, notifications);
   }
 
-  errorResponse(status: number): void {
+  countErrorResponse(status: number): void {
     this.#families.errorResponses.inc({ app: this.#app, status: String(status) });
   }
 
-  lateErrorResponse(wronglyPresumed: number): void {
+  countLateErrorResponse(wronglyPresumed: number): void {
     this.#families.lateErrorResponses.inc({ app: this.#app });
     this.#families.wronglyPresumed.inc({ app: this.#app }, wronglyPresumed);
   }
 
-  unconfirmed(presumed: number): void {
+  countUnconfirmed(presumed: number): void {
     this.#families.unconfirmedPresumed.inc({ app: this.#app }, presumed);
   }
 
-  connectionClosed(end: ConnectionEnd, lifetimeMs: number): void {
+  countClosed(end: ConnectionEnd, lifetimeMs: number): void {
     this.#families.closed.inc({ app: this.#app, end });
     this.#families.lifetime.observe({ app: this.#app, end }, lifetimeMs / 1_000);
   }
 
-  paused(causes: ReadonlySet<PauseCause>): void {
+  setPaused(causes: ReadonlySet<PauseCause>): void {
     for (const cause of pauseCauses) {
       this.#families.paused.set({ app: this.#app, cause }, causes.has(cause) ? 1 : 0);
     }
   }
 
   /** Why this worker takes nothing of the app; undefined: it does. */
-  unable(about: TroubleKind | undefined): void {
+  setUnable(about: TroubleKind | undefined): void {
     if (about === undefined && this.#lanes === undefined) return;
     for (const cause of troubleKinds) {
       this.#families.unable.set({ app: this.#app, cause }, cause === about ? 1 : 0);
@@ -112,7 +117,7 @@ export class AppMetrics {
   }
 
   /** Why, and since when, this worker sends only probes of the app; undefined: it is not slowed. */
-  slowed(slowed: AppSlowed | undefined): void {
+  setSlowed(slowed: AppSlowed | undefined): void {
     const app = this.#app;
     for (const cause of slowCauses) {
       this.#families.slowed.set({ app, cause }, cause === slowed?.cause ? 1 : 0);
@@ -169,16 +174,13 @@ export class AppMetrics {
     const jobsTaken = families.jobsTaken.labels(labels);
     written.inc(0);
     jobsTaken.inc(0);
-    const toWritten = families.enqueueToWritten.labels(labels);
-    const toSettled = families.enqueueToSettled.labels(labels);
-    const wait = families.jobWait.labels(labels);
     return {
       written,
       settled: Object.fromEntries(settled) as Record<SettledOutcome, Rising>,
       jobsTaken,
-      enqueueToWritten: (seconds) => toWritten.observe(seconds),
-      enqueueToSettled: (seconds) => toSettled.observe(seconds),
-      jobWait: (seconds) => wait.observe(seconds),
+      secondsToWritten: families.enqueueToWritten.labels(labels),
+      secondsToSettled: families.enqueueToSettled.labels(labels),
+      secondsToTaken: families.jobWait.labels(labels),
     };
   }
 }

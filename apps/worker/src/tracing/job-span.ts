@@ -26,12 +26,12 @@ export class JobSpan {
   }
 
   /** The first of its notifications has been handed to a socket. */
-  written(): void {
+  noteWritten(): void {
     this.#span.addEvent('first written');
   }
 
-  /** Says how the try ended, and how far the job has come. */
-  describe(result: TryResult, settlement: Settlement, more: Attributes = {}): void {
+  /** Sets how the try ended, and how far the job has come. */
+  setResult(result: TryResult, settlement: Settlement, more: Attributes = {}): void {
     const { accepted, exceptions, left } = settlement;
     const counts = { rejected: 0, expired: 0, cancelled: 0, dead: 0 };
     for (const { outcome } of exceptions) counts[outcome]++;
@@ -50,8 +50,8 @@ export class JobSpan {
     if (counts.dead > 0) this.#fail('dead');
   }
 
-  /** Nothing can be read of the job; or it is another worker's now. */
-  failed(result: 'poisoned' | 'lost'): void {
+  /** Marks the try as failed: the job cannot be read, or another worker has it now. */
+  setFailed(result: 'poisoned' | 'lost'): void {
     this.#span.setAttribute('pushfleet.result', result);
     this.#fail(result);
   }
@@ -78,8 +78,8 @@ export class JobSpans {
   }
 
   /**
-   * A child of the caller's span where there is one caller, with links where there are several. Undefined: nobody
-   * follows this job.
+   * A child of the caller's span where there is one caller, with links where there are several. Undefined when
+   * the job is not traced.
    */
   begin(lane: Lane, { id, telemetry, taken }: TakenJob): JobSpan | undefined {
     if (this.#tracer === undefined || telemetry === undefined) return undefined;
