@@ -51,6 +51,18 @@ const allowedImports: Readonly<Record<string, readonly string[]>> = {
   examples: ['client', 'push-queue'],
 };
 
+/** The folders of a package's `src`, and which of the others each may import. `index.ts` may import all. */
+const allowedArrows: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  'packages/apns-client': {
+    transport: [],
+    socket: ['transport'],
+    binary: ['transport', 'socket'],
+    http2: ['transport', 'socket'],
+    channels: ['transport', 'socket', 'http2'],
+    feedback: ['transport', 'socket'],
+  },
+};
+
 /** Libraries that a part must do without, so that it stays what ARCHITECTURE.md says it is. */
 const forbiddenLibraries: Readonly<Record<string, readonly string[]>> = {
   'packages/apns-client': ['bullmq', 'ioredis', 'pg', 'prom-client', 'pino', 'fastify'],
@@ -115,6 +127,29 @@ function importedWorkspace(specifier: string): string | undefined {
 function isAllowed(imported: string, allowed: readonly string[]): boolean {
   const [name = ''] = imported.split('/');
   return allowed.includes(imported) || (name !== 'apns-wire' && allowed.includes(name));
+}
+
+/** Files that import themselves, directly or through others. */
+function circlesIn(imports: readonly { readonly file: string; readonly imported: string }[]): string[] {
+  const importsByFile = new Map<string, string[]>();
+  for (const { file, imported } of imports) {
+    const list = importsByFile.get(file);
+    if (list === undefined) importsByFile.set(file, [imported]);
+    else list.push(imported);
+  }
+  return [...importsByFile.keys()].filter((start) => {
+    const seen = new Set<string>();
+    const left = [start];
+    for (let file = left.pop(); file !== undefined; file = left.pop()) {
+      for (const next of importsByFile.get(file) ?? []) {
+        if (next === start) return true;
+        if (seen.has(next)) continue;
+        seen.add(next);
+        left.push(next);
+      }
+    }
+    return false;
+  });
 }
 
 test('import specifiers are found in every form', () => {
@@ -182,6 +217,36 @@ describe.each(Object.entries(allowedImports))('%s', (folder, allowed) => {
     const declared = Object.keys(readManifest(folder).dependencies ?? {});
     expect([...used, ...declared].filter((name) => forbidden.includes(name))).toEqual([]);
   });
+});
+
+describe.each(Object.entries(allowedArrows))('%s/src', (folder, arrows) => {
+  const source = join(folder, 'src');
+  const imports = importsOf(source).flatMap(({ file, specifier }) =>
+    specifier.startsWith('.') ? [{ file, imported: join(dirname(file), specifier) }] : [],
+  );
+  const roomOf = (file: string): string => relative(source, file).split(sep).slice(0, -1)[0] ?? '';
+
+  test('its folders import each other only as the table allows', () => {
+    const rooms = new Set(imports.map(({ file }) => roomOf(file)).filter((room) => room !== ''));
+    expect([...rooms].sort()).toEqual(Object.keys(arrows).sort());
+    const offences = imports.filter(({ file, imported }) => {
+      const [from, to] = [roomOf(file), roomOf(imported)];
+      return from !== '' && from !== to && !(arrows[from] ?? []).includes(to);
+    });
+    expect(offences).toEqual([]);
+  });
+
+  test('no file imports itself through others, types included', () => {
+    expect(circlesIn(imports)).toEqual([]);
+  });
+});
+
+test('circles of imports are found', () => {
+  const imports = ['a>b', 'b>c', 'c>b', 'c>d', 'e>e'].map((arrow) => {
+    const [file, imported] = arrow.split('>') as [string, string];
+    return { file, imported };
+  });
+  expect(circlesIn(imports)).toEqual(['b', 'c', 'e']);
 });
 
 test('apns-wire imports nothing but its own files, and has no dependency', () => {

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { BinaryConnection } from '../src/binary/binary-connection.ts';
-import type { ConnectionClosure } from '../src/binary/connection-closure.ts';
-import type { BinaryConnectionOptions } from '../src/binary/connection-options.ts';
+import type { ConnectionClosure } from '../src/binary/closure.ts';
+import { BinaryConnection } from '../src/binary/connection.ts';
+import type { BinaryConnectionOptions } from '../src/binary/options.ts';
 import { WriteAhead } from '../src/binary/write-ahead.ts';
-import { countOf, type Span } from '../src/span.ts';
-import { SpanQueue } from '../src/span-queue.ts';
-import { TrackedRun } from '../src/tracked-run.ts';
+import { countOf, type Span } from '../src/transport/span.ts';
+import { SpanQueue } from '../src/transport/span-queue.ts';
+import { TrackedRun } from '../src/transport/tracked-run.ts';
 import { FakeClock } from './fake-clock.ts';
 import { FakeGateway } from './fake-gateway.ts';
 import { RecordedRun } from './recorded-run.ts';

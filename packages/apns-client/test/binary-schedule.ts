@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
-import { BinaryTransport } from '../src/binary/binary-transport.ts';
-import { resolveOptions } from '../src/binary/binary-transport-options.ts';
+import { resolveOptions } from '../src/binary/options.ts';
+import { BinaryTransport } from '../src/binary/transport.ts';
 import type { BinaryTransportOptions } from '../src/index.ts';
 import { FakeGateway, type FakeSocket } from './fake-gateway.ts';
 import type { RecordedRun, RunContent } from './recorded-run.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { AttemptBudget, backoffDelayMs } from '../src/backoff.ts';
-import { BinaryGate } from '../src/binary/binary-gate.ts';
-import { ConnectGate, type ConnectGateOptions } from '../src/connect-gate.ts';
+import { BinaryGate } from '../src/binary/gate.ts';
+import { AttemptBudget, backoffDelayMs } from '../src/transport/backoff.ts';
+import { ConnectGate, type ConnectGateOptions } from '../src/transport/connect-gate.ts';
 
 const backoff = { baseMs: 100, capMs: 5_000 };
 const options: ConnectGateOptions = {

@@ -1,6 +1,6 @@
 import { ErrorStatus, encodeErrorResponse, NotificationDecoder } from '@pushfleet/apns-wire';
-import type { GatewaySocket, GatewaySocketEvents, OpenGatewaySocket } from '../src/binary/gateway-socket.ts';
-import { ChunkPool } from '../src/chunk-pool.ts';
+import { ChunkPool } from '../src/socket/chunk-pool.ts';
+import type { GatewaySocket, GatewaySocketEvents, OpenGatewaySocket } from '../src/socket/gateway-socket.ts';
 
 /**
  * A gateway without a network: every step that network, kernel and gateway take is a call, so that a test decides on

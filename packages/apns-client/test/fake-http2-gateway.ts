@@ -15,8 +15,8 @@ import {
   SettingId,
   writeLiteralField,
 } from '@pushfleet/apns-wire/http2';
-import { ChunkPool } from '../src/chunk-pool.ts';
-import type { Http2Socket, Http2SocketEvents, OpenHttp2Socket } from '../src/http2/http2-socket.ts';
+import { ChunkPool } from '../src/socket/chunk-pool.ts';
+import type { Http2Socket, Http2SocketEvents, OpenHttp2Socket } from '../src/socket/http2-socket.ts';
 
 /**
  * An HTTP/2 gateway without a network: every step that network, kernel and gateway take is a call, so that a test

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
-import { Http2Transport } from '../src/http2/http2-transport.ts';
-import { type Http2TransportOptions, resolveHttp2Options } from '../src/http2/http2-transport-options.ts';
+import { type Http2TransportOptions, resolveHttp2Options } from '../src/http2/options.ts';
+import { Http2Transport } from '../src/http2/transport.ts';
 import type { ProviderTokens } from '../src/index.ts';
 import { FakeHttp2Gateway, type FakeHttp2Socket, type Service } from './fake-http2-gateway.ts';
 import { type CommonStep, Schedule } from './schedule.ts';

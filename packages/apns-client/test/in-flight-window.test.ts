@@ -2,7 +2,7 @@ import { advanceIdentifier } from '@pushfleet/apns-wire';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { InFlightWindow } from '../src/binary/in-flight-window.ts';
-import { TrackedRun } from '../src/tracked-run.ts';
+import { TrackedRun } from '../src/transport/tracked-run.ts';
 import { RecordedRun } from './recorded-run.ts';
 
 // The window against a model that keeps every frame as an object of its own.

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createSharedLookup } from '../src/shared-lookup.ts';
+import { createSharedLookup } from '../src/socket/shared-lookup.ts';
 
 test('a name is looked up once at a time, and anew each time after', () => {
   const questions: { host: string; answer: (address: string) => void }[] = [];

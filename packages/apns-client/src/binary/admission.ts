@@ -5,8 +5,8 @@ import {
   type NotificationColumns,
   type NotificationCommand,
 } from '@pushfleet/apns-wire';
-import type { Span } from '../span.ts';
-import type { TrackedRun } from '../tracked-run.ts';
+import type { Span } from '../transport/span.ts';
+import type { TrackedRun } from '../transport/tracked-run.ts';
 
 // What no gateway takes is refused before it is written: there each would cost a connection, and a token of no length
 // would be taken for our own known-bad frame (`docs/protocol/binary.md#known-bad-frame`).

@@ -1,8 +1,8 @@
 import type { NotificationCommand } from '@pushfleet/apns-wire';
-import { countOf, type Span } from '../span.ts';
-import type { SpanQueue } from '../span-queue.ts';
-import type { TrackedRun } from '../tracked-run.ts';
-import type { ConnectionEnd } from '../transport.ts';
+import { countOf, type Span } from '../transport/span.ts';
+import type { SpanQueue } from '../transport/span-queue.ts';
+import type { TrackedRun } from '../transport/tracked-run.ts';
+import type { ConnectionEnd } from '../transport/transport.ts';
 import type { SlowStart } from './slow-start.ts';
 
 // What becomes of frames in doubt that are sent again (onUncertain: resend), and what may be written meanwhile.

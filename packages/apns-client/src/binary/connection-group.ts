@@ -1,13 +1,13 @@
 import type { SecureContext } from 'node:tls';
-import { countOf, type Span } from '../span.ts';
-import { SpanQueue } from '../span-queue.ts';
-import type { ConnectionEnd } from '../transport.ts';
-import { WaitingSpans } from '../waiting-spans.ts';
+import { countOf, type Span } from '../transport/span.ts';
+import { SpanQueue } from '../transport/span-queue.ts';
+import type { ConnectionEnd } from '../transport/transport.ts';
+import { WaitingSpans } from '../transport/waiting-spans.ts';
 import { AfterDoubt, type DoubtVerdict } from './after-doubt.ts';
-import { BinaryConnection, type BinaryConnectionEvents } from './binary-connection.ts';
-import type { BinaryGate } from './binary-gate.ts';
-import type { ResolvedOptions } from './binary-transport-options.ts';
-import type { ConnectionClosure } from './connection-closure.ts';
+import type { ConnectionClosure } from './closure.ts';
+import { BinaryConnection, type BinaryConnectionEvents } from './connection.ts';
+import type { BinaryGate } from './gate.ts';
+import type { ResolvedOptions } from './options.ts';
 import { SlowStart } from './slow-start.ts';
 import { longestByShortest, WriteAhead } from './write-ahead.ts';
 

@@ -1,6 +1,6 @@
 import { advanceIdentifier, firstIdentifier, identifierDistance } from '@pushfleet/apns-wire';
-import type { Span } from '../span.ts';
-import type { TrackedRun } from '../tracked-run.ts';
+import type { Span } from '../transport/span.ts';
+import type { TrackedRun } from '../transport/tracked-run.ts';
 
 // What has been written on one connection and is not settled, oldest first.
 //

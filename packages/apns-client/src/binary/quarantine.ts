@@ -1,6 +1,6 @@
-import type { Span } from '../span.ts';
-import type { SpanQueue } from '../span-queue.ts';
-import type { TrackedRun } from '../tracked-run.ts';
+import type { Span } from '../transport/span.ts';
+import type { SpanQueue } from '../transport/span-queue.ts';
+import type { TrackedRun } from '../transport/tracked-run.ts';
 
 /**
  * A run in which the gateway keeps rejecting notifications costs a connection for each. What is left of it goes over

@@ -1,8 +1,8 @@
 import { isIP, type OnReadOpts } from 'node:net';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { FeedbackDecoder, type FeedbackTuple } from '@pushfleet/apns-wire';
-import { connectionEndOf, describeError } from '../node-error.ts';
-import type { FeedbackEnd, FeedbackResult, ReadFeedbackOptions } from './feedback-options.ts';
+import { connectionEndOf, describeError } from '../socket/node-error.ts';
+import type { FeedbackEnd, FeedbackResult, ReadFeedbackOptions } from './options.ts';
 
 // One connection to the feedback service (`docs/protocol/feedback.md#reading-clears-the-list`). Reading clears the
 // list at the service, so no byte that has reached us may go astray: chunks come straight from the handle (`onread`)

@@ -1,11 +1,11 @@
 import type { SecureContext } from 'node:tls';
-import { ConnectGate, type Pause } from '../connect-gate.ts';
-import { CredentialContext } from '../credential-context.ts';
-import type { ConnectionEnd, PauseKind } from '../transport.ts';
+import { CredentialContext } from '../socket/credential.ts';
+import { ConnectGate, type Pause } from '../transport/connect-gate.ts';
+import type { ConnectionEnd, PauseKind } from '../transport/transport.ts';
 import { type CredentialAction, isAboutCredential, type Verdict } from './answer-policy.ts';
 import { Authorization, type AuthorizationEvents } from './authorization.ts';
-import type { Http2ConnectionClosure } from './http2-closure.ts';
-import type { ResolvedHttp2Options } from './http2-transport-options.ts';
+import type { Http2ConnectionClosure } from './closure.ts';
+import type { ResolvedHttp2Options } from './options.ts';
 import type { OpenStream } from './stream-table.ts';
 
 /** Also emitted when the credential changes. */

@@ -1,6 +1,6 @@
-import { describeError } from '../node-error.ts';
-import type { PauseKind } from '../transport.ts';
-import type { Http2Authentication, ProviderTokens } from './http2-transport-options.ts';
+import { describeError } from '../socket/node-error.ts';
+import type { PauseKind } from '../transport/transport.ts';
+import type { Http2Authentication, ProviderTokens } from './options.ts';
 
 export interface AuthorizationEvents {
   /** There is something to send with again. */

@@ -1,10 +1,10 @@
-import type { Clock } from '../clock.ts';
-import { SpanQueue } from '../span-queue.ts';
-import type { GatewayAnswer } from '../transport.ts';
-import { WaitingSpans } from '../waiting-spans.ts';
-import type { Http2Run, Http2Span } from './http2-run.ts';
+import type { Clock } from '../transport/clock.ts';
+import { SpanQueue } from '../transport/span-queue.ts';
+import type { GatewayAnswer } from '../transport/transport.ts';
+import { WaitingSpans } from '../transport/waiting-spans.ts';
 import { payloadLimitOf } from './push-topics.ts';
 import type { RefusedTopics } from './refused-topics.ts';
+import type { Http2Run, Http2Span } from './run.ts';
 import { type OpenStream, spansOf } from './stream-table.ts';
 
 /** As the gateway would answer it: it need not be asked. */

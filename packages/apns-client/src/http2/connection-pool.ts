@@ -1,7 +1,7 @@
-import type { ConnectionEnd } from '../transport.ts';
+import type { ConnectionEnd } from '../transport/transport.ts';
 import type { Access } from './access.ts';
-import { Http2Connection, type Http2ConnectionEvents } from './http2-connection.ts';
-import type { ResolvedHttp2Options } from './http2-transport-options.ts';
+import { Http2Connection, type Http2ConnectionEvents } from './connection.ts';
+import type { ResolvedHttp2Options } from './options.ts';
 
 let connectionsMade = 0;
 

@@ -1,7 +1,7 @@
-import { ChunkPool } from '../chunk-pool.ts';
-import type { Clock } from '../clock.ts';
-import { WritesUnderWay } from '../writes-under-way.ts';
-import type { Http2Socket } from './http2-socket.ts';
+import { ChunkPool } from '../socket/chunk-pool.ts';
+import type { Http2Socket } from '../socket/http2-socket.ts';
+import { WritesUnderWay } from '../socket/writes-under-way.ts';
+import type { Clock } from '../transport/clock.ts';
 
 /** Chunks under way at a time: one in the kernel's hands, one behind it, so that the socket never runs dry. */
 const chunksUnderWay = 2;

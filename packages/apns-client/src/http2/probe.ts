@@ -1,5 +1,5 @@
-import type { NotificationRun } from '../transport.ts';
-import { Http2Run } from './http2-run.ts';
+import type { NotificationRun } from '../transport/transport.ts';
+import { Http2Run } from './run.ts';
 
 const nothing = (): void => undefined;
 

@@ -1,4 +1,4 @@
-import type { GatewayAnswer } from '../transport.ts';
+import type { GatewayAnswer } from '../transport/transport.ts';
 
 interface Refusal {
   readonly answer: GatewayAnswer;

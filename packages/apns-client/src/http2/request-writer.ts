@@ -1,9 +1,9 @@
 import { ApnsWireError } from '@pushfleet/apns-wire';
 import { defaultWindow, Http2WireError, maxWindow, RequestEncoder } from '@pushfleet/apns-wire/http2';
 import type { Backlog } from './backlog.ts';
-import type { Http2Run, Http2Span } from './http2-run.ts';
 import { PartialRequest } from './partial-request.ts';
 import type { Probe } from './probe.ts';
+import type { Http2Run, Http2Span } from './run.ts';
 import type { StreamTable } from './stream-table.ts';
 
 /** What every request of one write has in common. */

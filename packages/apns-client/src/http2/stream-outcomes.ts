@@ -1,21 +1,20 @@
 import { Http2ErrorCode } from '@pushfleet/apns-wire/http2';
-import type { Clock } from '../clock.ts';
-import type { ConnectionEnd } from '../transport.ts';
+import type { Clock } from '../transport/clock.ts';
+import type { ConnectionEnd } from '../transport/transport.ts';
 import { isAboutCredential, judgeAnswer, type Verdict } from './answer-policy.ts';
 import { ConnectionWork } from './connection-work.ts';
-import type { Http2Connection } from './http2-connection.ts';
-import type { Http2Run, Http2Span } from './http2-run.ts';
 import { Probe } from './probe.ts';
+import type { Http2Run, Http2Span } from './run.ts';
 import { type OpenStream, spansOf } from './stream-table.ts';
 
-/** What became of requests, told to the transport. Streams may serve others afterwards: nobody keeps them. */
+/** What became of the requests of one connection. A stream may serve another request afterwards: nobody keeps it. */
 export interface StreamOutcomeEvents {
   /** 200: taken by the gateway, proved. */
   accepted(run: Http2Run, from: number, to: number): void;
   /** Any other answer. */
-  judged(connection: Http2Connection, stream: OpenStream, verdict: Verdict): void;
+  judged(stream: OpenStream, verdict: Verdict): void;
   /** What the gateway said to the probe; undefined: it was taken. */
-  probed(connection: Http2Connection, stream: OpenStream, verdict: Verdict | undefined): void;
+  probed(stream: OpenStream, verdict: Verdict | undefined): void;
   /** Never processed by the gateway: to be sent again. In order. */
   unprocessed(streams: readonly OpenStream[]): void;
   /** Nobody can know. */
@@ -46,7 +45,6 @@ export interface StreamOutcomesOptions {
 export class StreamOutcomes {
   /** Whether the connection does its work. */
   readonly work: ConnectionWork;
-  readonly #connection: Http2Connection;
   readonly #events: StreamOutcomeEvents;
   readonly #options: StreamOutcomesOptions;
   /** So many streams refused in a row, and the gateway is left alone for a while. */
@@ -61,9 +59,8 @@ export class StreamOutcomes {
   /** Accepted, and not yet told: a range, since answers mostly come in order. */
   #accepted: { readonly run: Http2Run; readonly from: number; to: number } | undefined;
 
-  constructor(connection: Http2Connection, events: StreamOutcomeEvents, options: StreamOutcomesOptions) {
+  constructor(events: StreamOutcomeEvents, options: StreamOutcomesOptions) {
     const { clock, streams, streamTimeoutMs, needsToken, startsSmall } = options;
-    this.#connection = connection;
     this.#events = events;
     this.#options = options;
     this.#mostRefused = startsSmall ? mostRefused.afterDoubt : mostRefused.usually;
@@ -117,7 +114,7 @@ export class StreamOutcomes {
   /** The answer is as complete as it will be. */
   finished(stream: OpenStream): void {
     if (stream.status !== 200) this.#judge(stream, judgeAnswer(stream, this.#options.clock.epochMs()));
-    else if (stream.run instanceof Probe) this.#events.probed(this.#connection, stream, undefined);
+    else if (stream.run instanceof Probe) this.#events.probed(stream, undefined);
   }
 
   /**
@@ -189,8 +186,8 @@ export class StreamOutcomes {
     this.#refusedSinceMs = undefined;
     if (answer.status >= 500) this.work.failed(this.#nowMs);
     else if (action !== 'foreign' && !isAboutCredential(action)) this.#served(stream.writtenAtMs);
-    if (stream.run instanceof Probe) this.#events.probed(this.#connection, stream, verdict);
-    else this.#events.judged(this.#connection, stream, verdict);
+    if (stream.run instanceof Probe) this.#events.probed(stream, verdict);
+    else this.#events.judged(stream, verdict);
   }
 
   /** The gateway has dealt with a request. */

@@ -1,5 +1,5 @@
-import type { Http2Run, Http2Span } from './http2-run.ts';
 import { Probe } from './probe.ts';
+import type { Http2Run, Http2Span } from './run.ts';
 
 /** A request that has been written and is not over. Pooled: there is one per stream at a time, not per notification. */
 export interface OpenStream {

@@ -5,17 +5,17 @@ import {
   identifierDistance,
   unknownIdentifier,
 } from '@pushfleet/apns-wire';
-import { ChunkPool } from '../chunk-pool.ts';
-import { connectionEndOf, describeError } from '../node-error.ts';
-import { countOf, type Span } from '../span.ts';
-import type { TrackedRun } from '../tracked-run.ts';
-import type { ConnectionEnd } from '../transport.ts';
-import { WritesUnderWay } from '../writes-under-way.ts';
-import type { ConnectionClosure } from './connection-closure.ts';
-import type { BinaryConnectionOptions } from './connection-options.ts';
-import type { GatewaySocket } from './gateway-socket.ts';
+import { ChunkPool } from '../socket/chunk-pool.ts';
+import type { GatewaySocket } from '../socket/gateway-socket.ts';
+import { connectionEndOf, describeError } from '../socket/node-error.ts';
+import { WritesUnderWay } from '../socket/writes-under-way.ts';
+import { countOf, type Span } from '../transport/span.ts';
+import type { TrackedRun } from '../transport/tracked-run.ts';
+import type { ConnectionEnd } from '../transport/transport.ts';
+import type { ConnectionClosure } from './closure.ts';
+import { settleByAnswer } from './closure.ts';
 import { InFlightWindow } from './in-flight-window.ts';
-import { settleByAnswer } from './settle-by-answer.ts';
+import type { BinaryConnectionOptions } from './options.ts';
 
 // One connection of the binary protocol and its in-flight window.
 //

@@ -1,6 +1,6 @@
 import type { TLSSocket } from 'node:tls';
-import { ChunkPool } from '../chunk-pool.ts';
-import { type OpenSocketOptions, openSocket } from './open-socket.ts';
+import { ChunkPool } from './chunk-pool.ts';
+import { type OpenSocketOptions, openSocket } from './dial.ts';
 
 // A TLS connection as the HTTP/2 transport needs it; for this transport, the one place that knows how Node's sockets end.
 

@@ -1,6 +1,6 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { checkServerIdentity, connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
-import { sharedLookup } from '../shared-lookup.ts';
+import { sharedLookup } from './shared-lookup.ts';
 
 /** An HTTP proxy that makes tunnels (RFC 9110 section 9.3.6). */
 export interface ProxyOptions {

@@ -1,5 +1,5 @@
 import type { FeedbackTuple } from '@pushfleet/apns-wire';
-import type { TlsCredential } from '../credential-source.ts';
+import type { TlsCredential } from '../socket/credential.ts';
 
 export interface ReadFeedbackOptions {
   readonly host: string;

@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts';
+import type { Clock } from '../transport/clock.ts';
 
 /** The writes of a connection that the kernel has not taken, and an alarm when none of them gets on. */
 export class WritesUnderWay {

@@ -1,7 +1,7 @@
-import { Announcer } from '../announcer.ts';
-import { countOf } from '../span.ts';
-import { Ticker } from '../ticker.ts';
-import type { Tally } from '../tracked-run.ts';
+import { Announcer } from '../transport/announcer.ts';
+import { countOf } from '../transport/span.ts';
+import { Ticker } from '../transport/ticker.ts';
+import type { Tally } from '../transport/tracked-run.ts';
 import type {
   ConnectionEnd,
   GatewayAnswer,
@@ -9,21 +9,17 @@ import type {
   PauseKind,
   Transport,
   TransportState,
-} from '../transport.ts';
-import { stateOf } from '../transport-state.ts';
+} from '../transport/transport.ts';
+import { stateOf } from '../transport/transport-state.ts';
 import { Access, type AccessEvents } from './access.ts';
 import { type CredentialAction, isAboutCredential, type Verdict } from './answer-policy.ts';
 import { Backlog } from './backlog.ts';
+import type { Http2ConnectionClosure } from './closure.ts';
+import type { Http2Connection, Http2ConnectionEvents } from './connection.ts';
 import { ConnectionPool } from './connection-pool.ts';
-import type { Http2ConnectionClosure } from './http2-closure.ts';
-import type { Http2Connection, Http2ConnectionEvents } from './http2-connection.ts';
-import { Http2Run, type Http2Span } from './http2-run.ts';
-import {
-  type Http2TransportOptions,
-  type ResolvedHttp2Options,
-  resolveHttp2Options,
-} from './http2-transport-options.ts';
+import { type Http2TransportOptions, type ResolvedHttp2Options, resolveHttp2Options } from './options.ts';
 import { RefusedTopics } from './refused-topics.ts';
+import { Http2Run, type Http2Span } from './run.ts';
 import type { OpenStream } from './stream-table.ts';
 
 // The HTTP/2 gateway behind the Transport interface: a backlog of spans, and a few connections that write from its

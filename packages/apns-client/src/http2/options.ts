@@ -1,11 +1,10 @@
 import { maxStreamId } from '@pushfleet/apns-wire/http2';
-import type { BackoffPolicy } from '../backoff.ts';
-import { type Clock, systemClock } from '../clock.ts';
-import type { Authorities } from '../credential-context.ts';
-import type { CredentialSource } from '../credential-source.ts';
-import type { TransportObserver } from '../transport.ts';
-import { type OpenHttp2Socket, openHttp2Socket } from './http2-socket.ts';
-import type { ProxyOptions } from './open-socket.ts';
+import type { Authorities, CredentialSource } from '../socket/credential.ts';
+import type { ProxyOptions } from '../socket/dial.ts';
+import { type OpenHttp2Socket, openHttp2Socket } from '../socket/http2-socket.ts';
+import type { BackoffPolicy } from '../transport/backoff.ts';
+import { type Clock, systemClock } from '../transport/clock.ts';
+import type { TransportObserver } from '../transport/transport.ts';
 
 /** Where provider tokens come from; `ProviderTokenSource` of apns-credentials is one. */
 export interface ProviderTokens {

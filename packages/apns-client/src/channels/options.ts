@@ -1,5 +1,5 @@
-import type { Http2Authentication } from './http2-transport-options.ts';
-import type { ProxyOptions } from './open-socket.ts';
+import type { Http2Authentication } from '../http2/options.ts';
+import type { ProxyOptions } from '../socket/dial.ts';
 
 export interface ChannelEndpoint {
   readonly host: string;

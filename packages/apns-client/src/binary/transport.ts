@@ -1,22 +1,18 @@
 import type { SecureContext } from 'node:tls';
-import { Announcer } from '../announcer.ts';
-import { CredentialContext } from '../credential-context.ts';
-import type { Span } from '../span.ts';
-import { Ticker } from '../ticker.ts';
-import { type Tally, TrackedRun } from '../tracked-run.ts';
-import type { NotificationRun, Transport, TransportState } from '../transport.ts';
-import { stateOf } from '../transport-state.ts';
+import { CredentialContext } from '../socket/credential.ts';
+import { Announcer } from '../transport/announcer.ts';
+import type { Span } from '../transport/span.ts';
+import { Ticker } from '../transport/ticker.ts';
+import { type Tally, TrackedRun } from '../transport/tracked-run.ts';
+import type { NotificationRun, Transport, TransportState } from '../transport/transport.ts';
+import { stateOf } from '../transport/transport-state.ts';
 import { admit } from './admission.ts';
 import type { DoubtVerdict } from './after-doubt.ts';
-import { BinaryGate } from './binary-gate.ts';
-import {
-  type BinaryTransportOptions,
-  type ResolvedOptions,
-  resolveOptions,
-} from './binary-transport-options.ts';
-import { judgeEnd, replayOf, settleClosure, tellEnd } from './closure-consequences.ts';
-import type { ConnectionClosure } from './connection-closure.ts';
+import type { ConnectionClosure } from './closure.ts';
 import { ConnectionGroup, type EndedConnection, type GroupHost } from './connection-group.ts';
+import { judgeEnd, replayOf, settleClosure, tellEnd } from './consequences.ts';
+import { BinaryGate } from './gate.ts';
+import { type BinaryTransportOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { Quarantine } from './quarantine.ts';
 import { gatewayAnswer } from './status-policy.ts';
 

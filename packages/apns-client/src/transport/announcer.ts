@@ -1,4 +1,3 @@
-import { guardObserver } from './guarded-observer.ts';
 import type { Transport, TransportObserver } from './transport.ts';
 
 /** Tells a transport's observer, and whoever waits for room, what has changed. They cannot break the transport. */
@@ -50,4 +49,27 @@ export class Announcer {
       // A listener that fails must not break the transport.
     }
   }
+}
+
+/** An observer that cannot break the caller: what it throws is ignored. */
+export function guardObserver(observer: TransportObserver): Required<TransportObserver> {
+  const guard =
+    <Args extends unknown[]>(call: ((...args: Args) => void) | undefined) =>
+    (...args: Args): void => {
+      try {
+        call?.apply(observer, args);
+      } catch {
+        // An observer that fails must not break the transport.
+      }
+    };
+  return {
+    stateChanged: guard(observer.stateChanged),
+    connectionOpened: guard(observer.connectionOpened),
+    connectionClosed: guard(observer.connectionClosed),
+    errorResponse: guard(observer.errorResponse),
+    lateErrorResponse: guard(observer.lateErrorResponse),
+    unconfirmed: guard(observer.unconfirmed),
+    replayed: guard(observer.replayed),
+    uncertain: guard(observer.uncertain),
+  };
 }

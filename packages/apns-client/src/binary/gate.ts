@@ -1,4 +1,4 @@
-import { ConnectGate } from '../connect-gate.ts';
+import { ConnectGate } from '../transport/connect-gate.ts';
 
 /**
  * The gate of the binary protocol, where success is silent: whether the gateway takes our credential shows only when a

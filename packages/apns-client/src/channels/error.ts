@@ -1,4 +1,4 @@
-import type { GatewayAnswer } from '../transport.ts';
+import type { GatewayAnswer } from '../transport/transport.ts';
 
 export type ChannelErrorCode =
   /** APNs said no; `reason` and `status` say why. */

@@ -1,6 +1,18 @@
 import { createSecureContext, type SecureContext } from 'node:tls';
-import type { CredentialSource, TlsCredential } from './credential-source.ts';
 import { describeError } from './node-error.ts';
+
+/** TLS material as `tls.createSecureContext` takes it: PEM, already decrypted. */
+export interface TlsCredential {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** A credential that may change while connections live: a renewed certificate must not need a restart. */
+export interface CredentialSource {
+  current(): TlsCredential;
+  /** Calls the listener after each change; the function that comes back unsubscribes. */
+  onChange(listener: () => void): () => void;
+}
 
 /** PEM of authorities, or what gives the PEM as it is now: it is asked before each connection. */
 export type Authorities = string | (() => string);

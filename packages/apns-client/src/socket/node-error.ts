@@ -1,4 +1,4 @@
-import type { ConnectionEnd } from './transport.ts';
+import type { ConnectionEnd } from '../transport/transport.ts';
 
 // Node's socket and TLS errors, mapped by their code; the one place that knows the codes.
 

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { checkServerIdentity, connect, type SecureContext, type TLSSocket } from 'node:tls';
-import { ChunkPool } from '../chunk-pool.ts';
-import { sharedLookup } from '../shared-lookup.ts';
+import { ChunkPool } from './chunk-pool.ts';
+import { sharedLookup } from './shared-lookup.ts';
 
 // A TLS connection as the binary protocol needs it: an error response that comes before the end is read, also after a
 // write has failed.

@@ -1,6 +1,26 @@
 import type { RequestHeaders } from '@pushfleet/apns-wire/http2';
-import type { NotificationRun } from '../transport.ts';
+import type { Span } from '../transport/span.ts';
+import { TrackedRun } from '../transport/tracked-run.ts';
+import type { NotificationRun } from '../transport/transport.ts';
 import { payloadLimitOf, topicOf } from './push-topics.ts';
+
+/** A run with what its requests say besides its columns. */
+export class Http2Run extends TrackedRun {
+  readonly headers: RunHeaders;
+
+  /** @throws TypeError where the run lacks the facts that only HTTP/2 sends */
+  constructor(
+    run: NotificationRun,
+    options: { readonly topic: string; readonly tally: { inFlight: number } },
+  ) {
+    const headers = new RunHeaders(run, options.topic);
+    super(run, options.tally);
+    this.headers = headers;
+  }
+}
+
+/** A contiguous range of a run's positions, half-open. */
+export type Http2Span = Span<Http2Run>;
 
 /** What the requests of one run say besides its columns. */
 export class RunHeaders implements RequestHeaders {

@@ -1,10 +1,10 @@
 import { ErrorStatus, type NotificationCommand } from '@pushfleet/apns-wire';
-import { countOf, type Span } from '../span.ts';
-import type { GatewayAnswer, TransportObserver } from '../transport.ts';
+import { countOf, type Span } from '../transport/span.ts';
+import type { GatewayAnswer, TransportObserver } from '../transport/transport.ts';
 import type { DoubtVerdict } from './after-doubt.ts';
-import type { BinaryGate } from './binary-gate.ts';
-import type { ConnectionClosure } from './connection-closure.ts';
+import type { ConnectionClosure } from './closure.ts';
 import type { EndedConnection } from './connection-group.ts';
+import type { BinaryGate } from './gate.ts';
 import { gatewayAnswer } from './status-policy.ts';
 
 // What follows from the end of a connection: for what it carried, and for the next ones.

@@ -1,12 +1,12 @@
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
-import { createContext } from '../credential-context.ts';
-import { describeError } from '../node-error.ts';
-import { judgeAnswer } from './answer-policy.ts';
-import { ChannelError } from './channel-error.ts';
-import type { ChannelClientOptions, ChannelEndpoint } from './channel-options.ts';
-import type { ProviderTokens } from './http2-transport-options.ts';
-import { openSocket } from './open-socket.ts';
+import { judgeAnswer } from '../http2/answer-policy.ts';
+import type { ProviderTokens } from '../http2/options.ts';
+import { createContext } from '../socket/credential.ts';
+import { openSocket } from '../socket/dial.ts';
+import { describeError } from '../socket/node-error.ts';
+import { ChannelError } from './error.ts';
+import type { ChannelClientOptions, ChannelEndpoint } from './options.ts';
 
 // Requests about channels. They are few, so that node:http2 serves.
 

@@ -8,16 +8,16 @@ import {
   http2ErrorName,
   SettingId,
 } from '@pushfleet/apns-wire/http2';
-import { ChunkPool } from '../chunk-pool.ts';
-import { describeError } from '../node-error.ts';
-import type { ConnectionEnd } from '../transport.ts';
-import { goAwayReason } from './answer-policy.ts';
+import { ChunkPool } from '../socket/chunk-pool.ts';
+import { describeError } from '../socket/node-error.ts';
+import type { ConnectionEnd } from '../transport/transport.ts';
+import { goAwayReason, type Verdict } from './answer-policy.ts';
 import { type AnswerEvents, AnswerReader, encodeGreeting } from './answer-reader.ts';
 import type { Backlog } from './backlog.ts';
+import { type Http2ConnectionClosure, politeEnds, socketEndOf } from './closure.ts';
 import { FrameOutlet } from './frame-outlet.ts';
-import { type Http2ConnectionClosure, politeEnds, socketEndOf } from './http2-closure.ts';
-import type { ResolvedHttp2Options } from './http2-transport-options.ts';
 import { Liveness } from './liveness.ts';
+import type { ResolvedHttp2Options } from './options.ts';
 import { Probe } from './probe.ts';
 import { RequestWriter } from './request-writer.ts';
 import { type StreamOutcomeEvents, StreamOutcomes, type StreamTrouble } from './stream-outcomes.ts';
@@ -37,7 +37,12 @@ import { type OpenStream, StreamTable } from './stream-table.ts';
 // The connection never decides what becomes of what it hands back: the transport does.
 
 /** What a connection tells its transport. `ended` comes exactly once, last. */
-export interface Http2ConnectionEvents extends StreamOutcomeEvents {
+export interface Http2ConnectionEvents
+  extends Pick<StreamOutcomeEvents, 'accepted' | 'unprocessed' | 'uncertain'> {
+  /** Any answer but 200. */
+  judged(connection: Http2Connection, stream: OpenStream, verdict: Verdict): void;
+  /** What the gateway said to the probe; undefined: it was taken. */
+  probed(connection: Http2Connection, stream: OpenStream, verdict: Verdict | undefined): void;
   opened(connection: Http2Connection): void;
   /** Something was read, or written: there may be room to write again. Comes after everything that it brought. */
   turned(): void;
@@ -101,7 +106,14 @@ export class Http2Connection {
     this.#events = events;
     const authority = port === 443 ? serverName : `${serverName}:${port}`;
     this.#writer = new RequestWriter(this.streams, authority, options.lastStreamId);
-    this.#outcomes = new StreamOutcomes(this, events, { ...options, ...setup });
+    const outcomeEvents: StreamOutcomeEvents = {
+      accepted: (run, from, to) => events.accepted(run, from, to),
+      judged: (stream, verdict) => events.judged(this, stream, verdict),
+      probed: (stream, verdict) => events.probed(this, stream, verdict),
+      unprocessed: (streams) => events.unprocessed(streams),
+      uncertain: (spans, cause) => events.uncertain(spans, cause),
+    };
+    this.#outcomes = new StreamOutcomes(outcomeEvents, { ...options, ...setup });
     const readerEvents: AnswerEvents = {
       taken: (stream) => this.#outcomes.taken(stream),
       finished: (stream) => this.#finish(stream),

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { ChannelError } from './channel-error.ts';
-import type { ChannelClientOptions } from './channel-options.ts';
-import { ChannelSessions } from './channel-sessions.ts';
+import { ChannelError } from './error.ts';
+import type { ChannelClientOptions } from './options.ts';
+import { ChannelSessions } from './sessions.ts';
 
 // Broadcast channels of Live Activities (iOS 18 and later): one notification to a channel reaches every device that
 // has subscribed to it.

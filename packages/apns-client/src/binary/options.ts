@@ -1,12 +1,15 @@
 import type { NotificationCommand } from '@pushfleet/apns-wire';
-import type { BackoffPolicy } from '../backoff.ts';
-import { type Clock, systemClock } from '../clock.ts';
-import type { Authorities } from '../credential-context.ts';
-import type { CredentialSource } from '../credential-source.ts';
-import type { TransportObserver } from '../transport.ts';
-import { type OpenGatewaySocket, openGatewaySocket } from './gateway-socket.ts';
+import type { Authorities, CredentialSource } from '../socket/credential.ts';
+import {
+  type GatewaySocketOptions,
+  type OpenGatewaySocket,
+  openGatewaySocket,
+} from '../socket/gateway-socket.ts';
+import type { BackoffPolicy } from '../transport/backoff.ts';
+import { type Clock, systemClock } from '../transport/clock.ts';
+import type { TransportObserver } from '../transport/transport.ts';
 import type { ShutdownIdentifier } from './status-policy.ts';
-import { shortestStretch } from './write-ahead.ts';
+import { type Stretch, shortestStretch } from './write-ahead.ts';
 
 /** How a binary transport is built. Times in milliseconds; every default has its reason beside it. */
 export interface BinaryTransportOptions {
@@ -120,4 +123,24 @@ export function resolveOptions(options: BinaryTransportOptions): ResolvedOptions
     openSocket: openGatewaySocket,
     shortestStretch,
   };
+}
+
+/** What one binary connection needs to know. Times in milliseconds. */
+export interface BinaryConnectionOptions extends GatewaySocketOptions {
+  readonly id: string;
+  readonly command: NotificationCommand;
+  /** Frames written and not yet settled, at most. */
+  readonly window: number;
+  /** How much may be written before an answer is waited for. */
+  readonly stretch: Stretch;
+  readonly connectTimeoutMs: number;
+  /** A write that makes no progress for so long means that the gateway has stopped reading. */
+  readonly writeStallMs: number;
+  /** How long to go on reading for an error response after a write failed (`docs/protocol/binary.md#late-errors`). */
+  readonly errorGraceMs: number;
+  readonly shutdownIdentifier: ShutdownIdentifier;
+  readonly clock: Clock;
+  readonly openSocket: OpenGatewaySocket;
+  /** Identifier of the first frame; other than 1 only to reach the wrap in tests. */
+  readonly firstIdentifier?: number;
 }

@@ -1,7 +1,7 @@
-import { connectionEndOf } from '../node-error.ts';
-import type { ConnectionEnd } from '../transport.ts';
-import type { Http2Span } from './http2-run.ts';
-import { TunnelError } from './open-socket.ts';
+import { TunnelError } from '../socket/dial.ts';
+import { connectionEndOf } from '../socket/node-error.ts';
+import type { ConnectionEnd } from '../transport/transport.ts';
+import type { Http2Span } from './run.ts';
 
 /** How a connection ended, and what nobody can know of what was in its window. */
 export interface Http2ConnectionClosure {
