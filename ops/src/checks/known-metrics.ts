@@ -56,6 +56,8 @@ export const knownMetrics: ReadonlySet<string> = new Set([
   'pushfleet_dead_letters_trimmed_total',
   'pushfleet_redis_memory_used_bytes',
   'pushfleet_redis_memory_limit_bytes',
+  // of every service
+  'pushfleet_log_lines_dropped_total',
   // prom-client's own, of every service
   'process_cpu_seconds_total',
   'process_resident_memory_bytes',

@@ -15,7 +15,7 @@ export { type Endpoint, type FleetApp, resolveApp } from './fleet-app.ts';
 export { readFleetFile } from './fleet-file.ts';
 export { listenAt } from './listen.ts';
 export * from './load-config.ts';
-export { createLogger, type Logger, type LoggerOptions } from './logger.ts';
+export { createLogger, type Logger, type LoggerOptions } from './log/logger.ts';
 export { createAuthoritiesReader, readAuthorities } from './read-authorities.ts';
 export { readProxy } from './read-proxy.ts';
 export * from './resource-stack.ts';

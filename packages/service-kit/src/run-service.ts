@@ -2,7 +2,9 @@ import { writeSync } from 'node:fs';
 import type { Tracer } from '@opentelemetry/api';
 import type { LoadConfigOptions, ServiceConfig } from './load-config.ts';
 import { loadConfig } from './load-config.ts';
-import { createLogger, type Logger } from './logger.ts';
+import { cleanText } from './log/clean-text.ts';
+import { loggedError } from './log/logged-error.ts';
+import { type Logger, openLog, type ServiceLog } from './log/logger.ts';
 import { createResourceStack, type ResourceStack } from './resource-stack.ts';
 import { ServiceError } from './service-error.ts';
 import { trustSystemAuthorities } from './trust-system-authorities.ts';
@@ -44,34 +46,38 @@ const repeatMs = 500;
 export async function runService(options: RunServiceOptions): Promise<void> {
   const resources = createResourceStack();
   const abort = new AbortController();
-  let logger: Logger | undefined;
+  let log: ServiceLog | undefined;
+  const exit = (code: 0 | 1): never => {
+    log?.flush();
+    return process.exit(code);
+  };
   let releaseTimeoutMs = releaseGraceMs;
   let first: { readonly signal: NodeJS.Signals; readonly atMs: number } | undefined;
 
   const stop = async (signal: NodeJS.Signals) => {
     if (first !== undefined) {
       if (signal === first.signal && performance.now() - first.atMs < repeatMs) return;
-      logger?.warn({ signal }, 'second signal, exiting at once');
+      log?.logger.warn({ signal }, 'second signal, exiting at once');
       process.exit(1);
     }
     first = { signal, atMs: performance.now() };
     abort.abort();
-    logger?.info({ signal }, 'stopping');
+    log?.logger.info({ signal }, 'stopping');
     try {
       await withDeadline(resources.release(), releaseTimeoutMs);
-      logger?.info('stopped');
-      process.exit(0);
+      log?.logger.info('stopped');
+      exit(0);
     } catch (err) {
-      logger?.error({ err }, 'the stop failed');
-      process.exit(1);
+      log?.logger.error({ err }, 'the stop failed');
+      exit(1);
     }
   };
   process.on('SIGTERM', (signal) => void stop(signal));
   process.on('SIGINT', (signal) => void stop(signal));
   const crash = (err: unknown, origin: string) => {
-    if (logger === undefined) printProblem(err);
-    else logger.fatal({ err, origin }, 'not caught');
-    process.exit(1);
+    if (log === undefined) printProblem(err);
+    else log.logger.fatal({ err, origin }, 'not caught');
+    exit(1);
   };
   process.on('uncaughtException', crash);
   process.on('unhandledRejection', (reason) => crash(reason, 'unhandledRejection'));
@@ -82,7 +88,8 @@ export async function runService(options: RunServiceOptions): Promise<void> {
     trustSystemAuthorities();
     // The SDK is loaded only where it is wanted.
     const sdk = config.tracing === undefined ? undefined : await import('./tracing/open-tracing.ts');
-    logger = createLogger({ service: options.name, level: config.logLevel, mixin: sdk?.activeSpanIds });
+    log = openLog({ service: options.name, level: config.logLevel, mixin: sdk?.activeSpanIds });
+    const { logger } = log;
     const tracing = config.tracing && sdk?.openTracing(options.name, config.tracing, logger);
     // Given up last: what ends with the others is handed over too.
     if (tracing !== undefined) resources.add('the traces', () => tracing.close());
@@ -94,17 +101,18 @@ export async function runService(options: RunServiceOptions): Promise<void> {
     if (abort.signal.aborted) return;
     printProblem(error);
     await withDeadline(resources.release(), releaseTimeoutMs).catch(printProblem);
-    process.exit(1);
+    exit(1);
   }
 }
 
 /** For whoever started us. What people can do something about is told without a stack. */
 function printProblem(error: unknown): void {
   const isTold = error instanceof ServiceError || (error instanceof Error && 'code' in error);
-  const text = isTold
-    ? error.message
-    : error instanceof Error
-      ? (error.stack ?? error.message)
-      : String(error);
-  writeSync(2, `${text}\n`);
+  const { type, message, stack = '' } = loggedError(error);
+  const text = isTold ? cleanText(error.message) : `${type}: ${message}\n${stack}`.trimEnd();
+  try {
+    writeSync(2, `${text}\n`);
+  } catch {
+    // Nobody reads it, or reads it yet; the exit code says that it failed.
+  }
 }

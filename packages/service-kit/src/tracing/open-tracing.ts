@@ -16,7 +16,7 @@ import {
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
 import type { ServiceName } from '../environment.ts';
-import type { Logger } from '../logger.ts';
+import type { Logger } from '../log/logger.ts';
 import { withDeadline } from '../with-deadline.ts';
 import { sampledLinksFirst } from './sampled-links.ts';
 import { ToldExporter } from './told-exporter.ts';
