@@ -1,3 +1,5 @@
+import { stripArguments } from './strip-arguments.ts';
+
 /** Everything that can go wrong with a call of this package; stable, usable as a metric label. */
 export type PushQueueErrorCode =
   /** The call's data are at fault: `field` names where. */
@@ -30,7 +32,7 @@ export class PushQueueError extends Error {
   readonly maybeStored: boolean;
 
   constructor(code: PushQueueErrorCode, message: string, options: PushQueueErrorOptions = {}) {
-    super(message, options);
+    super(message, options.cause === undefined ? options : { cause: stripArguments(options.cause) });
     this.code = code;
     this.field = options.field;
     this.maybeStored = options.maybeStored ?? false;

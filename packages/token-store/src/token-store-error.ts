@@ -44,7 +44,41 @@ const schemaCodes = new Set(['42P01', '42703', '42883', '3F000']);
 export function asTokenStoreError(error: unknown): TokenStoreError {
   if (error instanceof TokenStoreError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  return new TokenStoreError(codeOf(error, message), `Postgres: ${message}`, { cause: error });
+  const code = codeOf(error, message);
+  return new TokenStoreError(code, `Postgres: ${withoutValues(error, message)}`, { cause: stripped(error) });
+}
+
+/** What Postgres says of data (SQLSTATE classes 22 and 23) quotes it; its state says what was wrong. */
+function withoutValues(error: unknown, message: string): string {
+  const state = sqlStateOf(error);
+  if (state === undefined || !/^2[23]/.test(state)) return message;
+  const { constraint } = error as { constraint?: string };
+  return `it does not take the data (${state}${constraint === undefined ? '' : `, ${constraint}`})`;
+}
+
+/** Fields of an error of Postgres that quote rows, and queries with what is in them. */
+const quoting = [
+  'detail',
+  'where',
+  'hint',
+  'internalQuery',
+  'parameters',
+  'query',
+  'values',
+  'dataType',
+] as const;
+
+/** Takes away what an error quotes of the data, here, where it enters. */
+function stripped(error: unknown): unknown {
+  if (!(error instanceof Error)) return undefined;
+  const fields = error as Error & Record<string, unknown>;
+  for (const name of quoting) delete fields[name];
+  const message = withoutValues(error, error.message);
+  if (message !== error.message) {
+    if (error.stack !== undefined) error.stack = error.stack.replace(error.message, message);
+    error.message = message;
+  }
+  return error;
 }
 
 /** Whether trying the transaction again at once is what Postgres asks for. */

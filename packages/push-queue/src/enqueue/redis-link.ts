@@ -4,6 +4,7 @@ import { outliveLateErrors } from '../late-errors.ts';
 import { PushQueueError } from '../push-queue-error.ts';
 import { createRedisClient, isOfAnotherRole, type RedisClientOptions } from '../redis-client.ts';
 import { isRefusal, redisTroubleOf } from '../redis-trouble.ts';
+import { messageWithoutArguments } from '../strip-arguments.ts';
 
 /**
  * Nothing is kept for later and nothing is sent twice by the client: a command goes out on a connection that is up,
@@ -196,7 +197,7 @@ export class RedisLink {
   }
 
   #unavailable(state: string): PushQueueError {
-    const reason = this.#lastError?.message ?? state;
+    const reason = this.#lastError === undefined ? state : messageWithoutArguments(this.#lastError);
     return new PushQueueError('redis-unavailable', `Redis cannot be reached: ${reason}`, {
       cause: this.#lastError,
     });
@@ -214,8 +215,7 @@ export function neverSent(error: unknown): boolean {
 
 export function asPushQueueError(error: unknown): PushQueueError {
   if (error instanceof PushQueueError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new PushQueueError('redis-unavailable', `Redis: ${message}`, {
+  return new PushQueueError('redis-unavailable', `Redis: ${messageWithoutArguments(error)}`, {
     cause: error,
     maybeStored: !isRefusal(redisTroubleOf(error)),
   });

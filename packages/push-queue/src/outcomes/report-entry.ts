@@ -38,9 +38,18 @@ export type RawEntry = readonly [id: string, fields: readonly string[] | null];
 
 /** Reads a report of an app. Throws what is wrong with it. */
 export function parseReport(app: string, raw: string): OutcomeReport {
-  const report = outcomeReportSchema.parse(JSON.parse(raw));
+  const report = outcomeReportSchema.parse(parseJson(raw));
   if (report.app !== app) throw new Error(`names the app ${report.app}`);
   return report;
+}
+
+/** Not the parser's words: they quote the text. */
+function parseJson(raw: string): unknown {
+  try {
+    return JSON.parse(raw);
+  } catch {
+    throw new Error('is not JSON');
+  }
 }
 
 export function parseEntries(app: string, entries: readonly RawEntry[]): Omit<ReadEntries, 'failed'> {
