@@ -1,6 +1,34 @@
 import { createPrivateFolder, type PrivateFolder, startService, writeFleetFile } from '@pushfleet/testkit';
+import { Queue } from 'bullmq';
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { readBoardKey } from '../src/board/board-key.ts';
+
+const token = 'ab'.repeat(32);
+/** As they may stand in what the board is given: the token as hex and base64, what people are told, a gateway's words. */
+const secrets = [token, Buffer.from(token, 'hex').toString('base64').slice(0, 40), 'canary', btoa('canary')];
+const jobId = (queues: unknown): string => /"id":"([^"]+)"/.exec(JSON.stringify(queues))![1]!;
+
+/** Progress, log and failure of a push job as they could be, and a dead letter. */
+async function settleSome(prefix: string, id: string): Promise<void> {
+  const redis = new Redis(inject('redisUrl'));
+  const exception = { index: 0, token, outcome: 'rejected', reason: `canary ${token}`, atMs: 1 };
+  const progress = JSON.stringify({ v: 1, exceptions: [exception], more: 'canary' });
+  const failed = { failedReason: `canary ${token}`, stacktrace: JSON.stringify([`canary ${token}`]) };
+  const key = `${prefix}:{shop}:transactional:${id}`;
+  await redis.hset(key, { progress, ...failed, returnvalue: JSON.stringify({ token }) });
+  await redis.rpush(`${key}:logs`, `canary ${token}`);
+  const letters = new Queue('dead-letters', { prefix: `${prefix}:{shop}`, connection: redis });
+  await letters.add('poisoned', {
+    v: 1,
+    error: 'canary',
+    raw: `canary ${token}`,
+    reasons: { 0: 'canary it' },
+    token,
+  });
+  await letters.close();
+  redis.disconnect();
+}
 
 const key = 'a-key-of-some-length';
 const login = (password: string) => `Basic ${Buffer.from(`operator:${password}`).toString('base64')}`;
@@ -34,7 +62,7 @@ test('with a key there is a board at the admin port, for those who know the key,
   try {
     const admin = `http://127.0.0.1:${producer.adminPort}`;
     const send = { method: 'POST', headers: { 'content-type': 'application/json' } };
-    const body = JSON.stringify({ app: 'shop', token: 'ab'.repeat(32), alert: 'hello' });
+    const body = JSON.stringify({ app: 'shop', token, alert: 'canary' });
     const sent = await fetch(`http://127.0.0.1:${producer.port}/v1/notifications`, { ...send, body });
     expect(sent.status).toBe(202);
 
@@ -59,6 +87,19 @@ test('with a key there is a board at the admin port, for those who know the key,
     );
     // The job is there, and whom it goes to and what it says are not.
     expect(JSON.stringify(queues)).toMatch(/"count":1,.*"tokens":"\[hidden\]".*"payloads":"\[hidden\]"/);
+    await settleSome(`${inject('redisPrefix')}-board`, jobId(queues));
+    const pages = [
+      '?activeQueue=shop%2Ftransactional&status=latest',
+      `/shop%2Ftransactional/${jobId(queues)}`,
+      `/shop%2Ftransactional/${jobId(queues)}/logs`,
+      `/shop%2Ftransactional/${jobId(queues)}/flow`,
+      '?activeQueue=shop%2Fdead-letters&status=latest',
+    ];
+    for (const page of pages) {
+      const shown = await fetch(`${admin}/board/api/queues${page}`, { headers: { authorization } });
+      const text = await shown.text();
+      for (const secret of secrets) expect(text, page).not.toContain(secret);
+    }
     const removal = await fetch(`${admin}/board/api/queues/shop%2Ftransactional/clean/waiting`, {
       method: 'PUT',
       headers: { authorization },

@@ -1,11 +1,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createBullBoard } from '@bull-board/api';
-import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
+import type { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { FastifyAdapter } from '@bull-board/fastify';
 import { appPrefix, deadLetterQueue, lanes } from '@pushfleet/push-queue';
 import { Queue } from 'bullmq';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Cluster, Redis } from 'ioredis';
+import { RedactedAdapter } from './redacted-adapter.ts';
 
 export interface QueueBoardOptions {
   readonly apps: readonly string[];
@@ -57,22 +58,7 @@ function openQueue(app: string, name: string, { redis, prefix }: QueueBoardOptio
 
 /** Names are told apart by the app, since each has queues of the same names. */
 function adapterOf({ app, queue }: ReturnType<typeof openQueue>): BullMQAdapter {
-  const adapter = new BullMQAdapter(queue, { readOnlyMode: true, prefix: `${app}/` });
-  adapter.setFormatter('data', withoutSecrets);
-  return adapter;
-}
-
-const hidden = new Set(['tokens', 'payloads', 'raw']);
-
-/** A push job or dead letter without device tokens and without what people are told. */
-function withoutSecrets(data: unknown): unknown {
-  if (typeof data !== 'object' || data === null || Array.isArray(data)) return data;
-  return Object.fromEntries(
-    Object.entries(data).map(([name, value]) => [
-      name,
-      hidden.has(name) ? '[hidden]' : withoutSecrets(value),
-    ]),
-  );
+  return new RedactedAdapter(queue, { readOnlyMode: true, prefix: `${app}/` });
 }
 
 /** HTTP Basic, which browsers ask people for. */
