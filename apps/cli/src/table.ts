@@ -1,3 +1,5 @@
+import { visibleLine } from './visible-text.ts';
+
 /** Columns as wide as they need; numbers at the right, the last column unpadded. */
 export function table(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const texts = [header, ...rows.map((row) => row.map((cell) => formatted(cell)))];
@@ -18,7 +20,7 @@ export function table(header: readonly string[], rows: readonly (readonly (strin
 }
 
 function formatted(cell: string | number): string {
-  return typeof cell === 'number' ? cell.toLocaleString('en') : cell;
+  return typeof cell === 'number' ? cell.toLocaleString('en') : visibleLine(cell);
 }
 
 /** `3 s`, `12 min`, `5 h`, `2 d`. */

@@ -1,3 +1,5 @@
+import { visibleText } from './visible-text.ts';
+
 /** Where text goes. */
 export interface TextSink {
   write(text: string): unknown;
@@ -17,7 +19,7 @@ export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
 /**
  * How commands talk: one result on standard output, as text or (`--json`) as one line of JSON; everything else on
- * standard error, where it disturbs no pipe.
+ * standard error, where it disturbs no pipe. What others have written comes out with its controls escaped.
  */
 export class Terminal {
   readonly env: NodeJS.ProcessEnv;
@@ -36,32 +38,32 @@ export class Terminal {
 
   /** The result of a command. @param toText Makes what people read; its last newline is added. */
   print(result: unknown, toText: () => string): void {
-    this.#stdout.write(`${this.isJson ? JSON.stringify(result) : toText()}\n`);
+    this.#stdout.write(`${visibleText(this.isJson ? JSON.stringify(result) : toText())}\n`);
   }
 
   /** The result of a command whose text people have seen by then, part by part. */
   printJson(result: unknown): void {
-    if (this.isJson) this.#stdout.write(`${JSON.stringify(result)}\n`);
+    if (this.isJson) this.#stdout.write(`${visibleText(JSON.stringify(result))}\n`);
   }
 
   /** A part of the result that people see as soon as it is there; with `--json` it has to be in the result. */
   progress(text: string): void {
-    if (!this.isJson) this.#stdout.write(`${text}\n`);
+    if (!this.isJson) this.#stdout.write(`${visibleText(text)}\n`);
   }
 
-  /** A part of a result that is neither text for people nor JSON, as it comes. */
+  /** A part of a result that is neither text for people nor JSON, as it comes; a file or a pipe gets it unchanged. */
   printPart(text: string): void {
-    this.#stdout.write(text);
+    this.#stdout.write(this.#stdout.isTTY === true ? visibleText(text) : text);
   }
 
   /** Progress and hints, for people. */
   note(text: string): void {
-    if (!this.isJson) this.#stderr.write(`${text}\n`);
+    if (!this.isJson) this.#stderr.write(`${visibleText(text)}\n`);
   }
 
   /** How far it has come, for people who look: one line on a terminal, over and over. */
   statusLine(text: string): void {
-    if (!this.isJson && this.#stderr.isTTY === true) this.#stderr.write(`\r\u001b[K${text}`);
+    if (!this.isJson && this.#stderr.isTTY === true) this.#stderr.write(`\r\u001b[K${visibleText(text)}`);
   }
 
   /** What comes next stands on a line of its own. */
@@ -73,7 +75,7 @@ export class Terminal {
   fail(error: { readonly code: string; readonly message: string }, exitCode: ExitCode): void {
     this.exitCode = exitCode;
     const { code, message } = error;
-    if (this.isJson) this.#stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
-    else this.#stderr.write(`pushfleet: ${message}\n`);
+    if (this.isJson) this.#stdout.write(`${visibleText(JSON.stringify({ error: { code, message } }))}\n`);
+    else this.#stderr.write(`pushfleet: ${visibleText(message)}\n`);
   }
 }

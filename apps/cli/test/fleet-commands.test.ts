@@ -147,3 +147,10 @@ test('migrate brings a database up to date, once', async () => {
     stderr: expect.stringMatching(/DATABASE_URL is missing/),
   });
 });
+
+test('a reason that would command the terminal, or pass for a line of its own, is shown escaped', async () => {
+  await runCli(['pause', 'news', '--reason', 'a\u001b[2J\u202e\nshop  gone'], env);
+  const { stdout } = await runCli(['apps', 'news'], env);
+  expect(stdout).toContain('a\\u001b[2J\\u202e\\u000ashop  gone');
+  await runCli(['resume', 'news'], env);
+});

@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { parseCount } from '../parse-count.ts';
 import { ExitCode, type Terminal } from '../terminal.ts';
+import { visibleLine } from '../visible-text.ts';
 import { addContentOptions, type ContentOptions, contentFields } from './content-options.ts';
 import { apiHelp, openClient } from './open-client.ts';
 import { showCounts } from './show-status.ts';
@@ -116,7 +117,9 @@ async function sayWhatIsAwaited(
   const known = await client.call('GET /v1/apps/{app}', { path: { app } }).catch(() => undefined);
   return [
     `not all have an outcome after ${timeoutSeconds} s; they go on without you: pushfleet status ${batchId}`,
-    ...(known?.pauses ?? []).map(({ cause, reason }) => `${app} is paused (${cause}): ${reason}`),
+    ...(known?.pauses ?? []).map(
+      ({ cause, reason }) => `${app} is paused (${cause}): ${visibleLine(reason)}`,
+    ),
     ...(known?.workers === 0 ? [`no worker serves ${app}`] : []),
   ].join('\n');
 }

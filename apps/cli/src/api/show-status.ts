@@ -1,11 +1,14 @@
 import type { Batch, Broadcast, Notification } from '@pushfleet/client';
+import { visibleLine } from '../visible-text.ts';
 
 // What has become of something, for people.
 
 export function showNotification(notification: Notification): string {
   const { notificationId, app, lane, state, certainty, reason, gatewayStatus } = notification;
   const why =
-    reason === undefined ? [] : [gatewayStatus === undefined ? reason : `${reason} (${gatewayStatus})`];
+    reason === undefined
+      ? []
+      : [gatewayStatus === undefined ? visibleLine(reason) : `${visibleLine(reason)} (${gatewayStatus})`];
   return [
     `notification ${notificationId} of ${app}, ${lane}`,
     `${state}${certainty === undefined ? '' : `, ${certainty}`}${why.map((text) => `: ${text}`).join('')}`,

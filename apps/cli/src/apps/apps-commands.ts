@@ -8,12 +8,14 @@ import {
   resumeApp,
   troublesOf,
 } from '@pushfleet/push-queue';
+
 import type { AppFacts } from '@pushfleet/push-queue/outcomes';
 import type { FleetApp } from '@pushfleet/service-kit';
 import { type Command, Option } from 'commander';
 import { chosenApps, fleetHelp, withFleet } from '../fleet/fleet.ts';
 import { duration, table } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
+import { visibleLine } from '../visible-text.ts';
 
 /** How long `resume` waits for what the gateway says to the workers, milliseconds. */
 const resumeTimeoutMs = 5_000;
@@ -134,7 +136,7 @@ function showApps(apps: readonly AppDescription[]): string {
   const rests = apps.flatMap(({ app, pauses }) =>
     pauses.map(({ cause, reason, since }) => {
       const ago = duration(Date.now() - Date.parse(since));
-      return `${app} rests for ${ago} (${cause}): ${reason}`;
+      return `${app} rests for ${ago} (${cause}): ${visibleLine(reason)}`;
     }),
   );
   const slowed = apps.flatMap((app) =>
@@ -146,7 +148,7 @@ function showApps(apps: readonly AppDescription[]): string {
   const unable = apps.flatMap((app) =>
     app.unable.map(({ host, about, reason, since }) => {
       const ago = duration(Date.now() - Date.parse(since));
-      return `${app.app} cannot be sent for by a worker at ${host} for ${ago} (${about}): ${reason}`;
+      return `${app.app} cannot be sent for by a worker at ${visibleLine(host)} for ${ago} (${about}): ${visibleLine(reason)}`;
     }),
   );
   return [table(header, rows), ...rests, ...slowed, ...unable].join('\n');
@@ -240,7 +242,7 @@ function showResumed(app: string, { pauses, troubles, unheard }: Resumed): strin
   const causes = pauses.map(({ cause }) => cause).join(', ');
   const refused = troubles.map(({ host, reason, untilMs, isHold }) => {
     const next = new Date(untilMs).toISOString();
-    return `still refused at ${host}: ${reason} (${isHold ? 'the gateway wants no question before' : 'asked again at'} ${next})`;
+    return `still refused at ${host}: ${visibleLine(reason)} (${isHold ? 'the gateway wants no question before' : 'asked again at'} ${next})`;
   });
   const silent = unheard === 0 ? [] : [`${unheard} workers have had no answer of the gateway yet`];
   return [pauses.length === 0 ? `${app} runs` : `${app} still rests: ${causes}`, ...refused, ...silent].join(
