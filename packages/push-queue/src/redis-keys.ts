@@ -46,9 +46,26 @@ export function cancellationsKey(prefix: string, app: string): string {
   return `${appPrefix(prefix, app)}:cancellations`;
 }
 
-/** JSON: what was answered to the call that first carried this key. */
-export function idempotencyRecordKey(prefix: string, app: string, key: string): string {
-  return `${appPrefix(prefix, app)}:idempotency:${key}`;
+/** What the idempotency keys begin with that Pushfleet makes itself: chunks of broadcasts, and replays of dead letters. */
+const ownKeyPrefixes = ['broadcast/', 'replay:'] as const;
+
+/** The name of the record of an idempotency key of Pushfleet's own. @throws TypeError for one of another space */
+export function ownRecordName(key: string): string {
+  if (ownKeyPrefixes.some((prefix) => key.startsWith(prefix))) return key;
+  throw new TypeError(`an idempotency key of Pushfleet's own begins with ${ownKeyPrefixes.join(' or ')}`);
+}
+
+/**
+ * The name of the record of a caller's key: the key itself, but where one of Pushfleet's own may be called so. Callers'
+ * keys hold no space, so the names of two keys are never the same.
+ */
+export function callersRecordName(key: string): string {
+  return ownKeyPrefixes.some((prefix) => key.startsWith(prefix)) ? ` ${key}` : key;
+}
+
+/** JSON: what was answered to the call that first carried a key. @param name `ownRecordName` or `callersRecordName` */
+export function idempotencyRecordKey(prefix: string, app: string, name: string): string {
+  return `${appPrefix(prefix, app)}:idempotency:${name}`;
 }
 
 /**

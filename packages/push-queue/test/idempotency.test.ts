@@ -162,6 +162,39 @@ test.each(['upstream', 'downstream'] as const)(
   },
 );
 
+test.each(['broadcast/0198f/0', 'replay:0198f-1', ' replay:x', 'order-7'])(
+  "a caller's key %j and one of Pushfleet's own are never the same",
+  async (key) => {
+    const { queue, redis, prefix, enqueued } = probeQueue();
+    const call = { app: 'shop', token, alert: 'x', idempotencyKey: key };
+    if (key.startsWith(' ')) {
+      await expect(queue.enqueue(call)).rejects.toMatchObject({ field: 'idempotencyKey' });
+      return;
+    }
+    const first = await queue.enqueue(call);
+    expect(await queue.enqueue(call)).toEqual({ ...first, replayed: true });
+    const batch = { app: 'shop', notifications: [{ token, alert: 'x' }], idempotencyKey: key };
+    await expect(queue.enqueueBatch(batch)).rejects.toMatchObject({
+      code: 'idempotency-conflict',
+      message: `the idempotency key ${key} was used for another call`,
+    });
+    expect(await queue.recall('shop', key, 'own', {}).catch(({ code }: PushQueueError) => code)).toBe(
+      'idempotency-conflict',
+    );
+    const own = { fingerprint: 'own', isOwn: true };
+    if (key === 'order-7') {
+      await expect(queue.enqueueBatch(batch, own)).rejects.toThrow(TypeError);
+      return;
+    }
+    expect(await queue.recall('shop', key, 'own', own)).toBeUndefined();
+    expect(await queue.enqueueBatch(batch, own)).toMatchObject({ replayed: false });
+    expect(await queue.enqueueBatch(batch, own)).toMatchObject({ replayed: true });
+    expect(await enqueued('shop')).toBe(2);
+    // Where it was in earlier versions, which may run beside this one.
+    expect(await redis.exists(`${prefix}:{shop}:idempotency:${key}`)).toBe(1);
+  },
+);
+
 test('a key is remembered when Redis crashes and comes back', async () => {
   const server = await provideRedis({ aof: true });
   onTestFinished(() => server.stop());

@@ -26,6 +26,7 @@ export async function cancelChunk(
   { queue, redis }: { readonly queue: PushQueue; readonly redis: AppControlOptions },
 ): Promise<void> {
   const key = chunkKey(id, chunk);
-  const sent = await queue.renounce(app, key, { fingerprint: key, idempotencyWindowMs: chunkMemoryMs });
+  const recall = { fingerprint: key, idempotencyWindowMs: chunkMemoryMs, isOwn: true };
+  const sent = await queue.renounce(app, key, recall);
   if (sent !== undefined) await cancel(redis, app, sent.batchId, cancellationMs);
 }

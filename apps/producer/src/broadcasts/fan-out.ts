@@ -122,7 +122,7 @@ export class FanOut {
     const key = chunkKey(id, this.#chunk);
     for (let attempt = 0; ; attempt++) {
       try {
-        const earlier = isResumed ? await queue.recall(app, key, key) : undefined;
+        const earlier = isResumed ? await queue.recall(app, key, key, { isOwn: true }) : undefined;
         if (earlier === undefined && page.count === 0) return undefined;
         if (!(await this.#roomInQueue())) return 'stopped';
         const sent = earlier ?? (await this.#send(page, key));
@@ -154,7 +154,8 @@ export class FanOut {
       idempotencyKey: key,
     };
     const { queue, tracer } = this.#options;
-    const send = () => queue.enqueueTokens(input, { fingerprint: key, idempotencyWindowMs: chunkMemoryMs });
+    const recall = { fingerprint: key, idempotencyWindowMs: chunkMemoryMs, isOwn: true };
+    const send = () => queue.enqueueTokens(input, recall);
     return tracer === undefined ? send() : withinChunkSpan(tracer, this.#broadcast, this.#chunk, send);
   }
 

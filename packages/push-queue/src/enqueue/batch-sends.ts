@@ -31,7 +31,7 @@ export interface BatchCall {
   /** Epoch milliseconds; undefined: now. */
   readonly startMs: number | undefined;
   readonly keyed:
-    | { readonly key: string; readonly fingerprint: string; readonly windowMs?: number | undefined }
+    | { readonly recordName: string; readonly fingerprint: string; readonly windowMs?: number | undefined }
     | undefined;
 }
 
@@ -71,7 +71,7 @@ export class BatchSends {
       await writer.write(write);
       return result;
     }
-    const recordKey = idempotencyRecordKey(prefix, call.app, keyed.key);
+    const recordKey = idempotencyRecordKey(prefix, call.app, keyed.recordName);
     const record = { batch, firstIndex: 1, count, fingerprint: keyed.fingerprint };
     await writer.writeKeyed([recordKey], ([stored]) => {
       if (typeof stored === 'string') {
@@ -91,10 +91,10 @@ export class BatchSends {
 /** What the first call with a key was answered. Throws `PushQueueError` when it was another call. */
 export function replayOf(
   stored: string,
-  keyed: { readonly key: string; readonly fingerprint: string },
+  keyed: { readonly recordName: string; readonly fingerprint: string },
 ): TokensResult {
   const earlier = parseRecord(stored);
-  if (earlier.fingerprint !== keyed.fingerprint) throw idempotencyConflict(keyed.key);
+  if (earlier.fingerprint !== keyed.fingerprint) throw idempotencyConflict(keyed.recordName);
   return { batchId: earlier.batch, count: earlier.count, replayed: true };
 }
 

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { type BatchId, parseNotificationId } from '../notification-id.ts';
 import { PushQueueError } from '../push-queue-error.ts';
+import { callersRecordName, ownRecordName } from '../redis-keys.ts';
 import { invalidField } from './notification-defect.ts';
-import { maxIdempotencyKeyLength } from './notification-input.ts';
+import { maxIdempotencyKeyLength, type RecallOptions } from './notification-input.ts';
 
 /** What was answered to the call that first carried a key, and what it asked for. Kept short: there is one per key. */
 const recordSchema = z.strictObject({
@@ -46,17 +47,23 @@ function canonicalJson(value: unknown): string {
   });
 }
 
-/** Throws `PushQueueError`. */
-export function checkIdempotencyKey(key: unknown): void {
-  if (typeof key === 'string' && key.length <= maxIdempotencyKeyLength && /^[\x21-\x7e]+$/.test(key)) return;
+/** The name of a key's record. Throws `PushQueueError`. */
+export function recordNameOf(key: unknown, { isOwn = false }: Pick<RecallOptions, 'isOwn'>): string {
+  if (typeof key === 'string' && key.length <= maxIdempotencyKeyLength && /^[\x21-\x7e]+$/.test(key))
+    return isOwn ? ownRecordName(key) : callersRecordName(key);
   throw invalidField(
     'idempotencyKey',
     `must be 1 to ${maxIdempotencyKeyLength} visible characters of ASCII without spaces`,
   );
 }
 
-export function idempotencyConflict(key: string): PushQueueError {
-  return new PushQueueError('idempotency-conflict', `the idempotency key ${key} was used for another call`, {
-    field: 'idempotencyKey',
-  });
+/** @param name Of the key's record */
+export function idempotencyConflict(name: string): PushQueueError {
+  return new PushQueueError(
+    'idempotency-conflict',
+    `the idempotency key ${name.trimStart()} was used for another call`,
+    {
+      field: 'idempotencyKey',
+    },
+  );
 }

@@ -77,6 +77,8 @@ export interface RecallOptions {
   readonly fingerprint?: string;
   /** How long the key is remembered, milliseconds. Default: the queue's `idempotencyWindowMs`. */
   readonly idempotencyWindowMs?: number;
+  /** The key is one of Pushfleet's own; no key of a caller is ever the same. Default: a caller's. */
+  readonly isOwn?: boolean;
 }
 
 export const maxBatchNotifications = 5_000;

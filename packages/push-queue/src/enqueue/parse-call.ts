@@ -1,7 +1,7 @@
 import { lanes } from '../lane.ts';
 import type { AppDirectory, AppTraits } from './app-directory.ts';
 import type { BatchCall } from './batch-sends.ts';
-import { checkIdempotencyKey, fingerprintOf } from './idempotency-record.ts';
+import { fingerprintOf, recordNameOf } from './idempotency-record.ts';
 import { invalidField } from './notification-defect.ts';
 import {
   type CallOptions,
@@ -33,10 +33,9 @@ export function parseCall(
   if (!lanes.includes(lane)) throw invalidField('lane', `must be one of ${lanes.join(', ')}`);
   const startMs = sendAt === undefined ? undefined : parseSendAt(sendAt);
   if (idempotencyKey === undefined) return { app, lane, startMs, keyed: undefined, traits };
-  checkIdempotencyKey(idempotencyKey);
   let known = recall.fingerprint;
   const keyed = {
-    key: idempotencyKey,
+    recordName: recordNameOf(idempotencyKey, recall),
     get fingerprint() {
       const { idempotencyKey: _, ...rest } = identity as CallOptions;
       known ??= fingerprintOf(rest);

@@ -24,7 +24,7 @@ import {
   encodedBytes,
   encodeNotification,
 } from './encode-notification.ts';
-import { checkIdempotencyKey, formatRecord } from './idempotency-record.ts';
+import { formatRecord, recordNameOf } from './idempotency-record.ts';
 import { JobWriter } from './job-writer.ts';
 import { locateDefect, type PathOf, pathInBatch } from './notification-defect.ts';
 import type {
@@ -100,7 +100,7 @@ export class PushQueue {
     const sends = this.#singleSendsOf(call.app, call.lane);
     return call.keyed === undefined
       ? sends.add(encoded)
-      : sends.addKeyed(encoded, call.keyed.key, call.keyed.fingerprint);
+      : sends.addKeyed(encoded, call.keyed.recordName, call.keyed.fingerprint);
   }
 
   async #enqueueScheduled(call: ParsedCall, encoded: EncodedNotification): Promise<SendResult> {
@@ -173,12 +173,17 @@ export class PushQueue {
    * What an earlier call with this key was answered; undefined: there was none. For callers that have to look
    * something up before they can call again. Rejects with `PushQueueError`.
    */
-  async recall(app: string, idempotencyKey: string, fingerprint: string): Promise<TokensResult | undefined> {
+  async recall(
+    app: string,
+    idempotencyKey: string,
+    fingerprint: string,
+    options: Pick<RecallOptions, 'isOwn'> = {},
+  ): Promise<TokensResult | undefined> {
     this.#checkOpen();
     this.#directory.traitsOf(app);
-    checkIdempotencyKey(idempotencyKey);
-    const stored = await this.#writer.read(idempotencyRecordKey(this.#prefix, app, idempotencyKey));
-    return stored === null ? undefined : replayOf(stored, { key: idempotencyKey, fingerprint });
+    const recordName = recordNameOf(idempotencyKey, options);
+    const stored = await this.#writer.read(idempotencyRecordKey(this.#prefix, app, recordName));
+    return stored === null ? undefined : replayOf(stored, { recordName, fingerprint });
   }
 
   /**
@@ -188,16 +193,16 @@ export class PushQueue {
   async renounce(
     app: string,
     key: string,
-    recall: Required<RecallOptions>,
+    recall: RecallOptions & Required<Pick<RecallOptions, 'fingerprint' | 'idempotencyWindowMs'>>,
   ): Promise<TokensResult | undefined> {
     this.#checkOpen();
     this.#directory.traitsOf(app);
-    checkIdempotencyKey(key);
+    const recordName = recordNameOf(key, recall);
     const { fingerprint, idempotencyWindowMs } = recall;
     const nothing = formatRecord({ batch: createBatchId(), firstIndex: 1, count: 0, fingerprint });
-    const recordKey = idempotencyRecordKey(this.#prefix, app, key);
+    const recordKey = idempotencyRecordKey(this.#prefix, app, recordName);
     const stored = await this.#writer.remember(recordKey, nothing, idempotencyWindowMs);
-    const earlier = stored === null ? undefined : replayOf(stored, { key, fingerprint });
+    const earlier = stored === null ? undefined : replayOf(stored, { recordName, fingerprint });
     return earlier?.count === 0 ? undefined : earlier;
   }
 

@@ -25,7 +25,7 @@ export interface SendResult {
 
 interface KeyedSend {
   readonly notification: EncodedNotification;
-  readonly key: string;
+  readonly recordName: string;
   readonly fingerprint: string;
 }
 
@@ -64,9 +64,9 @@ export class SingleSends {
   }
 
   /** As `add`. */
-  addKeyed(notification: EncodedNotification, key: string, fingerprint: string): Promise<SendResult> {
+  addKeyed(notification: EncodedNotification, recordName: string, fingerprint: string): Promise<SendResult> {
     this.#options.backlog.take(encodedBytes(notification));
-    return this.#keyed.add({ notification, key, fingerprint });
+    return this.#keyed.add({ notification, recordName, fingerprint });
   }
 
   async idle(): Promise<void> {
@@ -95,27 +95,27 @@ export class SingleSends {
   /** Writes those whose keys are new, and answers all. */
   async #writeFresh(sends: readonly KeyedSend[]): Promise<(SendResult | PushQueueError)[]> {
     const { app, prefix, writer, idempotencyWindowMs } = this.#options;
-    const keys = [...new Set(sends.map(({ key }) => key))];
-    const recordKeys = keys.map((key) => idempotencyRecordKey(prefix, app, key));
+    const names = [...new Set(sends.map(({ recordName }) => recordName))];
+    const recordKeys = names.map((name) => idempotencyRecordKey(prefix, app, name));
     let results: (SendResult | PushQueueError)[] = [];
     let written = 0;
     await writer.writeKeyed(recordKeys, (stored) => {
       const batch = createBatchId();
       const records = new Map(
-        stored.flatMap((text, place) => (text === null ? [] : [[keys[place]!, parseRecord(text)] as const])),
+        stored.flatMap((text, place) => (text === null ? [] : [[names[place]!, parseRecord(text)] as const])),
       );
       const fresh: KeyedSend[] = [];
       results = sends.map((send) => {
-        const record = records.get(send.key);
+        const record = records.get(send.recordName);
         if (record !== undefined) {
           return record.fingerprint === send.fingerprint
             ? sent(notificationId(record.batch, record.firstIndex), true)
-            : idempotencyConflict(send.key);
+            : idempotencyConflict(send.recordName);
         }
         fresh.push(send);
         const firstIndex = fresh.length;
         // The same key again in this group is a replay of this one.
-        records.set(send.key, { batch, firstIndex, count: 1, fingerprint: send.fingerprint });
+        records.set(send.recordName, { batch, firstIndex, count: 1, fingerprint: send.fingerprint });
         return sent(notificationId(batch, firstIndex), false);
       });
       written = fresh.length;
@@ -125,8 +125,8 @@ export class SingleSends {
           batch,
           fresh.map(({ notification }) => notification),
         ),
-        records: fresh.map(({ key, fingerprint }, place) => ({
-          key: idempotencyRecordKey(prefix, app, key),
+        records: fresh.map(({ recordName, fingerprint }, place) => ({
+          key: idempotencyRecordKey(prefix, app, recordName),
           value: formatRecord({ batch, firstIndex: place + 1, count: 1, fingerprint }),
         })),
         recordWindowMs: idempotencyWindowMs,

@@ -10,7 +10,7 @@ import {
   type TrimmedLetters,
 } from '../dead-letter.ts';
 import { pageScript, removeLetterScript } from '../dead-letter-scripts.ts';
-import { deadLetterKeys, idempotencyRecordKey } from '../redis-keys.ts';
+import { deadLetterKeys, idempotencyRecordKey, ownRecordName } from '../redis-keys.ts';
 import { readLetterSums } from './letter-sums.ts';
 import type { StatusOptions } from './status-options.ts';
 
@@ -121,7 +121,7 @@ export async function discardDeadLetter(
   id: string,
 ): Promise<boolean> {
   const { index, sums, base } = deadLetterKeys(prefix, app);
-  const record = idempotencyRecordKey(prefix, app, replayKey(id));
+  const record = idempotencyRecordKey(prefix, app, ownRecordName(replayKey(id)));
   const removed = await redis.eval(removeLetterScript, 3, index, sums, record, base, id, rememberedMs);
   return Number(removed) > 0;
 }

@@ -181,7 +181,7 @@ async function replayPart(
       notifications: notificationsOf(job, ttl),
       idempotencyKey: replayKey(begun.id),
     },
-    { fingerprint: 'replay', idempotencyWindowMs: rememberedMs },
+    { fingerprint: 'replay', idempotencyWindowMs: rememberedMs, isOwn: true },
   );
   await discardDeadLetter(options, app, begun.id);
   return { letter: id, batchId, notifications: notificationIds.length, replayed };
