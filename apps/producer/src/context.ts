@@ -6,6 +6,7 @@ import type { KeyRequirement } from './auth/require-keys.ts';
 import type { BroadcastRunner } from './broadcasts/broadcast-runner.ts';
 import type { DatabaseLink } from './database-link.ts';
 import type { ProducerMetrics } from './metrics.ts';
+import type { ScheduledSendRunner } from './notifications/scheduled-send-runner.ts';
 import type { RedisRoom } from './redis-room.ts';
 import type { DestinationRules } from './webhooks/destination.ts';
 
@@ -18,6 +19,7 @@ export interface ProducerContext {
   readonly redis: StatusOptions;
   readonly database: DatabaseLink;
   readonly broadcastRunner: Pick<BroadcastRunner, 'wake'>;
+  readonly scheduledSends: Pick<ScheduledSendRunner, 'wake'>;
   /** Where webhooks may go. */
   readonly webhookRules: DestinationRules;
   /** Undefined: requests need no key. */

@@ -12,6 +12,7 @@ import { readBoardKey } from './board/board-key.ts';
 import { BroadcastRunner } from './broadcasts/broadcast-runner.ts';
 import { DatabaseLink } from './database-link.ts';
 import { createProducerMetrics } from './metrics.ts';
+import { ScheduledSendRunner } from './notifications/scheduled-send-runner.ts';
 import { readProducerEnvironment } from './producer-environment.ts';
 import { RedisRoom } from './redis-room.ts';
 import { createServer } from './server.ts';
@@ -51,7 +52,7 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
     tracer === undefined ? createPushQueue(queueOptions) : new TracedPushQueue(queueOptions, tracer);
   const queue = openQueue();
   resources.add('push queue', () => queue.close());
-  // Of its own connections, so that no send waits behind a chunk of a broadcast.
+  // Of its own connections, so that no send waits behind a chunk of a broadcast, or what was scheduled.
   const broadcastQueue = openQueue();
   resources.add('push queue of broadcasts', () => broadcastQueue.close());
   const broadcastRunner = new BroadcastRunner({
@@ -66,6 +67,15 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
     onDevices: metrics.broadcastDevices,
   });
   resources.add('broadcasts', () => broadcastRunner.close());
+  const scheduledSends = new ScheduledSendRunner({
+    database,
+    queue: broadcastQueue,
+    redis: statusOptions,
+    logger,
+    apps: [...apps.keys()],
+    room,
+  });
+  resources.add('scheduled sends', () => scheduledSends.close());
 
   const webhookRules = { allowPrivate: environment.allowPrivateWebhooks };
   const webhookRunner = new WebhookRunner({
@@ -90,6 +100,7 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
     redis: statusOptions,
     database,
     broadcastRunner,
+    scheduledSends,
     webhookRules,
     keys,
     metrics,

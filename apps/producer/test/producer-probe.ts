@@ -16,6 +16,7 @@ import { KeyRing } from '../src/auth/key-ring.ts';
 import { BroadcastRunner } from '../src/broadcasts/broadcast-runner.ts';
 import { DatabaseLink } from '../src/database-link.ts';
 import { createProducerMetrics } from '../src/metrics.ts';
+import { ScheduledSendRunner } from '../src/notifications/scheduled-send-runner.ts';
 import { createServer, type ProducerServer } from '../src/server.ts';
 import type { DestinationRules } from '../src/webhooks/destination.ts';
 import { AnswerChecker, type OpenApiDocument } from './answer-checker.ts';
@@ -116,6 +117,15 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
     pollMs: 50,
     leaseMs: 2_000,
   });
+  const scheduledSends = new ScheduledSendRunner({
+    database,
+    queue,
+    redis: { redis, prefix },
+    logger,
+    apps: appIds,
+    pollMs: 50,
+    leaseMs: 2_000,
+  });
   const statusOptions = { redis, prefix };
   const keyRing =
     options.keys === undefined
@@ -130,6 +140,7 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
     redis: { redis, prefix },
     database,
     broadcastRunner,
+    scheduledSends,
     webhookRules: options.webhookRules ?? { allowPrivate: false },
     keys,
     metrics,
@@ -182,6 +193,7 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
       await server.close();
       await keyRing?.close();
       await broadcastRunner.close();
+      await scheduledSends.close();
       await queue.close();
       redis.disconnect();
       reader.disconnect();

@@ -99,12 +99,18 @@ export type Batch = {
   /** Id of the app, as in pushfleet.yaml. */
   readonly app: string;
   readonly lane: Lane;
-  /** Notifications in it: the sum of all counts below. */
+  /** Notifications in it: the sum of all counts below. Of a send to users that is scheduled, until it goes out, as many as were asked for: each user is one. */
   readonly size: number;
   readonly state: 'queued' | 'finished';
   readonly enqueuedAt?: string;
+  /** Of a send to users that is scheduled, until it goes out. */
+  readonly sendAt?: string;
   /** When it was asked to cancel what is queued of it. A worker ends it as `cancelled` when its time comes. */
   readonly cancelRequestedAt?: string;
+  /** Why a scheduled send to users could not go out; all of it is `rejected`. */
+  readonly error?: string;
+  /** Of a scheduled send: users who had no device when it went out. */
+  readonly usersWithoutDevices?: readonly string[];
   /** Without an outcome so far. */
   readonly queued: number;
   readonly accepted: number;
@@ -519,7 +525,7 @@ export type PushType =
 export type SendAnswer = {
   /** For one device it is the notification’s own id. */
   readonly batchId: string;
-  /** In the order of the request; of a user, one for each device. */
+  /** In the order of the request; of a user, one for each device. Empty where a send to users is scheduled: their devices are found when it goes out. */
   readonly notificationIds: readonly string[];
   /** An earlier request with this idempotency key was answered with this; nothing is sent again. */
   readonly replayed?: true;

@@ -46,8 +46,8 @@ export function cancellationsKey(prefix: string, app: string): string {
   return `${appPrefix(prefix, app)}:cancellations`;
 }
 
-/** What the idempotency keys begin with that Pushfleet makes itself: chunks of broadcasts, and replays of dead letters. */
-const ownKeyPrefixes = ['broadcast/', 'replay:'] as const;
+/** What the idempotency keys begin with that Pushfleet makes itself: chunks of broadcasts, replays of dead letters, and scheduled sends. */
+const ownKeyPrefixes = ['broadcast/', 'replay:', 'scheduled/'] as const;
 
 /** The name of the record of an idempotency key of Pushfleet's own. @throws TypeError for one of another space */
 export function ownRecordName(key: string): string {

@@ -33,6 +33,7 @@ export type { AppliedReports, ApplyOptions } from './reconcile/apply-reports.ts'
 export type { Reports, UnreadableReport } from './reconcile/reports.ts';
 export type { SettledException, SettledJob } from './reconcile/settled-job.ts';
 export * from './retention.ts';
+export * from './scheduled-sends.ts';
 export { openTokenStore, type TokenStore } from './token-store.ts';
 export { TokenStoreError, type TokenStoreErrorCode } from './token-store-error.ts';
 export * from './webhooks/webhooks.ts';

@@ -92,6 +92,7 @@ async function removeOld(database: Database, options: RetentionOptions): Promise
        and exists (select from feedback_readings newer where newer.app = t.app and newer.id > t.id)`,
     [feedback],
   );
+  await removal.alongKey('scheduled_sends', 'id', 'settled_at < $1', [before(policy.batchesMs)]);
   await removeBroadcasts(removal, before(policy.batchesMs));
   await removeUploads(removal, before(policy.batchesMs), before(unfinishedUploadMs));
   await removal.alongBlocks('events', 'created_at < $1', [before(policy.eventsMs)]);

@@ -10,6 +10,7 @@ import { createEvents, type Events } from './events.ts';
 import { createFeedback, type Feedback } from './feedback/feedback.ts';
 import { createReports, type Reports } from './reconcile/reports.ts';
 import { createRetention, type Retention } from './retention.ts';
+import { createScheduledSends, type ScheduledSends } from './scheduled-sends.ts';
 import { createWebhooks, type Webhooks } from './webhooks/webhooks.ts';
 
 /** Postgres behind named queries. */
@@ -20,6 +21,7 @@ export interface TokenStore {
   readonly batches: Batches;
   readonly broadcasts: Broadcasts;
   readonly uploads: Uploads;
+  readonly scheduledSends: ScheduledSends;
   readonly apiKeys: ApiKeys;
   readonly appCredentials: AppCredentials;
   readonly webhooks: Webhooks;
@@ -42,6 +44,7 @@ export function openTokenStore(options: DatabaseOptions): TokenStore {
     batches: createBatches(database),
     broadcasts: createBroadcasts(database),
     uploads: createUploads(database),
+    scheduledSends: createScheduledSends(database),
     apiKeys: createApiKeys(database),
     appCredentials: createAppCredentials(database),
     webhooks: createWebhooks(database),

@@ -1,19 +1,23 @@
 import {
   type BatchInput,
   type CallOptions,
+  createBatchId,
   fingerprintOf,
-  maxBatchNotifications,
   type NotificationDefaults,
   notificationId,
+  type TokensResult,
 } from '@pushfleet/push-queue';
 import type { z } from 'zod';
 import type { ProducerContext } from '../context.ts';
 import { fieldErrors, summarize } from '../http/field-errors.ts';
 import { Problem } from '../http/problem.ts';
 import { type SendAnswer, sendManySchema, sendOneSchema } from '../schemas/notification-schemas.ts';
+import { bindUsers, usersOf } from './bind-users.ts';
+import { formatUsersNote, parseUsersNote } from './users-note.ts';
 
-// A user stands for all devices of theirs that are active. Their tokens are looked up, and what is then enqueued is a
-// batch like any other. With an idempotency key the call is recognised by what it asked for, not by the tokens that
+// A user stands for all devices of theirs that are active when it goes out. For what goes out at once their tokens are
+// looked up, and what is then enqueued is a batch like any other; what goes out later is written down, and a runner does
+// the same when its time has come (docs/decisions/0045-late-binding.md). With an idempotency key the call is recognised by what it asked for, not by the tokens that
 // were found: those may have changed when it comes again.
 
 /** Whether Postgres has to be asked. Anything that is not as it should be is left to the checks that follow. */
@@ -29,47 +33,86 @@ type SendMany = z.infer<typeof sendManySchema>;
 /** @throws Problem, PushQueueError, TokenStoreError */
 export async function sendToUsers(context: ProducerContext, body: object): Promise<SendAnswer> {
   const call = parse(body);
-  check(context, body, call);
-  const { app, idempotencyKey } = call;
-  const fingerprint = idempotencyKey === undefined ? '' : fingerprintOf(withoutKey(call));
-  if (idempotencyKey !== undefined) {
-    const earlier = await context.queue.recall(app, idempotencyKey, fingerprint);
-    if (earlier !== undefined) {
-      const notificationIds = Array.from({ length: earlier.count }, (_, place) =>
-        notificationId(earlier.batchId, place + 1),
-      );
-      return { batchId: earlier.batchId, notificationIds, replayed: true };
-    }
+  const startMs = check(context, body, call);
+  const { app, idempotencyKey, notifications } = call;
+  const { queue, database } = context;
+  const keyed =
+    idempotencyKey === undefined
+      ? undefined
+      : { key: idempotencyKey, fingerprint: fingerprintOf(withoutKey(call)) };
+  if (keyed !== undefined) {
+    const earlier = await queue.recall(app, keyed.key, keyed.fingerprint);
+    if (earlier !== undefined) return answerAgain(context, call, startMs, earlier);
   }
-  const users = new Set(call.notifications.flatMap(({ userId }) => userId ?? []));
-  const devices = Map.groupBy(
-    // One more than may be sent is enough to know that it is too many.
-    await context.database.store.devices.findTokensOfUsers(app, [...users], maxBatchNotifications + 1),
-    ({ userId }) => userId,
+  const bound = await bindUsers(database.store.devices, app, notifications);
+  const { usersWithoutDevices } = bound;
+  const isScheduled = startMs > Date.now();
+  const note = formatUsersNote({ isScheduled, usersWithoutDevices }, usersOf(notifications));
+  if (isScheduled) {
+    // The key first: whoever repeats the call after a crash in between is told this id, and the send is written down then.
+    const batchId = createBatchId();
+    const kept =
+      keyed === undefined
+        ? undefined
+        : await queue.reserve(app, keyed.key, { batchId, fingerprint: keyed.fingerprint, note });
+    if (kept?.replayed === true) return answerAgain(context, call, startMs, kept);
+    await writeDown(context, call, startMs, batchId);
+    return answerOf(batchId, [], usersWithoutDevices);
+  }
+  if (bound.notifications.length === 0) {
+    throw new Problem('no-devices', 'none of the users has a device that is active');
+  }
+  const sent = await queue.enqueueBatch(
+    { ...call, notifications: bound.notifications } as unknown as BatchInput,
+    keyed === undefined ? {} : { fingerprint: keyed.fingerprint, note },
   );
-  // Before they are made: a user may be named again and again.
-  checkCount(
-    call.notifications.reduce(
-      (sum, { userId }) => sum + (userId === undefined ? 1 : (devices.get(userId)?.length ?? 0)),
-      0,
-    ),
-  );
-  const notifications = call.notifications.flatMap(({ userId, ...notification }) =>
-    userId === undefined
-      ? [notification]
-      : (devices.get(userId) ?? []).map(({ token }) => ({ ...notification, token })),
-  );
-  const usersWithoutDevices = [...users].filter((user) => !devices.has(user));
-  const { batchId, notificationIds, replayed } = await context.queue.enqueueBatch(
-    { ...call, notifications } as unknown as BatchInput,
-    idempotencyKey === undefined ? {} : { fingerprint },
-  );
+  const { batchId, notificationIds, replayed } = sent;
+  if (replayed) return answerAgain(context, call, startMs, { ...sent, count: notificationIds.length });
+  return answerOf(batchId, notificationIds, usersWithoutDevices);
+}
+
+/** As the first call with the key was answered. @throws TokenStoreError */
+async function answerAgain(
+  context: ProducerContext,
+  call: SendMany,
+  startMs: number,
+  { batchId, count, note }: TokensResult,
+): Promise<SendAnswer> {
+  const { isScheduled, usersWithoutDevices } = parseUsersNote(note, usersOf(call.notifications));
+  // Whoever answered the first one may have died before.
+  if (isScheduled) await writeDown(context, call, startMs, batchId);
+  const ids = Array.from({ length: count }, (_, place) => notificationId(batchId, place + 1));
+  return { ...answerOf(batchId, ids, usersWithoutDevices), replayed: true };
+}
+
+function answerOf(
+  batchId: string,
+  notificationIds: readonly string[],
+  usersWithoutDevices: readonly string[],
+): SendAnswer {
   return {
     batchId,
     notificationIds: [...notificationIds],
-    ...(replayed ? { replayed } : {}),
-    ...(usersWithoutDevices.length === 0 ? {} : { usersWithoutDevices }),
+    ...(usersWithoutDevices.length === 0 ? {} : { usersWithoutDevices: [...usersWithoutDevices] }),
   };
+}
+
+/** It goes out when its time has come. @throws TokenStoreError */
+async function writeDown(
+  { database, scheduledSends }: ProducerContext,
+  { app, lane = 'transactional', defaults, notifications }: SendMany,
+  startMs: number,
+  id: string,
+): Promise<void> {
+  await database.store.scheduledSends.create({
+    id,
+    app,
+    lane,
+    size: notifications.length,
+    sendAt: new Date(startMs),
+    call: { defaults, notifications },
+  });
+  scheduledSends.wake();
 }
 
 /** One notification is a batch of one, so that its devices are. @throws Problem */
@@ -87,19 +130,18 @@ function parse(body: object): SendMany {
 
 /**
  * Holds what is to be sent against the checks of the push queue, before anything is looked up, so that errors name
- * the fields of the request. @throws PushQueueError
+ * the fields of the request. Gives when it may be sent from on, epoch milliseconds. @throws PushQueueError
  */
-function check({ queue }: ProducerContext, body: object, call: SendMany): void {
+function check({ queue }: ProducerContext, body: object, call: SendMany): number {
   const { app, lane, sendAt, idempotencyKey, defaults, notifications } = call;
   const options = withoutUndefined({ app, lane, sendAt, idempotencyKey }) as unknown as CallOptions;
   const contents = notifications.map(({ token, userId, ...content }) => content as NotificationDefaults);
-  if (!('notifications' in body)) queue.checkDelivery(options, contents[0]!);
-  else
-    queue.checkBatch({
-      ...options,
-      notifications: contents,
-      ...(defaults === undefined ? {} : { defaults: defaults as NotificationDefaults }),
-    });
+  if (!('notifications' in body)) return queue.checkDelivery(options, contents[0]!);
+  return queue.checkBatch({
+    ...options,
+    notifications: contents,
+    ...(defaults === undefined ? {} : { defaults: defaults as NotificationDefaults }),
+  });
 }
 
 function withoutUndefined(fields: object): object {
@@ -108,11 +150,4 @@ function withoutUndefined(fields: object): object {
 
 function withoutKey({ idempotencyKey, ...call }: SendMany): object {
   return call;
-}
-
-function checkCount(count: number): void {
-  if (count === 0) throw new Problem('no-devices', 'none of the users has a device that is active');
-  if (count <= maxBatchNotifications) return;
-  const message = `stands for more than ${maxBatchNotifications} devices together, which is what fits in one request`;
-  throw new Problem('invalid-notification', `userId: ${message}`, { errors: [{ field: 'userId', message }] });
 }

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { authorizeApp } from '../auth/grant.ts';
 import type { ProducerContext } from '../context.ts';
 import { Problem, type ProblemCode } from '../http/problem.ts';
+import { finishCancelling } from '../notifications/scheduled-send.ts';
 import { id } from '../schemas/id-schema.ts';
 import { problems } from '../schemas/problem-schemas.ts';
 import { type CancellationAnswer, cancellationSchema } from '../schemas/status-schemas.ts';
@@ -58,8 +59,14 @@ async function cancelQueued(
   // A single send has no batch to itself: its batch id names one notification.
   if (parsed === undefined || (isWhole && unknown === 'unknown-notification')) throw notFound(unknown, id);
   const { batch, index } = parsed;
-  const found = await findBatch(context, batch);
-  if (found === undefined) throw notFound(unknown, id);
+  let found = await findBatch(context, batch);
+  if (found === undefined) {
+    const cancelled = await cancelScheduled(context, request, unknown);
+    if (cancelled !== undefined) return cancelled;
+    // It has gone out since we looked.
+    found = await findBatch(context, batch);
+    if (found === undefined) throw settled(id);
+  }
   authorizeApp(request, found.app);
   if (index > found.size) throw notFound(unknown, id);
   const jobs = await readQueuedJobs(redis, found, isWhole ? undefined : index);
@@ -79,6 +86,34 @@ async function cancelQueued(
     queued: isWhole ? remaining.reduce((sum, [from, to]) => sum + to - from, 0) : 1,
     cancelRequestedAt: cancelRequestedAt.toISOString(),
     ...(earlier === undefined ? {} : { alreadyRequested: true }),
+  };
+}
+
+/** What is to go out later; undefined: it has, or has ended. @throws Problem, TokenStoreError */
+async function cancelScheduled(
+  { database, queue, redis, logger }: ProducerContext,
+  request: FastifyRequest<{ Params: { id: string } }>,
+  unknown: ProblemCode,
+): Promise<CancellationAnswer | undefined> {
+  const { id } = request.params;
+  const { scheduledSends } = database.store;
+  const { batch, index } = parseNotificationId(id)!;
+  const scheduled = index === 0 ? await scheduledSends.get(batch) : undefined;
+  if (scheduled === undefined) throw notFound(unknown, id);
+  authorizeApp(request, scheduled.app);
+  const cancelling = await scheduledSends.requestCancel(batch);
+  if (cancelling === undefined) return undefined;
+  try {
+    await finishCancelling(cancelling, { queue, redis, scheduledSends });
+  } catch (err) {
+    // It is written down, and whoever runs what was scheduled goes on with it.
+    logger.warn({ app: cancelling.app, batch, err }, 'a cancellation is finished later');
+  }
+  return {
+    id,
+    queued: cancelling.size,
+    cancelRequestedAt: cancelling.cancelRequestedAt!.toISOString(),
+    ...(scheduled.cancelRequestedAt === null ? {} : { alreadyRequested: true }),
   };
 }
 

@@ -108,6 +108,9 @@ export function addExceptionRoutes(server: ProducerServer, context: ProducerCont
       const found =
         (await database.store.batches.find(batch)) ?? (await locateBatch(redis, [...apps.keys()], batch));
       if (found !== undefined && index <= found.size) return { app: found.app, id: batch, index };
+      const scheduled =
+        found === undefined && index === 0 ? await database.store.scheduledSends.get(batch) : undefined;
+      if (scheduled !== undefined) return { app: scheduled.app, id: batch, index };
     }
     throw new Problem('unknown-batch', `there is no batch ${id}, or it is too old`);
   }

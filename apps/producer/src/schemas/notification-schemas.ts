@@ -241,7 +241,9 @@ export const sendAnswerSchema = z
   .strictObject({
     batchId: z.uuid().meta({ description: 'For one device it is the notification’s own id.' }),
     notificationIds: z.array(z.uuid()).meta({
-      description: 'In the order of the request; of a user, one for each device.',
+      description:
+        'In the order of the request; of a user, one for each device. Empty where a send to users is scheduled: their ' +
+        'devices are found when it goes out.',
     }),
     replayed: z.literal(true).optional().meta({
       description:

@@ -18,10 +18,26 @@ export const batchSchema = z
     batchId: z.uuid(),
     app: appId,
     lane,
-    size: z.int().min(1).meta({ description: 'Notifications in it: the sum of all counts below.' }),
+    size: z
+      .int()
+      .min(1)
+      .meta({
+        description:
+          'Notifications in it: the sum of all counts below. Of a send to users that is scheduled, until it goes out, as ' +
+          'many as were asked for: each user is one.',
+      }),
     state: z.enum(['queued', 'finished']),
     enqueuedAt: instant.optional(),
+    sendAt: instant
+      .optional()
+      .meta({ description: 'Of a send to users that is scheduled, until it goes out.' }),
     cancelRequestedAt: cancelRequestedAt.optional(),
+    error: z.string().optional().meta({
+      description: 'Why a scheduled send to users could not go out; all of it is `rejected`.',
+    }),
+    usersWithoutDevices: z.array(z.string()).optional().meta({
+      description: 'Of a scheduled send: users who had no device when it went out.',
+    }),
     queued: count.meta({ description: 'Without an outcome so far.' }),
     accepted: count,
     certainty,

@@ -7,6 +7,7 @@ import type { BatchAnswer, NotificationAnswer } from '../schemas/status-schemas.
 import { readCancelRequest, remainingOf } from './cancel-request.ts';
 import { findBatch } from './find-batch.ts';
 import { readNotification } from './notification-status.ts';
+import { answerOfScheduled, withoutDevices } from './scheduled-status.ts';
 
 /**
  * A batch is told from Postgres, as far as outcome reports have been applied, and from the push jobs that are still in
@@ -20,8 +21,14 @@ export async function readBatch(context: ProducerContext, id: string): Promise<B
   if (parsed.index !== 0) return ofOne(await readNotification(context, id));
   const { redis, database } = context;
   const { batches } = database.store;
-  const found = await findBatch(context, parsed.batch);
-  if (found === undefined) throw unknownBatch(id);
+  let found = await findBatch(context, parsed.batch);
+  const scheduled = await database.store.scheduledSends.get(parsed.batch);
+  // It has gone out in between.
+  if (scheduled?.state === 'enqueued') found ??= await findBatch(context, parsed.batch);
+  if (found === undefined) {
+    if (scheduled === undefined) throw unknownBatch(id);
+    return answerOfScheduled(scheduled);
+  }
   const jobs = await readQueuedJobs(redis, found);
   const stored = await batches.find(parsed.batch);
   const reported = jobs.length === 0 ? [] : await batches.reportedJobs(parsed.batch);
@@ -45,6 +52,7 @@ export async function readBatch(context: ProducerContext, id: string): Promise<B
     ...(cancelRequestedAt === undefined || queued === 0
       ? {}
       : { cancelRequestedAt: cancelRequestedAt.toISOString() }),
+    ...withoutDevices(scheduled),
     queued,
     accepted,
     certainty: { proved, presumed },

@@ -1,6 +1,7 @@
 import { type Attributes, type Span, SpanKind, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api';
 import {
   type BatchInput,
+  type BatchOptions,
   type BatchResult,
   type CallOptions,
   PushQueue,
@@ -29,10 +30,10 @@ export class TracedPushQueue extends PushQueue {
     return this.#within(input, () => super.enqueue(input), describeSend);
   }
 
-  override enqueueBatch(input: BatchInput, recall?: RecallOptions): Promise<BatchResult> {
+  override enqueueBatch(input: BatchInput, options?: BatchOptions): Promise<BatchResult> {
     return this.#within(
       input,
-      () => super.enqueueBatch(input, recall),
+      () => super.enqueueBatch(input, options),
       ({ batchId, notificationIds }) => describeBatch(batchId, notificationIds.length),
     );
   }

@@ -12,6 +12,8 @@ export interface BatchResult {
   readonly notificationIds: readonly NotificationId[];
   /** An earlier call with the same idempotency key was answered with this; nothing was enqueued now. */
   readonly replayed: boolean;
+  /** What the first call with the key left for those that follow. */
+  readonly note?: string | undefined;
 }
 
 /** What became of a call whose notifications are not told one by one. */
@@ -20,6 +22,8 @@ export interface TokensResult {
   /** Notifications in the batch; the id of each follows from its place: `notificationId(batchId, place + 1)`. */
   readonly count: number;
   readonly replayed: boolean;
+  /** What the first call with the key left for those that follow. */
+  readonly note?: string | undefined;
 }
 
 /** Builds the push jobs of a batch. */
@@ -31,8 +35,15 @@ export interface BatchCall {
   /** Epoch milliseconds; undefined: now. */
   readonly startMs: number | undefined;
   readonly keyed:
-    | { readonly recordName: string; readonly fingerprint: string; readonly windowMs?: number | undefined }
+    | {
+        readonly recordName: string;
+        readonly fingerprint: string;
+        readonly windowMs?: number | undefined;
+        readonly note?: string | undefined;
+      }
     | undefined;
+  /** Undefined: a new one. */
+  readonly batchId?: BatchId | undefined;
 }
 
 export interface BatchSendsOptions {
@@ -57,7 +68,7 @@ export class BatchSends {
     traceparent: string | undefined,
   ): Promise<TokensResult> {
     const { writer, prefix, idempotencyWindowMs } = this.#options;
-    const batch = createBatchId();
+    const batch = call.batchId ?? createBatchId();
     const write: JobWrite = {
       app: call.app,
       lane: call.lane,
@@ -65,14 +76,14 @@ export class BatchSends {
       ...(call.startMs === undefined ? {} : { startMs: call.startMs }),
       ...(traceparent === undefined ? {} : { traceparents: [traceparent] }),
     };
-    let result: TokensResult = { batchId: batch, count, replayed: false };
     const { keyed } = call;
+    let result: TokensResult = { batchId: batch, count, replayed: false, note: keyed?.note };
     if (keyed === undefined) {
       await writer.write(write);
       return result;
     }
     const recordKey = idempotencyRecordKey(prefix, call.app, keyed.recordName);
-    const record = { batch, firstIndex: 1, count, fingerprint: keyed.fingerprint };
+    const record = { batch, firstIndex: 1, count, fingerprint: keyed.fingerprint, note: keyed.note };
     await writer.writeKeyed([recordKey], ([stored]) => {
       if (typeof stored === 'string') {
         result = replayOf(stored, keyed);
@@ -95,7 +106,7 @@ export function replayOf(
 ): TokensResult {
   const earlier = parseRecord(stored);
   if (earlier.fingerprint !== keyed.fingerprint) throw idempotencyConflict(keyed.recordName);
-  return { batchId: earlier.batch, count: earlier.count, replayed: true };
+  return { batchId: earlier.batch, count: earlier.count, replayed: true, note: earlier.note };
 }
 
 /** Notifications of any kind as push jobs. */
@@ -123,7 +134,7 @@ function* jobsOf(
 }
 
 /** With the ids of all notifications. */
-export function withNotificationIds({ batchId, count, replayed }: TokensResult): BatchResult {
+export function withNotificationIds({ batchId, count, replayed, note }: TokensResult): BatchResult {
   const notificationIds = Array.from({ length: count }, (_, place) => notificationId(batchId, place + 1));
-  return { batchId, notificationIds, replayed };
+  return { batchId, notificationIds, replayed, ...(note === undefined ? {} : { note }) };
 }

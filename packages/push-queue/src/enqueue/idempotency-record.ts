@@ -7,7 +7,7 @@ import { invalidField } from './notification-defect.ts';
 import { maxIdempotencyKeyLength, type RecallOptions } from './notification-input.ts';
 
 /** What was answered to the call that first carried a key, and what it asked for. Kept short: there is one per key. */
-const recordSchema = z.strictObject({
+const recordSchema = z.object({
   /** Batch id. */
   b: z.string().refine((id) => parseNotificationId(id) !== undefined),
   /** Index in the batch of the first notification, from 1. */
@@ -16,6 +16,8 @@ const recordSchema = z.strictObject({
   n: z.int().min(0),
   /** Fingerprint of the call. */
   f: z.string(),
+  /** Note of the caller. */
+  o: z.string().optional(),
 });
 
 export interface IdempotencyRecord {
@@ -23,16 +25,17 @@ export interface IdempotencyRecord {
   readonly firstIndex: number;
   readonly count: number;
   readonly fingerprint: string;
+  readonly note?: string | undefined;
 }
 
 export function formatRecord(record: IdempotencyRecord): string {
-  const { batch: b, firstIndex: i, count: n, fingerprint: f } = record;
-  return JSON.stringify({ b, i, n, f });
+  const { batch: b, firstIndex: i, count: n, fingerprint: f, note: o } = record;
+  return JSON.stringify({ b, i, n, f, o });
 }
 
 export function parseRecord(text: string): IdempotencyRecord {
-  const { b, i, n, f } = recordSchema.parse(JSON.parse(text));
-  return { batch: b, firstIndex: i, count: n, fingerprint: f };
+  const { b, i, n, f, o } = recordSchema.parse(JSON.parse(text));
+  return { batch: b, firstIndex: i, count: n, fingerprint: f, note: o };
 }
 
 /** The same for calls that mean the same: the order of keys in objects does not count. 132 bits. */

@@ -1,5 +1,6 @@
 import type { Payload, PayloadContent, PushType } from '@pushfleet/apns-wire/payload';
 import type { Lane } from '../lane.ts';
+import type { BatchId } from '../notification-id.ts';
 import type { TokenColumns } from './token-columns.ts';
 
 // What a caller hands over. The HTTP API takes the same fields.
@@ -79,6 +80,16 @@ export interface RecallOptions {
   readonly idempotencyWindowMs?: number;
   /** The key is one of Pushfleet's own; no key of a caller is ever the same. Default: a caller's. */
   readonly isOwn?: boolean;
+  /** Kept with the key, and told to whoever calls with it again. A few hundred characters at most. */
+  readonly note?: string | undefined;
+}
+
+/** Facts of a batch that was announced before it is enqueued. */
+export interface BatchOptions extends RecallOptions {
+  /** Its id, of `createBatchId`. Default: a new one. */
+  readonly batchId?: BatchId;
+  /** When it was meant to be sent, epoch milliseconds: expirations count from then. Default: `sendAt`, or now. */
+  readonly dueMs?: number;
 }
 
 export const maxBatchNotifications = 5_000;

@@ -4,16 +4,18 @@ import type { BatchCall } from './batch-sends.ts';
 import { fingerprintOf, recordNameOf } from './idempotency-record.ts';
 import { invalidField } from './notification-defect.ts';
 import {
+  type BatchOptions,
   type CallOptions,
   maxBatchNotifications,
   maxScheduleSeconds,
-  type RecallOptions,
 } from './notification-input.ts';
 import { parseTime } from './parse-time.ts';
 
 /** What concerns a call as a whole, checked. */
 export interface ParsedCall extends BatchCall {
   readonly traits: AppTraits;
+  /** From when on expirations count, epoch milliseconds; undefined: `startMs`, or now. */
+  readonly dueMs: number | undefined;
 }
 
 /**
@@ -26,13 +28,15 @@ export function parseCall(
   directory: AppDirectory,
   input: CallOptions,
   identity: object,
-  recall: RecallOptions = {},
+  recall: BatchOptions = {},
 ): ParsedCall {
   const { app, lane = 'transactional', sendAt, idempotencyKey } = input;
   const traits = directory.traitsOf(app);
   if (!lanes.includes(lane)) throw invalidField('lane', `must be one of ${lanes.join(', ')}`);
   const startMs = sendAt === undefined ? undefined : parseSendAt(sendAt);
-  if (idempotencyKey === undefined) return { app, lane, startMs, keyed: undefined, traits };
+  const { batchId, dueMs } = recall;
+  const call = { app, lane, startMs, traits, batchId, dueMs };
+  if (idempotencyKey === undefined) return { ...call, keyed: undefined };
   let known = recall.fingerprint;
   const keyed = {
     recordName: recordNameOf(idempotencyKey, recall),
@@ -42,8 +46,9 @@ export function parseCall(
       return known;
     },
     windowMs: recall.idempotencyWindowMs,
+    note: recall.note,
   };
-  return { app, lane, startMs, keyed, traits };
+  return { ...call, keyed };
 }
 
 /** Undefined: the time has come already. */

@@ -30,6 +30,7 @@ import { locateDefect, type PathOf, pathInBatch } from './notification-defect.ts
 import type {
   BatchDraft,
   BatchInput,
+  BatchOptions,
   CallOptions,
   NotificationDefaults,
   RecallOptions,
@@ -113,9 +114,9 @@ export class PushQueue {
    * Enqueues 1 to `maxBatchNotifications` as a batch: all of them or none. Resolves when Redis has them. Rejects with
    * `PushQueueError`.
    */
-  async enqueueBatch(input: BatchInput, recall: RecallOptions = {}): Promise<BatchResult> {
+  async enqueueBatch(input: BatchInput, options: BatchOptions = {}): Promise<BatchResult> {
     this.#checkOpen();
-    const call = parseCall(this.#directory, input, input, recall);
+    const call = parseCall(this.#directory, input, input, options);
     const { notifications, defaults = {} } = input;
     checkBatchInput(notifications, defaults);
     const encoder = new BatchEncoder(defaults, this.#contextOf(call));
@@ -156,17 +157,19 @@ export class PushQueue {
   }
 
   /**
-   * Checks a batch as `enqueueBatch` would, but for the device tokens: for callers that have to look them up first.
-   * Throws `PushQueueError`.
+   * Checks a batch as `enqueueBatch` would, but for the device tokens: for callers that have to look them up first. Gives
+   * when it may be sent from on, epoch milliseconds. Throws `PushQueueError`.
    */
-  checkBatch(input: BatchDraft): void {
+  checkBatch(input: BatchDraft): number {
     const call = parseCall(this.#directory, input, input);
     const { notifications, defaults = {} } = input;
     checkBatchInput(notifications, defaults);
-    const encoder = new BatchEncoder(defaults, this.#contextOf(call));
+    const context = this.#contextOf(call);
+    const encoder = new BatchEncoder(defaults, context);
     for (const [place, notification] of notifications.entries()) {
       located(pathInBatch(notification, defaults, place), () => encoder.check(notification));
     }
+    return context.startMs;
   }
 
   /**
@@ -195,15 +198,29 @@ export class PushQueue {
     key: string,
     recall: RecallOptions & Required<Pick<RecallOptions, 'fingerprint' | 'idempotencyWindowMs'>>,
   ): Promise<TokensResult | undefined> {
+    const earlier = await this.reserve(app, key, { ...recall, batchId: createBatchId() });
+    return earlier.count === 0 ? undefined : earlier;
+  }
+
+  /**
+   * Keeps a key for a batch that is enqueued later, in another way: calls with it are answered with a count of 0 and the
+   * note. Gives what an earlier call was answered (`replayed`), or what those that follow will be. Rejects with
+   * `PushQueueError`.
+   */
+  async reserve(
+    app: string,
+    key: string,
+    options: BatchOptions & Required<Pick<BatchOptions, 'batchId' | 'fingerprint'>>,
+  ): Promise<TokensResult> {
     this.#checkOpen();
     this.#directory.traitsOf(app);
-    const recordName = recordNameOf(key, recall);
-    const { fingerprint, idempotencyWindowMs } = recall;
-    const nothing = formatRecord({ batch: createBatchId(), firstIndex: 1, count: 0, fingerprint });
+    const recordName = recordNameOf(key, options);
+    const { fingerprint, batchId, note, idempotencyWindowMs = this.#idempotencyWindowMs } = options;
+    const record = formatRecord({ batch: batchId, firstIndex: 1, count: 0, fingerprint, note });
     const recordKey = idempotencyRecordKey(this.#prefix, app, recordName);
-    const stored = await this.#writer.remember(recordKey, nothing, idempotencyWindowMs);
-    const earlier = stored === null ? undefined : replayOf(stored, { recordName, fingerprint });
-    return earlier?.count === 0 ? undefined : earlier;
+    const stored = await this.#writer.remember(recordKey, record, idempotencyWindowMs);
+    if (stored === null) return { batchId, count: 0, replayed: false, note };
+    return replayOf(stored, { recordName, fingerprint });
   }
 
   /** Why Redis takes no writes, though it can be reached; undefined: it does, as far as is known. */
@@ -274,7 +291,7 @@ export class PushQueue {
   #contextOf(call: ParsedCall): EncodingContext {
     return {
       traits: call.traits,
-      startMs: call.startMs ?? Date.now(),
+      startMs: call.dueMs ?? call.startMs ?? Date.now(),
       defaultTtlSeconds: this.#defaultTtlSeconds,
     };
   }
