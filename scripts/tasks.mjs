@@ -69,9 +69,11 @@ export const tasks = {
   },
   build: { steps: [{ name: 'packages to publish', command: ['turbo', 'run', 'build'] }] },
   demo: { steps: program('demo', 'scripts/demo/main.ts'), needsRedis: true },
+  'demo:picture': { steps: program('picture of the demo', 'scripts/demo/record.ts'), needsRedis: true },
   bench: { steps: program('benchmarks', 'benchmarks/src/main.ts'), needsRedis: true },
   soak: { steps: program('soak', 'benchmarks/src/soak.ts'), needsRedis: true },
   simulator: { steps: program('simulator', 'apps/gateway-simulator/src/main.ts') },
+  node: { steps: [{ name: 'node', command: ['node'], takesArguments: true }] },
   pushfleet: { steps: program('pushfleet', 'apps/cli/src/main.ts') },
   dashboards: { steps: program('dashboards', 'ops/src/generate-dashboards.ts') },
   sbom: {

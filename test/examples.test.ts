@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +13,7 @@ import {
 } from '@pushfleet/testkit';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 
-// What the README and the examples tell a reader to do, done as they tell it.
+// What the examples do; that they run as the documents say is told by snippets.test.ts.
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 let redis: RedisService;
@@ -75,41 +75,4 @@ test('a send from the library, one and many', async () => {
 
 test('a broadcast to those with a tag', async () => {
   expect(await runExample('broadcast.ts')).toMatchObject({ imported: 1_000, audience: 750, enqueued: 750 });
-});
-
-test('the first push of the README, as it stands there', async () => {
-  const readme = await readFile(join(root, 'README.md'), 'utf8');
-  const section = readme.slice(readme.indexOf('## Your first push'), readme.indexOf('## With dashboards'));
-  const [, send = '', ask = ''] = [...section.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, text]) => text!);
-  const shell = (text: string) =>
-    runProcess({
-      command: 'sh',
-      args: ['-c', text.replaceAll('http://127.0.0.1:8080', env.PUSHFLEET_URL!)],
-    });
-  const sent = await shell(send);
-  expect({ code: sent.code, stderr: sent.stderr }).toEqual({ code: 0, stderr: '' });
-  const { batchId, notificationIds } = JSON.parse(sent.stdout);
-  expect(notificationIds).toEqual([batchId]);
-  const asked = await shell(ask.replace('<batchId>', batchId));
-  expect(JSON.parse(asked.stdout)).toMatchObject({ batchId, size: 1, state: 'queued' });
-
-  // A snippet ends where it has what it was after; a program has to close what it opened.
-  const [overHttp = '', fromLibrary = ''] = [...section.matchAll(/```ts\n([\s\S]*?)```/g)].map(
-    ([, text]) => text!,
-  );
-  const programs = [
-    overHttp.replace('http://127.0.0.1:8080', env.PUSHFLEET_URL!),
-    `${fromLibrary}console.log({ notificationId });\nawait queue.close();\n`,
-  ];
-  for (const program of programs) {
-    const file = join(root, 'examples', `.readme-${process.pid}.ts`);
-    await writeFile(file, program);
-    try {
-      const { code, stdout, stderr } = await runProcess({ entry: file, env });
-      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-      expect(stdout).toMatch(/(batchId|notificationId): '[0-9a-f-]{36}'/);
-    } finally {
-      await rm(file);
-    }
-  }
 });

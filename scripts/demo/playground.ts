@@ -53,6 +53,7 @@ export async function openPlayground(
       SIMULATOR_URL: `http://127.0.0.1:${stage.simulator.controlPort}`,
       BOARD_URL: `http://any:${boardKey}@127.0.0.1:${stage.producer.adminPort}/board`,
       WEBHOOK_URL: webhookUrl,
+      TLS_DIR: stage.simulator.tlsDir,
     };
     const lines = Object.entries(variables).map(([name, value]) => `export ${name}=${quote(value)}`);
     await writeFile(file, `${[...lines, `export PATH=${quote(bin)}:"$PATH"`].join('\n')}\n`, { mode: 0o600 });

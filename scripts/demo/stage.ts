@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   createPrivateFolder,
   ProcessError,
@@ -19,7 +20,7 @@ export const binaryApp = 'shop-prod';
 /** The same shop on HTTP/2, with the same certificate. */
 export const http2App = 'shop-http2';
 /** On HTTP/2 with a provider key, which Live Activities need. */
-export const keyApp = 'shop-key';
+const keyApp = 'shop-key';
 /** Whom the playground pauses. */
 export const pausedApp = 'shop-paused';
 
@@ -93,9 +94,11 @@ export async function openStage({
     ]);
     signal.throwIfAborted();
     const configPath = await writeFleetFile(folder.path, await appsOf(simulator));
+    // A server of our own has no other keys: then the default, so that nobody needs to name it.
+    const redisPrefix = redis.kind === 'given' ? redis.prefix : 'pushfleet';
     const environment = {
       redisUrl: redis.url,
-      redisPrefix: redis.prefix,
+      redisPrefix,
       databaseUrl: postgres.url,
       configPath,
       env: {
@@ -119,15 +122,17 @@ export async function openStage({
       ...Array.from({ length: workerCount }, async () => start('worker')),
     ]);
     signal.throwIfAborted();
+    const producerUrl = `http://127.0.0.1:${producer.port}`;
+    await databaseIsReady(producerUrl, signal);
     return {
       folder: folder.path,
       redisUrl: redis.url,
-      redisPrefix: redis.prefix,
+      redisPrefix,
       databaseUrl: postgres.url,
       configPath,
       simulator,
       producer,
-      producerUrl: `http://127.0.0.1:${producer.port}`,
+      producerUrl,
       workers,
       sweeper,
       async startWorker() {
@@ -161,6 +166,15 @@ async function appsOf(simulator: Simulator): Promise<Parameters<typeof writeFlee
     [keyApp]: { ...overHttp2, credential: { p8: join(tlsDir, 'AuthKey.p8'), ...ids } },
     [pausedApp]: overHttp2,
   };
+}
+
+/** A producer is ready without Postgres; who migrates the schema first is the sweeper's and the producer's affair. */
+async function databaseIsReady(producerUrl: string, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const { status } = await fetch(`${producerUrl}/v1/broadcasts?app=${binaryApp}`, { signal });
+    if (status !== 503) return;
+    await delay(50);
+  }
 }
 
 /** Waits for all of them, also when one fails: what is still being opened could not be closed. */

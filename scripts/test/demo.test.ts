@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import { type ProcessResult, runProcess } from '@pushfleet/testkit';
 import { expect, test } from 'vitest';
+import { explainResult, nextSteps } from '../demo/explain-result.ts';
 
 async function demo(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<ProcessResult> {
   return runProcess({
@@ -21,6 +23,32 @@ test.each([
   expect(stderr).toContain(message);
   expect(stderr).toContain('usage: npm run demo -- [--notifications N]');
   expect(stdout).toBe('');
+});
+
+test('the picture of the demo shows what it prints', async () => {
+  const picture = await readFile(new URL('../../docs/demo.svg', import.meta.url), 'utf8');
+  const shown = [...picture.matchAll(/<text [^>]*>([^<]*)<\/text>/g)].map(([, text]) => text!);
+  const number = (name: string): number => {
+    const line = shown.find((text) => text.trim().startsWith(name)) ?? '';
+    return Number(/^ +([\d,]+)/.exec(line.trim().slice(name.length))?.[1]?.replaceAll(',', ''));
+  };
+  const accepted = number('accepted');
+  const result = {
+    enqueued: number('enqueued'),
+    accepted,
+    rejected: number('rejected'),
+    expired: 0,
+    cancelled: 0,
+    dead: 0,
+    gatewayReceivedUnique: accepted,
+    lost: number('lost'),
+    duplicates: number('after kill -9'),
+    duplicatesAfterErrorPackets: number('after cut connections'),
+    devicesDeactivated: number('devices deactivated'),
+    seconds: Number(/\(([\d.]+) s\)/.exec(picture)?.[1]),
+  };
+  // Other words: npm run demo:picture draws it anew.
+  expect(shown).toEqual(expect.arrayContaining([...explainResult(result), ...nextSteps]));
 });
 
 test('the demo says how it is called when asked', async () => {

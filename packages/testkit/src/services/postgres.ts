@@ -79,7 +79,7 @@ async function openPostgresContainer(settings: Readonly<Record<string, string>>)
       ...Object.entries({ fsync: 'off', ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     ],
     toUrl: (host, port) => `postgres://pushfleet:${password}@${host}:${port}/postgres`,
-    probe: async (url) => askPostgres(url, 'select 1'),
+    probe: async (url) => void (await askPostgres(url, 'select 1')),
   });
 }
 
@@ -101,13 +101,16 @@ async function refuse(): Promise<never> {
   );
 }
 
-async function askPostgres(url: string, sql: string): Promise<void> {
+/** Runs SQL, any number of statements; gives the rows of the last. */
+export async function askPostgres(url: string, sql: string): Promise<readonly Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
   // The failed query says it as well.
   client.on('error', () => undefined);
   try {
     await client.connect();
-    await client.query(sql);
+    // Several statements give several results, which the types do not know.
+    const results: pg.QueryResult | pg.QueryResult[] = await client.query(sql);
+    return (Array.isArray(results) ? results.at(-1) : results)?.rows ?? [];
   } finally {
     await client.end();
   }

@@ -1,0 +1,65 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** A fenced block of a document. */
+export interface Snippet {
+  /** Relative to the repository. */
+  readonly document: string;
+  /** Of its fence, from 1. */
+  readonly line: number;
+  /** What stands behind the fence, such as `sh`; empty where nothing does. */
+  readonly language: string;
+  readonly text: string;
+}
+
+/** What a user of Pushfleet reads; decision records and the changelog tell of the past. */
+const patterns = [
+  '*.md',
+  'docs/*.md',
+  'docs/{lifecycles,protocol}/*.md',
+  '{apps,packages}/*/README.md',
+  '{benchmarks,deploy,examples,ops}/**/*.md',
+];
+
+const fence = /^( *)```([\w-]*)\n([\s\S]*?)^ *```$/gm;
+
+/** Every block of every document, in the documents' order. @param root Of the repository. */
+export function readSnippets(root: string): Snippet[] {
+  const documents = globSync(patterns, { cwd: root, exclude: ['**/node_modules/**', '**/test/**'] });
+  return documents.sort().flatMap((document) => {
+    const text = readFileSync(join(root, document), 'utf8');
+    return [...text.matchAll(fence)].map((match) => {
+      const [, indent = '', language = '', block = ''] = match;
+      return {
+        document,
+        line: text.slice(0, match.index).split('\n').length,
+        language,
+        text: block.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
+      };
+    });
+  });
+}
+
+/** The commands of a shell block, each with its continuation lines and here-documents; comments alone are left out. */
+export function commandsOf(text: string): string[] {
+  const commands: string[] = [];
+  let open = '';
+  for (const line of text.split('\n')) {
+    open += open === '' ? line : `\n${line}`;
+    if (isUnfinished(open)) continue;
+    if (!/^\s*(#.*)?$/.test(open)) commands.push(open);
+    open = '';
+  }
+  if (open.trim() !== '') commands.push(open);
+  return commands;
+}
+
+/** By what shell blocks of documents use: continued lines, quotes over several lines, loops. */
+function isUnfinished(text: string): boolean {
+  if (text.endsWith('\\')) return true;
+  const withoutDoubled = text.replaceAll(/"[^"']*"/g, '""').replaceAll(/^\s*#.*$|\s#[^'"\n]*$/gm, '');
+  if ((withoutDoubled.match(/'/g)?.length ?? 0) % 2 === 1) return true;
+  const loops = withoutDoubled.match(/^\s*(for|while)\b/gm)?.length ?? 0;
+  const ends = withoutDoubled.match(/^\s*done\b/gm)?.length ?? 0;
+  return loops > ends;
+}
