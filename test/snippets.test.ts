@@ -29,7 +29,7 @@ beforeAll(async () => {
     openPlayground(root),
     checkTypes(root, new Map(programs.map((program) => [programName(program), program.text]))),
   ]);
-}, 180_000);
+}, 240_000);
 afterAll(async () => playground?.stop(), 60_000);
 
 function nameOf({ document, line, language }: Snippet): string {
@@ -43,7 +43,7 @@ describe.each(documents)('%s', (document, blocks) => {
 
   test.each(blocks.map((block) => [nameOf(block), block] as const))(
     '%s',
-    { timeout: 60_000 },
+    { timeout: 200_000 },
     async (_, block) => {
       const { language, text } = block;
       const other = elsewhere(language);

@@ -41,7 +41,7 @@ export async function openPlayground(root: string): Promise<Playground> {
   const lines = () => demo.lines.map(({ text }) => text);
   await demo.waitForLine(({ text }) => (text.includes('until Ctrl-C') ? text : undefined), {
     what: 'said nothing of a playground',
-    timeoutMs: 110_000,
+    timeoutMs: 220_000,
   });
   const env = Object.fromEntries(
     lines().flatMap((line) =>
@@ -77,7 +77,7 @@ export async function openPlayground(root: string): Promise<Playground> {
       cwd: folder,
       // Of the playground's variables none but those that it tells.
       env: { NO_COLOR: '1', ...Object.fromEntries(Object.keys(env).map((name) => [name, undefined])) },
-      timeoutMs: 50_000,
+      timeoutMs: 180_000,
     });
     remember(result.stdout, outputs);
     return { code: result.code, output: `${filled}\n\n${result.stdout}${result.stderr}` };
@@ -89,7 +89,7 @@ export async function openPlayground(root: string): Promise<Playground> {
     async runProgram(text) {
       const file = join(programs, `program-${process.hrtime.bigint()}.ts`);
       await writeFile(file, text.replaceAll('http://127.0.0.1:8080', env.PUSHFLEET_URL!));
-      const result = await runProcess({ entry: file, env, timeoutMs: 50_000 });
+      const result = await runProcess({ entry: file, env, timeoutMs: 180_000 });
       return { code: result.code, output: result.stdout + result.stderr };
     },
     async stop() {
