@@ -58,8 +58,18 @@ test('queues shows push jobs by lane, and how old the oldest is', async () => {
       oldestAgeMs: expect.any(Number),
     }),
   ]);
+  const limits = { queued: 20_000_000, scheduled: 5_000_000 };
+  expect(json.quotas).toMatchObject([
+    { app: 'shop', class: 'queued', notifications: { used: 1_500, limit: limits.queued } },
+    {
+      app: 'shop',
+      class: 'scheduled',
+      notifications: { used: 0, limit: limits.scheduled },
+      bytes: { used: 0 },
+    },
+  ]);
   const { stdout } = await runCli(['queues'], env);
-  expect(stdout.trimEnd().split('\n')).toHaveLength(1 + 2 * apps.length);
+  expect(stdout.trimEnd().split('\n')).toHaveLength(1 + 2 * apps.length + 2 + 2 * apps.length);
 });
 
 test('an app is paused with a reason, shown at rest, and resumed', async () => {

@@ -1,4 +1,4 @@
-import { lanes, pauseCauses, settledOutcomes } from '@pushfleet/push-queue';
+import { lanes, pauseCauses, type QueueSizes, queueClasses, settledOutcomes } from '@pushfleet/push-queue';
 import type { AppFacts, NodeMemory, OutcomeBacklog } from '@pushfleet/push-queue/outcomes';
 import {
   type AppliedChunk,
@@ -33,6 +33,10 @@ export class SweeperMetrics {
   readonly #deadLetters: Gauge;
   readonly #deadLetterBytes: Gauge;
   readonly #deadLettersTrimmed: Counter;
+  readonly #quotaUsed: Gauge;
+  readonly #quotaLimit: Gauge;
+  readonly #quotaUsedBytes: Gauge;
+  readonly #quotaLimitBytes: Gauge;
   readonly #paused: Gauge;
   readonly #memoryUsed: Gauge;
   readonly #memoryLimit: Gauge;
@@ -99,6 +103,10 @@ export class SweeperMetrics {
       'app',
       'bound',
     );
+    this.#quotaUsed = gauge('quota_used_notifications', 'Notifications in the queues', 'app', 'class');
+    this.#quotaLimit = gauge('quota_limit_notifications', 'Most of them', 'app', 'class');
+    this.#quotaUsedBytes = gauge('quota_used_bytes', 'Push jobs in the queues', 'app', 'class');
+    this.#quotaLimitBytes = gauge('quota_limit_bytes', 'Most of their bytes', 'app', 'class');
     this.#paused = gauge('app_paused', '1 while the app rests for this cause', 'app', 'cause');
     this.#memoryUsed = gauge('redis_memory_used_bytes', 'Memory that Redis uses', 'node');
     this.#memoryLimit = gauge('redis_memory_limit_bytes', 'Memory that Redis may use; 0: no limit', 'node');
@@ -152,6 +160,17 @@ export class SweeperMetrics {
     }
   }
 
+  /** What an app has in its queues, and may have. */
+  quota(app: string, used: QueueSizes, limits: QueueSizes): void {
+    for (const each of queueClasses) {
+      const labels = { app, class: each };
+      this.#quotaUsed.set(labels, used[each].notifications);
+      this.#quotaUsedBytes.set(labels, used[each].bytes);
+      this.#quotaLimit.set(labels, limits[each].notifications);
+      this.#quotaLimitBytes.set(labels, limits[each].bytes);
+    }
+  }
+
   /** Totals are absolute: the counters start anew with each reading, between two scrapes. */
   fleetFacts(facts: readonly AppFacts[], nowMs: number): void {
     this.#fleetEnqueued.reset();
@@ -188,6 +207,9 @@ export class SweeperMetrics {
     this.#deadLetters.set({ app }, 0);
     this.#deadLetterBytes.set({ app }, 0);
     for (const bound of letterBounds) this.#deadLettersTrimmed.inc({ app, bound }, 0);
+    for (const each of queueClasses) {
+      for (const used of [this.#quotaUsed, this.#quotaUsedBytes]) used.set({ app, class: each }, 0);
+    }
     for (const result of tupleResults) this.#tuples.inc({ app, result }, 0);
     for (const result of readingResults) this.#readings.inc({ app, result }, 0);
     for (const source of deactivationSources) this.#deactivations.inc({ app, source }, 0);

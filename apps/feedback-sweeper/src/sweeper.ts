@@ -122,6 +122,7 @@ export async function openSweeper(
     feedback,
     fleet: new FleetWatch({
       apps: ids,
+      quotas: new Map(config.apps.map(({ id, queue }) => [id, queue])),
       facts,
       reader,
       ...shared,

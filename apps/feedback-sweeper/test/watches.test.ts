@@ -2,7 +2,7 @@ import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { locateCredential, watchCredential } from '@pushfleet/apns-credentials';
-import { liftPauses, pauseApp } from '@pushfleet/push-queue';
+import { createPushQueue, heldKey, liftPauses, pauseApp } from '@pushfleet/push-queue';
 import { FleetFacts, OutcomeReader } from '@pushfleet/push-queue/outcomes';
 import { createLogger, type Logger } from '@pushfleet/service-kit';
 import { defaultRetention } from '@pushfleet/token-store';
@@ -165,4 +165,27 @@ test('what is old is removed once a day, whichever sweeper comes by', async ({ f
   );
   for (const sweep of sweeps) await sweep.look();
   expect(await eventsOf(fleet)).toHaveLength(1);
+});
+
+test('what lies in the queues is counted anew after an upgrade, and told beside its limits', async ({
+  fleet,
+}) => {
+  const { prefix, redis } = { prefix: fleet.environment.redisPrefix, redis: fleet.redis };
+  const queue = createPushQueue({ redis: fleet.environment.redisUrl, prefix });
+  onTestFinished(() => queue.close());
+  const token = 'ab'.repeat(32);
+  for (let each = 0; each < 3; each++) await queue.enqueue({ app: 'shop', token, alert: 'x' });
+  // As an earlier version left it.
+  await redis.del(heldKey(prefix, 'shop'));
+  const parts = openParts(fleet);
+  const register = new Registry();
+  const metrics = new SweeperMetrics(register, ['shop']);
+  const quotas = new Map([['shop', { maxNotifications: 7 }]]);
+  const watch = new FleetWatch({ ...parts, metrics, quotas, reader: parts.openReader('one') });
+  await watch.look();
+  await watch.look();
+  const text = await register.metrics();
+  expect(text).toContain('pushfleet_quota_used_notifications{app="shop",class="queued"} 3');
+  expect(text).toContain('pushfleet_quota_limit_notifications{app="shop",class="queued"} 7');
+  expect(text).toContain('pushfleet_quota_used_bytes{app="shop",class="scheduled"} 0');
 });

@@ -24,6 +24,7 @@ const refusals = [
   'unknown-app',
   'idempotency-conflict',
   'backpressure',
+  'quota-exceeded',
   'redis-unavailable',
   'redis-timeout',
   'stopping',

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import {
+  type AppQuota,
   createPushQueue,
   type Lane,
   lanes,
@@ -64,6 +65,8 @@ export interface ProbeOptions {
   readonly drainMs?: number;
   readonly maxBodyBytes?: number;
   readonly bodyTimeoutMs?: number;
+  /** Of every app. */
+  readonly quota?: AppQuota;
   /** Requests need keys. */
   readonly keys?: { readonly ratePerSecond: number };
 }
@@ -88,7 +91,7 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
     logger,
   });
   if (testDatabase !== undefined) await database.migrated;
-  const apps = new Map(appIds.map((id) => [id, fleetApp(id)]));
+  const apps = new Map(appIds.map((id) => [id, { ...fleetApp(id), queue: options.quota }]));
   const register = new Registry();
   const metrics = createProducerMetrics(register, appIds);
   const redis = new Redis(redisUrl, {

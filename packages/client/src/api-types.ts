@@ -71,6 +71,7 @@ export type AppDetail = App & {
       readonly delayed: number;
     };
   };
+  readonly quota: Quota;
   readonly deadLetters: number;
   /** Notifications since the app first sent, by lane. */
   readonly totals: {
@@ -490,6 +491,7 @@ export type Problem = {
     | 'unsupported-media-type'
     | 'request-too-large'
     | 'rate-limited'
+    | 'quota-exceeded'
     | 'internal'
     | 'backpressure'
     | 'redis-unavailable'
@@ -505,6 +507,13 @@ export type Problem = {
   }[];
   /** It may have been stored nevertheless: repeat the request only with the same idempotency key. */
   readonly maybeStored?: boolean;
+  /** Of `quota-exceeded`: the limit by its name in the configuration, what the app has of it, and what the request would have added. More than `max` never fits: make smaller requests. */
+  readonly quota?: {
+    readonly limit: 'maxNotifications' | 'maxBytes' | 'maxScheduledNotifications' | 'maxScheduledBytes';
+    readonly max: number;
+    readonly used: number;
+    readonly asked: number;
+  };
 };
 
 /** As the content says by default. One that is newer than those listed is taken together with `payload`. Apps on the binary protocol take `alert`, `background` and `mdm`. */
@@ -521,6 +530,30 @@ export type PushType =
   | 'pushtotalk'
   | 'mdm'
   | string;
+
+/** What it has in its queues, and what it may have at most. */
+export type Quota = {
+  readonly queued: {
+    readonly notifications: {
+      readonly used: number;
+      readonly limit: number;
+    };
+    readonly bytes: {
+      readonly used: number;
+      readonly limit: number;
+    };
+  };
+  readonly scheduled: {
+    readonly notifications: {
+      readonly used: number;
+      readonly limit: number;
+    };
+    readonly bytes: {
+      readonly used: number;
+      readonly limit: number;
+    };
+  };
+};
 
 export type SendAnswer = {
   /** For one device it is the notification’s own id. */

@@ -11,6 +11,8 @@ export class PushfleetError extends Error {
   readonly requestId: string | undefined;
   /** It may have been stored nevertheless: repeat it only with the same idempotency key. */
   readonly maybeStored: boolean;
+  /** Of `quota-exceeded`: the limit that the app has met. */
+  readonly quota: QuotaRefusal | undefined;
   /** Seconds after which to try again, where the API says so. */
   readonly retryAfterSeconds: number | undefined;
 
@@ -21,8 +23,19 @@ export class PushfleetError extends Error {
     this.errors = details.errors ?? [];
     this.requestId = details.requestId;
     this.maybeStored = details.maybeStored ?? false;
+    this.quota = details.quota;
     this.retryAfterSeconds = details.retryAfterSeconds;
   }
+}
+
+/** What an app may have in its queues is used up. */
+export interface QuotaRefusal {
+  /** By its name in the configuration, such as `maxNotifications`. */
+  readonly limit: string;
+  readonly max: number;
+  readonly used: number;
+  /** What the request would have added; more than `max` never fits. */
+  readonly asked: number;
 }
 
 interface PushfleetErrorDetails extends ErrorOptions {
@@ -30,6 +43,7 @@ interface PushfleetErrorDetails extends ErrorOptions {
   readonly errors?: readonly { readonly field: string; readonly message: string }[] | undefined;
   readonly requestId?: string | undefined;
   readonly maybeStored?: boolean | undefined;
+  readonly quota?: QuotaRefusal | undefined;
   readonly retryAfterSeconds?: number | undefined;
 }
 
@@ -52,6 +66,7 @@ interface ProblemBody {
   readonly errors?: readonly { readonly field: string; readonly message: string }[];
   readonly requestId?: string;
   readonly maybeStored?: boolean;
+  readonly quota?: QuotaRefusal;
 }
 
 function parseProblem(text: string): ProblemBody | undefined {

@@ -88,8 +88,9 @@ export class Transport {
         return await this.#try(method, path, input, traceparent, signal, read);
       } catch (error) {
         if (!(error instanceof PushfleetError)) throw error;
-        const { code, status } = error;
-        const isBusy = code === 'unreachable' || status === 429 || status === 503;
+        const { code, status, quota } = error;
+        const neverFits = quota !== undefined && quota.asked > quota.max;
+        const isBusy = code === 'unreachable' || (status === 429 && !neverFits) || status === 503;
         // 429 was refused before anything happened.
         const mayRepeat = isBusy && !isGone && (isRepeatable || status === 429);
         if (!mayRepeat || attempt >= retries || signal?.aborted === true) throw error;

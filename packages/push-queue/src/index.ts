@@ -14,6 +14,7 @@ export * from './notification-id.ts';
 export * from './push-job.ts';
 export * from './push-job-id.ts';
 export * from './push-queue-error.ts';
+export * from './quota.ts';
 export { createRedisClient, parseRedisUrl, RedisUrlError, redisProtocols } from './redis-client.ts';
 export * from './redis-keys.ts';
 export { describeRedisTrouble, type RedisTrouble, redisTroubleOf } from './redis-trouble.ts';

@@ -1,3 +1,4 @@
+import type { QuotaRefusal } from './quota.ts';
 import { stripArguments } from './strip-arguments.ts';
 
 /** Everything that can go wrong with a call of this package; stable, usable as a metric label. */
@@ -9,6 +10,8 @@ export type PushQueueErrorCode =
   | 'idempotency-conflict'
   /** Too much waits to be written: try again later. */
   | 'backpressure'
+  /** The app has as much in its queues as its quota allows: `quota` says what. */
+  | 'quota-exceeded'
   /** Redis cannot be reached, or refuses to write. */
   | 'redis-unavailable'
   /** Redis has not answered in time. */
@@ -18,6 +21,7 @@ export type PushQueueErrorCode =
 export interface PushQueueErrorOptions extends ErrorOptions {
   readonly field?: string;
   readonly maybeStored?: boolean;
+  readonly quota?: QuotaRefusal;
 }
 
 export class PushQueueError extends Error {
@@ -31,10 +35,14 @@ export class PushQueueError extends Error {
    */
   readonly maybeStored: boolean;
 
+  /** Of `quota-exceeded`. */
+  readonly quota: QuotaRefusal | undefined;
+
   constructor(code: PushQueueErrorCode, message: string, options: PushQueueErrorOptions = {}) {
     super(message, options.cause === undefined ? options : { cause: stripArguments(options.cause) });
     this.code = code;
     this.field = options.field;
     this.maybeStored = options.maybeStored ?? false;
+    this.quota = options.quota;
   }
 }

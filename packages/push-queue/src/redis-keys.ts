@@ -87,6 +87,11 @@ export function totalsKey(prefix: string, app: string): string {
   return `${appPrefix(prefix, app)}:totals`;
 }
 
+/** Hash: what lies in the push queues of an app, which its quota is held against (`held-scripts.ts`). */
+export function heldKey(prefix: string, app: string): string {
+  return `${appPrefix(prefix, app)}:held`;
+}
+
 /**
  * JSON `{lane, size}`, for some hours: a push job of this batch has ended, and its report may not be in Postgres yet.
  * Where no Postgres row and no push job of a batch is found, this tells that it exists.

@@ -10,6 +10,7 @@ test('the memory of Redis is told by node', async () => {
     expect(memory).toEqual({
       node: expect.stringMatching(/^.+:\d+$/),
       usedBytes: expect.any(Number),
+      memoryBytes: expect.any(Number),
       limitBytes: expect.any(Number),
     });
     expect(memory!.usedBytes).toBeGreaterThan(100_000);

@@ -76,6 +76,15 @@ const deadLettersSchema = z.strictObject({
     .default(256 * 1024 * 1024),
 });
 
+/** What may lie in the queues of an app; scheduled sends apart. Absent: push-queue's defaults. */
+const queueSchema = z.strictObject({
+  maxNotifications: z.int().min(1).optional(),
+  maxBytes: bytesSchema.refine((bytes) => bytes >= 1024 ** 2, 'must be at least 1MiB').optional(),
+  /** 0: nothing can be scheduled. */
+  maxScheduledNotifications: z.int().min(0).optional(),
+  maxScheduledBytes: bytesSchema.optional(),
+});
+
 /** Becomes part of a header. */
 const headerText = z
   .string()
@@ -127,6 +136,7 @@ export const appSchema = z.strictObject({
    * is treated as an attack, and each bad token costs a connection. */
   connectsPerMinute: z.int().min(2).max(1_000_000).default(600),
   breaker: breakerSchema.prefault({}),
+  queue: queueSchema.optional(),
   deadLetters: deadLettersSchema.prefault({}),
   canary: canarySchema.optional(),
 });

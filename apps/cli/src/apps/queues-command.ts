@@ -1,4 +1,4 @@
-import { lanes } from '@pushfleet/push-queue';
+import { lanes, queueClasses, quotaLimits } from '@pushfleet/push-queue';
 import type { Command } from 'commander';
 import { chosenApps, fleetHelp, withFleet } from '../fleet/fleet.ts';
 import { duration, table } from '../table.ts';
@@ -12,7 +12,7 @@ export function addQueuesCommand(program: Command, terminal: Terminal): void {
     .addHelpText(
       'after',
       `${fleetHelp}
-A push job holds up to 1,000 notifications. Open: enqueued and not settled.
+A push job holds up to 1,000 notifications. Open: enqueued and not settled. Below: what each app has of its quota.
 
 Examples:
   pushfleet queues
@@ -30,15 +30,34 @@ Examples:
             return { app, lane, open, jobs: { waiting, active, delayed }, oldestAgeMs };
           }),
         );
-        terminal.print({ queues }, () =>
-          table(
+        const memory = (await fleet.facts.memory()).flatMap(({ memoryBytes }) => memoryBytes ?? []);
+        const memoryBytes = memory.length === 0 ? undefined : Math.min(...memory);
+        const quotas = facts.flatMap(({ app, held }) => {
+          const limits = quotaLimits(fleet.config.apps.find(({ id }) => id === app)?.queue, memoryBytes);
+          return queueClasses.map((each) => ({
+            app,
+            class: each,
+            notifications: { used: held.sizes[each].notifications, limit: limits[each].notifications },
+            bytes: { used: held.sizes[each].bytes, limit: limits[each].bytes },
+          }));
+        });
+        terminal.print({ queues, quotas }, () => {
+          const waiting = table(
             ['app', 'lane', 'open', 'jobs waiting', 'active', 'delayed', 'oldest'],
             queues.map(({ app, lane, open, jobs, oldestAgeMs }) => [
               ...[app, lane, open, jobs.waiting, jobs.active, jobs.delayed],
               oldestAgeMs === null ? '' : duration(oldestAgeMs),
             ]),
-          ),
-        );
+          );
+          const used = table(
+            ['app', 'class', 'notifications', 'at most', 'bytes', 'at most'],
+            quotas.map((one) => [
+              ...[one.app, one.class, one.notifications.used, one.notifications.limit],
+              ...[one.bytes.used, one.bytes.limit],
+            ]),
+          );
+          return `${waiting}\n\n${used}`;
+        });
       });
     });
 }

@@ -1,5 +1,10 @@
-import { type AppPause, lanes } from '@pushfleet/push-queue';
-import type { AppFacts, FleetFacts, OutcomeReader } from '@pushfleet/push-queue/outcomes';
+import { type AppPause, type AppQuota, lanes, quotaLimits } from '@pushfleet/push-queue';
+import {
+  type AppFacts,
+  type FleetFacts,
+  needsRecount,
+  type OutcomeReader,
+} from '@pushfleet/push-queue/outcomes';
 import type { Logger } from '@pushfleet/service-kit';
 import type { AppliedTotals, FleetTotals, TokenStore } from '@pushfleet/token-store';
 import { pause } from '../backoff.ts';
@@ -8,6 +13,8 @@ import type { Trouble } from '../trouble.ts';
 
 export interface FleetWatchOptions {
   readonly apps: readonly string[];
+  /** As they are configured; those of other apps are the defaults. */
+  readonly quotas?: ReadonlyMap<string, AppQuota | undefined>;
   readonly facts: FleetFacts;
   readonly reader: OutcomeReader;
   readonly store: TokenStore;
@@ -20,6 +27,9 @@ export interface FleetWatchOptions {
   readonly intervalMs?: number;
 }
 
+/** Between two recounts of an app, milliseconds: what they cost grows with its push jobs. */
+const recountPauseMs = 60_000;
+
 interface Told {
   readonly app: string;
   readonly pause: AppPause;
@@ -30,6 +40,8 @@ export class FleetWatch {
   readonly #options: FleetWatchOptions;
   /** Pauses whose beginning is told, by key. */
   readonly #told = new Map<string, Told>();
+  /** When an app was last counted anew, by its id. */
+  readonly #recountedAtMs = new Map<string, number>();
 
   constructor(options: FleetWatchOptions) {
     this.#options = options;
@@ -45,7 +57,7 @@ export class FleetWatch {
 
   /** Looks once; failures are told and made good by the next look. */
   async look(): Promise<void> {
-    const { apps, facts, reader, metrics, store, logger, redis, postgres } = this.#options;
+    const { apps, quotas, facts, reader, metrics, store, logger, redis, postgres } = this.#options;
     let read: AppFacts[];
     const applied = await this.#applied();
     const readAt = new Date();
@@ -53,7 +65,14 @@ export class FleetWatch {
       read = await facts.read(apps);
       metrics.outcomeBacklog(await reader.backlog(apps), Date.now());
       metrics.fleetFacts(read, Date.now());
-      metrics.redisMemory(await facts.memory());
+      const memory = await facts.memory();
+      metrics.redisMemory(memory);
+      const sizes = memory.flatMap(({ memoryBytes }) => memoryBytes ?? []);
+      const memoryBytes = sizes.length === 0 ? undefined : Math.min(...sizes);
+      for (const { app, held } of read) {
+        metrics.quota(app, held.sizes, quotaLimits(quotas?.get(app), memoryBytes));
+      }
+      await this.#recount(read);
       redis.succeeded();
     } catch (error) {
       redis.failed(error);
@@ -83,6 +102,16 @@ export class FleetWatch {
     } catch (error) {
       postgres.failed(error);
       return undefined;
+    }
+  }
+
+  /** What an earlier version enqueued, or Redis has lost count of, is counted anew. */
+  async #recount(read: readonly AppFacts[]): Promise<void> {
+    for (const { app, held } of read) {
+      const sinceMs = performance.now() - (this.#recountedAtMs.get(app) ?? Number.NEGATIVE_INFINITY);
+      if (!needsRecount(held) || sinceMs < recountPauseMs) continue;
+      await this.#options.facts.recount(app);
+      this.#recountedAtMs.set(app, performance.now());
     }
   }
 

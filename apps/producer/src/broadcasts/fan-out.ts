@@ -178,7 +178,12 @@ export class FanOut {
 
   #read(after: Buffer, upTo?: Buffer): Promise<AudienceColumns> {
     const { app, audience } = this.#broadcast;
-    const { broadcasts, chunkRows } = this.#options;
+    const { broadcasts, queue } = this.#options;
+    // A chunk that is larger than the app's quota would wait for ever.
+    const chunkRows = Math.min(
+      this.#options.chunkRows,
+      queue.quotaOf(app)?.maxNotifications ?? Number.POSITIVE_INFINITY,
+    );
     const second = this.#rate === undefined ? chunkRows : Math.ceil(this.#rate * 1_000);
     const scan = upTo === undefined ? Math.min(chunkRows, Math.max(100, second)) : 50_000;
     return broadcasts.readAudience({ app, audience, after, upTo, scan });
@@ -231,5 +236,5 @@ function retryPauseMs(attempt: number): number {
 
 function isTransient(error: unknown): boolean {
   if (!(error instanceof PushQueueError)) return redisTroubleOf(error) !== undefined;
-  return ['backpressure', 'redis-unavailable', 'redis-timeout'].includes(error.code);
+  return ['backpressure', 'quota-exceeded', 'redis-unavailable', 'redis-timeout'].includes(error.code);
 }

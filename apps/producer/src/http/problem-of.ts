@@ -2,6 +2,7 @@ import {
   describeRedisTrouble,
   PushQueueError,
   type PushQueueErrorCode,
+  type QuotaRefusal,
   redisTroubleOf,
 } from '@pushfleet/push-queue';
 import { TokenStoreError } from '@pushfleet/token-store';
@@ -12,6 +13,7 @@ const queueProblems: Readonly<Record<PushQueueErrorCode, ProblemCode>> = {
   'unknown-app': 'unknown-app',
   'idempotency-conflict': 'idempotency-conflict',
   backpressure: 'backpressure',
+  'quota-exceeded': 'quota-exceeded',
   'redis-unavailable': 'redis-unavailable',
   'redis-timeout': 'redis-timeout',
   closed: 'stopping',
@@ -61,12 +63,19 @@ export function problemOf(error: unknown): Problem {
   });
 }
 
+/** Workers make room all the time, and what is scheduled goes when its time comes. What never fits is not to be repeated. */
+function retryAfter({ limit, max, asked }: QuotaRefusal): { readonly retryAfterSeconds?: number } {
+  if (asked > max) return {};
+  return { retryAfterSeconds: limit.startsWith('maxScheduled') ? 60 : 5 };
+}
+
 function queueProblem(error: PushQueueError): Problem {
-  const { field, maybeStored } = error;
+  const { field, maybeStored, quota } = error;
   const message = field === undefined ? error.message : error.message.slice(field.length + 2);
   return new Problem(queueProblems[error.code], error.message, {
     cause: error,
     maybeStored,
+    ...(quota === undefined ? {} : { quota, ...retryAfter(quota) }),
     ...(field === undefined ? {} : { errors: [{ field, message }] }),
   });
 }

@@ -1,3 +1,5 @@
+import type { QuotaRefusal } from '@pushfleet/push-queue';
+
 /** What a request may be told, by a stable code. `title` does not change with the occurrence. */
 export const problemKinds = {
   'invalid-json': { status: 400, title: 'The body is not valid JSON' },
@@ -24,6 +26,7 @@ export const problemKinds = {
   'unsupported-media-type': { status: 415, title: 'The body is of a type that is not understood here' },
   'request-too-large': { status: 431, title: 'The path or the headers of the request are too large' },
   'rate-limited': { status: 429, title: 'Too many requests' },
+  'quota-exceeded': { status: 429, title: 'The app may have no more in its queues' },
   internal: { status: 500, title: 'The service has failed' },
   backpressure: { status: 503, title: 'Too much waits to be written' },
   'redis-unavailable': { status: 503, title: 'The queue cannot be reached' },
@@ -47,6 +50,8 @@ export interface ProblemOptions extends ErrorOptions {
   readonly retryAfterSeconds?: number;
   /** It may have been stored nevertheless. */
   readonly maybeStored?: boolean;
+  /** Of `quota-exceeded`. */
+  readonly quota?: QuotaRefusal | undefined;
   /** Methods that the route takes; of 405. */
   readonly allow?: readonly string[];
 }
@@ -62,6 +67,7 @@ export class Problem extends Error {
   readonly errors: readonly FieldError[];
   readonly retryAfterSeconds: number | undefined;
   readonly maybeStored: boolean;
+  readonly quota: QuotaRefusal | undefined;
   readonly allow: readonly string[];
 
   constructor(code: ProblemCode, detail: string, options: ProblemOptions = {}) {
@@ -72,6 +78,7 @@ export class Problem extends Error {
     this.retryAfterSeconds =
       options.retryAfterSeconds ?? (this.status === 503 ? usualRetryAfterSeconds : undefined);
     this.maybeStored = options.maybeStored ?? false;
+    this.quota = options.quota;
     this.allow = options.allow ?? [];
   }
 
@@ -94,6 +101,7 @@ export class Problem extends Error {
       requestId,
       ...(this.errors.length === 0 ? {} : { errors: [...this.errors] }),
       ...(this.maybeStored ? { maybeStored: true } : {}),
+      ...(this.quota === undefined ? {} : { quota: this.quota }),
     };
   }
 }
@@ -107,6 +115,7 @@ export interface ProblemBody {
   readonly requestId: string;
   readonly errors?: FieldError[];
   readonly maybeStored?: boolean;
+  readonly quota?: QuotaRefusal;
 }
 
 export function invalidRequest(field: string, message: string): Problem {

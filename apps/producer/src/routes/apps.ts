@@ -1,12 +1,19 @@
 import {
   type FleetWorker,
   pauseApp,
+  type QueueClass,
   readPauses,
   readWorkers,
   resumeApp,
   troublesOf,
 } from '@pushfleet/push-queue';
-import { type LaneTotals, readQueueDepth, readTotals } from '@pushfleet/push-queue/status';
+import {
+  type LaneTotals,
+  type QuotaUse,
+  readQueueDepth,
+  readQuotaUse,
+  readTotals,
+} from '@pushfleet/push-queue/status';
 import type { FleetApp } from '@pushfleet/service-kit';
 import { z } from 'zod';
 import type { ProducerContext } from '../context.ts';
@@ -63,15 +70,17 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
     },
     async (request) => {
       const app = checkApp(context, request, request.params.app);
-      const [state, depth, totals] = await Promise.all([
+      const [state, depth, totals, quota] = await Promise.all([
         currentState(context, app),
         readQueueDepth(redis, app.id),
         readTotals(redis, app.id),
+        readQuotaUse(redis, app.id, app.queue),
       ]);
       const { transactional, bulk } = totals;
       return {
         ...state,
         queue: depth.lanes,
+        quota: { queued: quotaOf(quota, 'queued'), scheduled: quotaOf(quota, 'scheduled') },
         deadLetters: depth.deadLetters,
         totals: { transactional: totalsOf(transactional), bulk: totalsOf(bulk) },
       };
@@ -181,4 +190,9 @@ async function stateOf(
     }),
     credentialExpiresAt: expiries.get(id)?.toISOString() ?? null,
   };
+}
+
+function quotaOf({ used, limits }: QuotaUse, each: QueueClass) {
+  const useOf = (what: 'notifications' | 'bytes') => ({ used: used[each][what], limit: limits[each][what] });
+  return { notifications: useOf('notifications'), bytes: useOf('bytes') };
 }

@@ -37,12 +37,13 @@ export function addBulkDeadLetterRoutes(server: ProducerServer, context: Produce
         body: bulkReplayRequestSchema,
         response: {
           200: bulkReplayAnswerSchema,
-          ...problems(...refusals, 'redis-timeout', 'backpressure'),
+          ...problems(...refusals, 'redis-timeout', 'backpressure', 'quota-exceeded'),
         },
       },
     },
     async (request) => {
       const { id: app } = checkApp(context, request, request.params.app);
+      context.room?.check();
       const { limit, cursor, ttl } = request.body;
       const filter = filterOf(request.body);
       const { letters, next = null } = await replayStep(redis, queue, app, filter, { limit, cursor, ttl });

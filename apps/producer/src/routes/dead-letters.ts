@@ -92,12 +92,14 @@ export function addDeadLetterRoutes(server: ProducerServer, context: ProducerCon
             'not-replayable',
             'redis-timeout',
             'backpressure',
+            'quota-exceeded',
           ),
         },
       },
     },
     async (request, reply) => {
       const { id: app } = checkApp(context, request, request.params.app);
+      context.room?.check();
       const { stored } = await find(app, request.params.id);
       if (stored.name === 'poisoned') {
         throw new Problem(

@@ -43,6 +43,7 @@ export function addNotificationRoutes(server: ProducerServer, context: ProducerC
           'unknown-app',
           'idempotency-conflict',
           'no-devices',
+          'quota-exceeded',
           'internal',
           'backpressure',
           'redis-unavailable',

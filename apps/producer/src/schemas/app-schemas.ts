@@ -56,6 +56,9 @@ export type AppAnswer = z.infer<typeof appStateSchema>;
 
 const laneSchema = z.strictObject({ wait: count, active: count, delayed: count });
 
+const quotaUseSchema = z.strictObject({ used: count, limit: count });
+const classSchema = z.strictObject({ notifications: quotaUseSchema, bytes: quotaUseSchema });
+
 const totalsSchema = z
   .strictObject({
     enqueued: count.meta({ description: 'The sum of all counts below.' }),
@@ -75,6 +78,9 @@ export const appDetailSchema = appStateSchema
     queue: z
       .strictObject({ transactional: laneSchema, bulk: laneSchema })
       .meta({ description: 'Push jobs by lane and by where they stand.' }),
+    quota: z
+      .strictObject({ queued: classSchema, scheduled: classSchema })
+      .meta({ id: 'Quota', description: 'What it has in its queues, and what it may have at most.' }),
     deadLetters: count,
     totals: z
       .strictObject({ transactional: totalsSchema, bulk: totalsSchema })

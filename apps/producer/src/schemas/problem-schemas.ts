@@ -1,5 +1,8 @@
+import { quotaNames } from '@pushfleet/push-queue';
 import { z } from 'zod';
 import { type ProblemCode, problemKinds } from '../http/problem.ts';
+
+const limits = Object.values(quotaNames).flatMap((names) => Object.values(names));
 
 const problemSchema = z
   .strictObject({
@@ -14,6 +17,13 @@ const problemSchema = z
       description:
         'It may have been stored nevertheless: repeat the request only with the same idempotency key.',
     }),
+    quota: z
+      .strictObject({ limit: z.enum(limits), max: z.int(), used: z.int(), asked: z.int() })
+      .optional()
+      .meta({
+        description:
+          'Of `quota-exceeded`: the limit by its name in the configuration, what the app has of it, and what the request would have added. More than `max` never fits: make smaller requests.',
+      }),
   })
   .meta({ id: 'Problem', description: 'RFC 9457; `code` is stable.' });
 

@@ -1,12 +1,15 @@
 import { maxDeviceTokenBytes } from '@pushfleet/apns-wire/device-token';
 import { type PayloadCarrier, payloadLimits } from '@pushfleet/apns-wire/payload';
 import { PushQueueError } from '../push-queue-error.ts';
+import type { AppQuota } from '../quota.ts';
 
 /** What has to be known of an app to check its notifications: the fields of `pushfleet.yaml` by the same names. */
 export interface AppTraits {
   readonly transport: 'binary' | 'http2';
   /** Binary only; default 2. */
   readonly commandVersion?: 0 | 1 | 2;
+  /** What the app may have in its queues. */
+  readonly queue?: AppQuota | undefined;
 }
 
 /** Without a directory every app is taken for one on HTTP/2: the worker refuses what its gateway cannot carry. */
@@ -20,6 +23,11 @@ export class AppDirectory {
 
   constructor(apps: Readonly<Record<string, AppTraits>> | undefined) {
     this.#apps = apps === undefined ? undefined : new Map(Object.entries(apps));
+  }
+
+  /** Undefined: the defaults. */
+  quotaOf(app: string): AppQuota | undefined {
+    return this.#apps?.get(app)?.queue;
   }
 
   /** Throws `PushQueueError` `unknown-app`. */

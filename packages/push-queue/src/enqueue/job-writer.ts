@@ -1,14 +1,18 @@
 import { setTimeout } from 'node:timers/promises';
 import { createRedisBackend, type JobJson, QueueKeys, type RedisQueueBackend } from 'bullmq';
 import type { ChainableCommander } from 'ioredis';
-import { formatShare, shareField } from '../job-share.ts';
+import { admitScript, createEpoch } from '../held-scripts.ts';
+import { formatShare } from '../job-share.ts';
 import type { Lane } from '../lane.ts';
 import type { PushJobData } from '../push-job.ts';
 import { pushJobId } from '../push-job-id.ts';
 import { PushQueueError } from '../push-queue-error.ts';
-import { appPrefix, doorbellChannel, totalsKey } from '../redis-keys.ts';
+import { type AppQuota, type QueueClass, type QueueSize, quotaLimits } from '../quota.ts';
+import { appPrefix, doorbellChannel, heldKey, totalsKey } from '../redis-keys.ts';
 import { redisTroubleOf } from '../redis-trouble.ts';
 import { formatTraceparents } from '../traceparent.ts';
+import { QueueMemory } from './queue-memory.ts';
+import { asQuotaError } from './quota-error.ts';
 import { asPushQueueError, neverSent, RedisLink } from './redis-link.ts';
 
 // Everything that one call stores lies in the slot of one app and is written in one MULTI: its jobs, its records of
@@ -19,6 +23,8 @@ export interface JobWriterOptions {
   readonly prefix: string;
   /** For everything a write does, milliseconds. */
   readonly writeTimeoutMs: number;
+  /** What an app may have in its queues. */
+  readonly quotaOf: (app: string) => AppQuota | undefined;
 }
 
 /** Jobs of one app and lane, and what is to be remembered of them. */
@@ -49,24 +55,13 @@ const movePauseMs = 20;
 const maxEvents = 100;
 const deadJobs = { age: 30 * 86_400, count: 10_000 };
 
-/**
- * KEYS: the sums of the app, the jobs' keys, the records' keys. ARGV: field of the sum, number of notifications, number
- * of jobs, window in ms, the share of each job, the records. Counts and remembers only what is there: BullMQ's scripts
- * ran before it in the same transaction, and may have failed.
- */
-const accountScript = `
-local jobs = tonumber(ARGV[3])
-for i = 2, jobs + 1 do if redis.call('EXISTS', KEYS[i]) == 0 then return 'not-added' end end
-for i = 2, jobs + 1 do redis.call('HSET', KEYS[i], '${shareField}', ARGV[i + 3]) end
-for i = jobs + 2, #KEYS do redis.call('SET', KEYS[i], ARGV[i + 3], 'PX', ARGV[4]) end
-redis.call('HINCRBY', KEYS[1], ARGV[1], ARGV[2])
-return 'added'`;
 const notAdded = 'not-added';
 
 export class JobWriter {
   readonly #options: JobWriterOptions;
   readonly #shared: RedisLink;
   readonly #sharedBackend: RedisQueueBackend;
+  readonly #memory: QueueMemory;
   /** WATCH belongs to a connection: this one runs one transaction at a time. Opened with the first. */
   #exclusive: { readonly link: RedisLink; readonly backend: RedisQueueBackend } | undefined;
   #exclusiveTail: Promise<unknown> = Promise.resolve();
@@ -76,6 +71,7 @@ export class JobWriter {
     this.#options = options;
     this.#shared = new RedisLink(options.redis, 'pushfleet:enqueue');
     this.#sharedBackend = createBackend(this.#shared);
+    this.#memory = new QueueMemory(this.#shared.client);
   }
 
   /** Why Redis takes no writes, though it can be reached; undefined: it does, as far as is known. */
@@ -106,6 +102,7 @@ export class JobWriter {
     let outcome: Outcome;
     do {
       await this.#shared.ready(deadlineMs - performance.now(), totalsKey(this.#options.prefix, write.app));
+      await this.#memory.check();
       outcome = await this.#transact(this.#shared, this.#sharedBackend, write, deadlineMs);
     } while (outcome !== 'written');
   }
@@ -148,6 +145,7 @@ export class JobWriter {
         await link.answer(deadlineMs - performance.now(), () => link.client.unwatch());
         return;
       }
+      await this.#memory.check();
       // A new connection watches nothing.
       if (link.connectionCount !== connection) continue;
       outcome = await this.#transact(link, backend, write, deadlineMs);
@@ -162,7 +160,8 @@ export class JobWriter {
   ): Promise<Outcome> {
     const multi = link.client.multi();
     // Only microtasks run in this await: the connection stays the one that watches.
-    await this.#fill(multi, backend, write);
+    const limits = quotaLimits(this.#options.quotaOf(write.app), this.#memory.bytes)[classOf(write)];
+    await this.#fill(multi, backend, write, limits);
     let results: Awaited<ReturnType<typeof multi.exec>>;
     try {
       results = await link.answer(deadlineMs - performance.now(), () => multi.exec());
@@ -189,13 +188,23 @@ export class JobWriter {
         throw asPushQueueError(error);
       }
       if (result === notAdded) throw new PushQueueError('redis-unavailable', 'Redis did not add the jobs');
+      if (Array.isArray(result)) {
+        const [notifications, bytes, askedBytes] = result as [number, number, number];
+        const asked = { notifications: notificationsOf(write), bytes: askedBytes };
+        throw asQuotaError(write.app, classOf(write), limits, { notifications, bytes }, asked);
+      }
     }
     link.wrote();
     this.#queuesWithMeta.add(`${write.app}/${write.lane}`);
     return 'written';
   }
 
-  async #fill(multi: ChainableCommander, backend: RedisQueueBackend, write: JobWrite): Promise<void> {
+  async #fill(
+    multi: ChainableCommander,
+    backend: RedisQueueBackend,
+    write: JobWrite,
+    limits: QueueSize,
+  ): Promise<void> {
     const { app, lane, jobs, records = [] } = write;
     const keys = new QueueKeys(appPrefix(this.#options.prefix, app)).getKeys(lane);
     if (!this.#queuesWithMeta.has(`${app}/${lane}`)) {
@@ -210,16 +219,23 @@ export class JobWriter {
       }),
     );
     multi.eval(
-      accountScript,
-      1 + ids.length + records.length,
+      admitScript,
+      4 + ids.length + records.length,
       totalsKey(this.#options.prefix, app),
+      heldKey(this.#options.prefix, app),
+      keys.wait!,
+      keys.delayed!,
       ...ids.map((id) => keys[''] + id),
       ...records.map(({ key }) => key),
       `enqueued:${lane}`,
-      jobs.reduce((sum, job) => sum + job.count, 0),
+      notificationsOf(write),
       ids.length,
       write.recordWindowMs ?? 0,
-      ...jobs.map(formatShare),
+      classOf(write),
+      limits.notifications,
+      limits.bytes,
+      createEpoch(),
+      ...jobs.flatMap((job) => [job.count, formatShare(job)]),
       ...records.map(({ value }) => value),
     );
     if (write.startMs === undefined) multi.publish(doorbellChannel(this.#options.prefix), `${app}/${lane}`);
@@ -232,6 +248,14 @@ export class JobWriter {
     }
     return this.#exclusive;
   }
+}
+
+function classOf({ startMs }: JobWrite): QueueClass {
+  return startMs === undefined ? 'queued' : 'scheduled';
+}
+
+function notificationsOf({ jobs }: JobWrite): number {
+  return jobs.reduce((sum, job) => sum + job.count, 0);
 }
 
 /** One backend serves all queues: `addJobToTransaction` takes the keys of each, as BullMQ's own flows do. */

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Lane } from '../lane.ts';
+import type { AppQuota } from '../quota.ts';
 import type { AppTraits } from './app-directory.ts';
 
 export interface PushQueueOptions {
@@ -12,6 +13,8 @@ export interface PushQueueOptions {
    * limit of the app's transport. Absent: any app, and the limits of HTTP/2.
    */
   readonly apps?: Readonly<Record<string, AppTraits>>;
+  /** What an app may have in its queues, where `apps` says nothing of it. Every process holds what it adds against its own. */
+  readonly quota?: AppQuota;
   /** Seconds that APNs may store a notification that says nothing about it. Default a day. */
   readonly defaultTtlSeconds?: number;
   /** How long an idempotency key is remembered, milliseconds. Default a day. */

@@ -1,6 +1,7 @@
 import type { Lane } from '../lane.ts';
 import { createBatchId, notificationId } from '../notification-id.ts';
 import { PushQueueError } from '../push-queue-error.ts';
+import type { AppQuota } from '../quota.ts';
 import { defaultRedisPrefix, idempotencyRecordKey } from '../redis-keys.ts';
 import { isSampled } from '../traceparent.ts';
 import { AppDirectory } from './app-directory.ts';
@@ -70,6 +71,7 @@ export class PushQueue {
       redis: options.redis,
       prefix: this.#prefix,
       writeTimeoutMs: options.writeTimeoutMs ?? 5_000,
+      quotaOf: (app) => this.quotaOf(app),
     });
     this.#batchSends = new BatchSends({
       prefix: this.#prefix,
@@ -221,6 +223,11 @@ export class PushQueue {
     const stored = await this.#writer.remember(recordKey, record, idempotencyWindowMs);
     if (stored === null) return { batchId, count: 0, replayed: false, note };
     return replayOf(stored, { recordName, fingerprint });
+  }
+
+  /** What an app may have in its queues, as far as anything is said of it. */
+  quotaOf(app: string): AppQuota | undefined {
+    return this.#directory.quotaOf(app) ?? this.#options.quota;
   }
 
   /** Why Redis takes no writes, though it can be reached; undefined: it does, as far as is known. */

@@ -1,7 +1,8 @@
 import type { Lane } from '../lane.ts';
 import { createBatchId, type NotificationId, notificationId } from '../notification-id.ts';
 import { maxJobNotifications } from '../push-job.ts';
-import type { PushQueueError } from '../push-queue-error.ts';
+import { PushQueueError } from '../push-queue-error.ts';
+import type { QuotaRefusal } from '../quota.ts';
 import { idempotencyRecordKey } from '../redis-keys.ts';
 import { distinctTraceparents } from '../traceparent.ts';
 import type { Backlog } from './backlog.ts';
@@ -73,27 +74,55 @@ export class SingleSends {
     await Promise.all([this.#plain.idle(), this.#keyed.idle()]);
   }
 
-  async #writePlain(notifications: readonly EncodedNotification[]): Promise<SendResult[]> {
-    const batch = createBatchId();
+  async #writePlain(notifications: readonly EncodedNotification[]): Promise<(SendResult | PushQueueError)[]> {
     try {
-      await this.#options.writer.write(this.#jobWrite(batch, notifications));
+      let fitting = notifications.length;
+      let refusal: PushQueueError | undefined;
+      while (fitting > 0) {
+        try {
+          const results = await this.#writeJob(notifications.slice(0, fitting));
+          return notifications.map((_, place) => results[place] ?? refusal!);
+        } catch (error) {
+          refusal = quotaRefusal(error);
+          fitting = fittingOf(refusal.quota!, fitting);
+        }
+      }
+      throw refusal!;
     } finally {
       this.#release(notifications);
     }
+  }
+
+  async #writeJob(notifications: readonly EncodedNotification[]): Promise<SendResult[]> {
+    const batch = createBatchId();
+    await this.#options.writer.write(this.#jobWrite(batch, notifications));
     this.#options.onCommit(notifications.length);
     return notifications.map((_, place) => sent(notificationId(batch, place + 1), false));
   }
 
   async #writeKeyed(sends: readonly KeyedSend[]): Promise<(SendResult | PushQueueError)[]> {
     try {
-      return await this.#writeFresh(sends);
+      let fitting = sends.length;
+      let refusal: PushQueueError | undefined;
+      for (;;) {
+        try {
+          return await this.#writeFresh(sends, fitting, refusal);
+        } catch (error) {
+          refusal = quotaRefusal(error);
+          fitting = fittingOf(refusal.quota!, fitting);
+        }
+      }
     } finally {
       this.#release(sends.map(({ notification }) => notification));
     }
   }
 
-  /** Writes those whose keys are new, and answers all. */
-  async #writeFresh(sends: readonly KeyedSend[]): Promise<(SendResult | PushQueueError)[]> {
+  /** Writes those whose keys are new, at most so many, and answers all. @param refusal For those beyond. */
+  async #writeFresh(
+    sends: readonly KeyedSend[],
+    most: number,
+    refusal: PushQueueError | undefined,
+  ): Promise<(SendResult | PushQueueError)[]> {
     const { app, prefix, writer, idempotencyWindowMs } = this.#options;
     const names = [...new Set(sends.map(({ recordName }) => recordName))];
     const recordKeys = names.map((name) => idempotencyRecordKey(prefix, app, name));
@@ -112,6 +141,7 @@ export class SingleSends {
             ? sent(notificationId(record.batch, record.firstIndex), true)
             : idempotencyConflict(send.recordName);
         }
+        if (fresh.length >= most) return refusal!;
         fresh.push(send);
         const firstIndex = fresh.length;
         // The same key again in this group is a replay of this one.
@@ -160,6 +190,18 @@ export class SingleSends {
       ...(traceparents === undefined ? {} : { traceparents }),
     };
   }
+}
+
+/** Throws what is no refusal for the app's quota. */
+function quotaRefusal(error: unknown): PushQueueError {
+  if (error instanceof PushQueueError && error.quota !== undefined) return error;
+  throw error;
+}
+
+/** Of so many sends that came together and do not fit: how many to try; always fewer. */
+function fittingOf({ max, used, asked }: QuotaRefusal, sends: number): number {
+  const share = Math.max(0, max - used) / asked;
+  return Math.min(sends - 1, Math.floor(sends * share));
 }
 
 function sent(id: NotificationId, replayed: boolean): SendResult {

@@ -1,12 +1,15 @@
 import type { Cluster, Redis } from 'ioredis';
 import { type AppPause, readPauses } from '../app-control.ts';
 import type { TrimmedLetters } from '../dead-letter.ts';
-import { RedisLink } from '../enqueue/redis-link.ts';
+import { asPushQueueError, RedisLink } from '../enqueue/redis-link.ts';
+import { type HeldCounts, parseHeld } from '../held.ts';
 import { type Lane, lanes } from '../lane.ts';
-import { appPrefix, deadLetterKeys, defaultRedisPrefix, totalsKey } from '../redis-keys.ts';
+import { redisMemoryBytes } from '../quota.ts';
+import { appPrefix, deadLetterKeys, defaultRedisPrefix, heldKey, totalsKey } from '../redis-keys.ts';
 import { redisTroubleOf } from '../redis-trouble.ts';
 import { scheduledDelayMs } from '../scheduled-delay.ts';
 import { type SettledOutcome, settledOutcomes } from '../settled-outcome.ts';
+import { type RecountResult, recountApp } from './recount.ts';
 
 // What Redis knows of the whole fleet, whichever process did it.
 
@@ -27,6 +30,8 @@ export interface AppFacts {
   readonly lanes: Readonly<Record<Lane, LaneFacts>>;
   readonly pauses: readonly AppPause[];
   readonly deadLetters: LetterFacts;
+  /** What its quota is held against. */
+  readonly held: HeldCounts;
 }
 
 /** The dead letters of an app. */
@@ -44,15 +49,17 @@ export interface NodeMemory {
   readonly usedBytes: number;
   /** 0: no limit. */
   readonly limitBytes: number;
+  /** What the node may use by its limit or, without one, by its machine; undefined: it does not say. */
+  readonly memoryBytes: number | undefined;
 }
 
 /**
  * What was enqueued, what has settled and what is in the queues are of the same moment. A script, since a Redis that is
- * full takes no transaction, not even of reads. KEYS: the sums, then wait, active and delayed of each lane.
+ * full takes no transaction, not even of reads. KEYS: the sums, the counts, then wait, active and delayed of each lane.
  */
 const countScript = `
-local counts = { redis.call('HGETALL', KEYS[1]) }
-for i = 2, #KEYS, 3 do
+local counts = { redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2]) }
+for i = 3, #KEYS, 3 do
   counts[#counts + 1] = {
     redis.call('LLEN', KEYS[i]),
     redis.call('LLEN', KEYS[i + 1]),
@@ -111,6 +118,16 @@ export class FleetFacts {
     );
   }
 
+  /** Counts what lies in the queues of an app anew. Takes as long as there are push jobs. @throws PushQueueError */
+  async recount(app: string, timeoutMs = 10_000): Promise<RecountResult> {
+    await this.#link.ready(timeoutMs, heldKey(this.#prefix, app));
+    try {
+      return await recountApp(this.#link.client, this.#prefix, app);
+    } catch (error) {
+      throw asPushQueueError(error);
+    }
+  }
+
   async close(): Promise<void> {
     await this.#link.close();
   }
@@ -118,7 +135,7 @@ export class FleetFacts {
   async #readApp(app: string): Promise<AppFacts> {
     const { client } = this.#link;
     const control = { redis: client, prefix: this.#prefix };
-    const [{ totals, queues }, pauses, deadLetters] = await Promise.all([
+    const [{ totals, held, queues }, pauses, deadLetters] = await Promise.all([
       this.#readCounts(app),
       readPauses(control, app),
       this.#readLetters(app),
@@ -136,17 +153,19 @@ export class FleetFacts {
       };
     };
     const [transactional, bulk] = await Promise.all([factsOf('transactional'), factsOf('bulk')]);
-    return { app, lanes: { transactional, bulk }, pauses, deadLetters };
+    return { app, lanes: { transactional, bulk }, pauses, deadLetters, held: parseHeld(held, totals) };
   }
 
   async #readCounts(app: string) {
     const keys = [
       totalsKey(this.#prefix, app),
+      heldKey(this.#prefix, app),
       ...lanes.flatMap((lane) =>
         ['wait', 'active', 'delayed'].map((name) => this.#queueKey(app, lane, name)),
       ),
     ];
-    const [totals, ...queues] = (await this.#link.client.eval(countScript, keys.length, ...keys)) as [
+    const [totals, held, ...queues] = (await this.#link.client.eval(countScript, keys.length, ...keys)) as [
+      string[],
       string[],
       ...[number, number, number, string | null][],
     ];
@@ -156,6 +175,7 @@ export class FleetFacts {
     };
     return {
       totals: Object.fromEntries(pairsOf(totals)) as Readonly<Record<string, string>>,
+      held: Object.fromEntries(pairsOf(held)) as Readonly<Record<string, string>>,
       queues: { transactional: queueAt(0), bulk: queueAt(1) } satisfies Record<Lane, unknown>,
     };
   }
@@ -196,6 +216,7 @@ async function readMemory(node: Redis): Promise<NodeMemory> {
     node: `${node.options.host}:${node.options.port}`,
     usedBytes: bytes('used_memory'),
     limitBytes: bytes('maxmemory'),
+    memoryBytes: redisMemoryBytes(info),
   };
 }
 

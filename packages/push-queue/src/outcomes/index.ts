@@ -1,4 +1,5 @@
 export { Doorbell, type DoorbellOptions } from '../worker/doorbell.ts';
 export * from './fleet-facts.ts';
 export * from './outcome-reader.ts';
+export { needsRecount } from './recount.ts';
 export * from './report-entry.ts';

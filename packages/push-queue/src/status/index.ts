@@ -10,6 +10,7 @@ export {
 } from './letter-filter.ts';
 export * from './queue-depth.ts';
 export * from './queued-batch.ts';
+export * from './quota-use.ts';
 export * from './replay-dead-letters.ts';
 export type { StatusOptions } from './status-options.ts';
 export { type LaneTotals, readTotals } from './totals.ts';

@@ -100,7 +100,14 @@ export async function replayStep(
       let part: ReplayedLetter | UnreplayableLetter | undefined;
       do {
         if (left <= 0) return { letters: done, next: cursorAt(letter) };
-        part = await tryReplay(options, queue, { app, id, filter, atMost: left, ttl });
+        try {
+          part = await tryReplay(options, queue, { app, id, filter, atMost: left, ttl });
+        } catch (error) {
+          // What has been done is told; whoever goes on from there hears the same, if there is no room by then.
+          if (done.length === 0 || !(error instanceof PushQueueError && error.code === 'quota-exceeded'))
+            throw error;
+          return { letters: done, next: cursorAt(letter) };
+        }
         if (part === undefined) break;
         done.push(part);
         left -= 'error' in part ? 0 : part.notifications;

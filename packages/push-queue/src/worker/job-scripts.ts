@@ -1,3 +1,4 @@
+import { releaseFunction } from '../held-scripts.ts';
 import { shareField } from '../job-share.ts';
 import { waitsField } from '../push-job.ts';
 
@@ -8,10 +9,10 @@ import { waitsField } from '../push-job.ts';
  * Says what became of a push job, once, and writes down that nothing of it is left: whoever takes it again, because we
  * died before it was ended, must not send it again. The holder that has reported it hears the same when it asks again;
  * any other hears `already`. What somebody else has put in the queue enters the sums here, on
- * both sides. KEYS: job, lock, outcomes, totals, trace. ARGV: lock token, report, trace, trace's life in ms, channel,
+ * both sides. KEYS: job, lock, outcomes, totals, trace, counts. ARGV: lock token, report, trace, trace's life in ms, channel,
  * message, progress, traceparent or nothing, then fields of the totals and what each rises by: first what was enqueued.
  */
-export const reportScript = `
+export const reportScript = `${releaseFunction}
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 'lost' end
 if redis.call('HSETNX', KEYS[1], 'reported', ARGV[1]) == 0 then
@@ -23,6 +24,7 @@ if ARGV[8] == '' then redis.call('XADD', KEYS[3], '*', 'report', ARGV[2])
 else redis.call('XADD', KEYS[3], '*', 'report', ARGV[2], 'traceparent', ARGV[8]) end
 local isCounted = redis.call('HEXISTS', KEYS[1], '${shareField}') == 1
 for at = isCounted and 11 or 9, #ARGV, 2 do redis.call('HINCRBY', KEYS[4], ARGV[at], ARGV[at + 1]) end
+release(KEYS[1], KEYS[6])
 redis.call('SET', KEYS[5], ARGV[3], 'PX', ARGV[4])
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 return 'reported'`;

@@ -14,6 +14,7 @@ import {
   batchTraceKey,
   cancellationsKey,
   doorbellChannel,
+  heldKey,
   outcomesKey,
   totalsKey,
 } from '../redis-keys.ts';
@@ -150,6 +151,7 @@ export class LaneQueue {
       outcomesKey(prefix, this.app),
       totalsKey(prefix, this.app),
       batchTraceKey(prefix, this.app, report.batch),
+      heldKey(prefix, this.app),
     ];
     const args = [
       job.token,

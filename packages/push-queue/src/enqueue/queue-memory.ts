@@ -1,0 +1,54 @@
+import type { Redis } from 'ioredis';
+import { PushQueueError } from '../push-queue-error.ts';
+import { redisMemoryBytes } from '../quota.ts';
+
+/** Between readings while there is something to write, milliseconds. */
+const readingMs = 1_000;
+/** Of the memory that Redis may use: beyond it nothing is added, so that workers can finish what there is. */
+const fullAt = 0.9;
+
+/** How full Redis is: looked at in passing, since no write waits for it while there is room. */
+export class QueueMemory {
+  readonly #client: Redis;
+  #bytes: number | undefined;
+  /** Share of its limit that is used; 0 without a limit, or where Redis does not say. */
+  #share = 0;
+  #readAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(client: Redis) {
+    this.#client = client;
+    client.on('ready', () => void this.#read());
+  }
+
+  /** What Redis may use; undefined: it has not said. */
+  get bytes(): number | undefined {
+    return this.#bytes;
+  }
+
+  /** Undefined: there is room. Else to be awaited: rejects with `PushQueueError` `backpressure`, if there still is none. */
+  check(): Promise<void> | undefined {
+    if (this.#share >= fullAt) return this.#refuse();
+    if (performance.now() - this.#readAtMs > readingMs) void this.#read();
+    return undefined;
+  }
+
+  async #refuse(): Promise<void> {
+    await this.#read();
+    if (this.#share < fullAt) return;
+    const percent = Math.floor(this.#share * 100);
+    throw new PushQueueError(
+      'backpressure',
+      `Redis uses ${percent} % of its memory: nothing is taken until workers have made room`,
+    );
+  }
+
+  async #read(): Promise<void> {
+    this.#readAtMs = performance.now();
+    // Without the right to ask, or a connection to ask over, nothing is known.
+    const info = await this.#client.info('memory').catch(() => '');
+    const bytes = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
+    const limit = bytes('maxmemory');
+    this.#share = limit === 0 ? 0 : bytes('used_memory') / limit;
+    this.#bytes = redisMemoryBytes(info) ?? this.#bytes;
+  }
+}
