@@ -1,7 +1,11 @@
 export type { DeviceToken } from '@pushfleet/apns-wire/device-token';
 export * from './accounting.ts';
-export * from './api-keys.ts';
+export * from './api-keys/api-key.ts';
+export type { ApiKeyPage, ApiKeys, ToldApiKey } from './api-keys/api-keys.ts';
 export type { AppCredentials } from './app-credentials.ts';
+export * from './audit/audit-entry.ts';
+export type { AuditLog, AuditQuery } from './audit/audit-log.ts';
+export type { Change, Changed, ChangingStores } from './audit/changes.ts';
 export * from './batches.ts';
 export type { AudienceColumns, AudienceRun } from './broadcasts/audience-columns.ts';
 export * from './broadcasts/broadcast.ts';

@@ -19,6 +19,8 @@ export interface RetentionPolicy {
   readonly eventsMs: number;
   /** Devices that are not active, from their deactivation. */
   readonly inactiveDevicesMs: number;
+  /** Lines of the audit log. */
+  readonly auditMs: number;
 }
 
 const dayMs = 86_400_000;
@@ -30,6 +32,7 @@ export const defaultRetention: RetentionPolicy = {
   changesMs: 400 * dayMs,
   eventsMs: 30 * dayMs,
   inactiveDevicesMs: 400 * dayMs,
+  auditMs: 400 * dayMs,
 };
 
 export interface RetentionOptions {
@@ -78,6 +81,7 @@ async function removeOld(database: Database, options: RetentionOptions): Promise
   await removal.alongKey('batches', 'id', 'id < $1::uuid', [oldBatch]);
   await removal.alongKey('batch_jobs', 'batch, first_index', 'batch < $1::uuid', [oldBatch]);
   await removal.alongKey('exceptions', 'batch, index', 'batch < $1::uuid', [oldBatch]);
+  await removal.alongKey('audit_log', 'id', 'id < $1::uuid', [firstUuidOf(before(policy.auditMs))]);
   await removal.alongKey('unreadable_reports', 'id', 'at < $1', [before(policy.batchesMs)]);
 
   const feedback = before(policy.feedbackMs);

@@ -1,6 +1,8 @@
 import { type Accounting, createAccounting } from './accounting.ts';
-import { type ApiKeys, createApiKeys } from './api-keys.ts';
+import { type ApiKeys, createApiKeys } from './api-keys/api-keys.ts';
 import { type AppCredentials, createAppCredentials } from './app-credentials.ts';
+import { type AuditLog, createAuditLog } from './audit/audit-log.ts';
+import { type Change, createChange } from './audit/changes.ts';
 import { type Batches, createBatches } from './batches.ts';
 import { type Broadcasts, createBroadcasts } from './broadcasts/broadcasts.ts';
 import { createUploads, type Uploads } from './broadcasts/uploads.ts';
@@ -23,6 +25,8 @@ export interface TokenStore {
   readonly uploads: Uploads;
   readonly scheduledSends: ScheduledSends;
   readonly apiKeys: ApiKeys;
+  readonly auditLog: AuditLog;
+  readonly change: Change;
   readonly appCredentials: AppCredentials;
   readonly webhooks: Webhooks;
   readonly reports: Reports;
@@ -46,6 +50,8 @@ export function openTokenStore(options: DatabaseOptions): TokenStore {
     uploads: createUploads(database),
     scheduledSends: createScheduledSends(database),
     apiKeys: createApiKeys(database),
+    auditLog: createAuditLog(database),
+    change: createChange(database),
     appCredentials: createAppCredentials(database),
     webhooks: createWebhooks(database),
     reports: createReports(database),

@@ -192,13 +192,23 @@ test('reports and feedback find their devices by index', async () => {
 test('retention walks along primary keys, or from block to block', async () => {
   const run = () =>
     context.store.retention.run({
-      policy: { batchesMs: 1, feedbackMs: 1e12, changesMs: 1e12, eventsMs: 1e12, inactiveDevicesMs: 1e12 },
+      policy: {
+        ...{ batchesMs: 1, feedbackMs: 1e12, changesMs: 1e12, eventsMs: 1e12 },
+        ...{ inactiveDevicesMs: 1e12, auditMs: 1e12 },
+      },
       signal: new AbortController().signal,
       onRemoved: () => undefined,
     });
   const { scanned, indexes } = await accessOf(await statementsOf(run));
-  // Readings are one per app and interval, and their chunks are gone once they are applied.
-  const few = ['unreadable_reports', 'feedback_readings', 'feedback_chunks', 'broadcasts', 'uploads'];
+  // Readings are one per app and interval, and their chunks are gone once they are applied; the audit log is empty here.
+  const few = [
+    'audit_log',
+    'unreadable_reports',
+    'feedback_readings',
+    'feedback_chunks',
+    'broadcasts',
+    'uploads',
+  ];
   expect(scanned.filter((table) => !few.includes(table))).toEqual([]);
   expect(indexes).toEqual(
     expect.arrayContaining(['batch_jobs_pkey', 'batches_pkey', 'exceptions_pkey', 'feedback_readings_pkey']),

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { defaultRetention, migrate, openTokenStore, type TokenStore } from '../src/index.ts';
-import { newApp, newToken, useTestStore } from './test-store.ts';
+import { newApp, newEntry, newToken, useTestStore } from './test-store.ts';
 
 // docs/database.md says which rights the services need: its statements are run here, and the services' work with them.
 
@@ -48,10 +48,19 @@ test('the producer can do its work, and cannot touch what became of batches', as
   expect(await devices.unregister(app, token)).toBe(true);
   expect(await batches.find(randomUUID())).toBeUndefined();
   await database.query('update events set dispatched_at = now() where dispatched_at is null');
+  const { change, auditLog } = stores.producer!;
+  const key = await change(async ({ apiKeys }) => {
+    const { key } = await apiKeys.create({ name: app, apps: null, scopes: ['send'] });
+    return { value: key, entry: newEntry({ target: key.id }) };
+  });
+  await stores.producer!.apiKeys.noteUses(new Map([[key.id, new Date()]]));
+  expect(await auditLog.list({ target: key.id, limit: 1 })).toHaveLength(1);
   for (const statement of [
     'delete from batches',
     'delete from events',
     'delete from device_changes',
+    'delete from audit_log',
+    `update audit_log set actor = 'somebody else'`,
     'create table x ()',
   ]) {
     await expect(database.query(statement)).rejects.toThrow(/permission denied/);

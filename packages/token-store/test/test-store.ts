@@ -2,7 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { parseDeviceToken } from '@pushfleet/apns-wire/device-token';
 import { createTestDatabase, type TestDatabase } from '@pushfleet/testkit';
 import { afterAll, beforeAll, inject } from 'vitest';
-import { migrate, openTokenStore, type TokenStore } from '../src/index.ts';
+import {
+  type AuditChange,
+  type AuditResult,
+  createAuditEntry,
+  migrate,
+  openTokenStore,
+  type TokenStore,
+} from '../src/index.ts';
 
 /** A migrated database for one test file, and a store on it. Read them in tests, not while the file loads. */
 export interface TestStore {
@@ -39,4 +46,12 @@ export function useTestStore(): TestStore {
 
 /** Each one new, so that tests of one file keep apart. */
 export const newToken = () => parseDeviceToken(randomBytes(32).toString('hex'));
+/** An entry of the audit log as `pushfleet keys create` makes it. */
+export const newEntry = (change: Partial<AuditChange> = {}, result: AuditResult = 'done', at = new Date()) =>
+  createAuditEntry(
+    { actor: { kind: 'cli', id: 'root@host', name: null }, address: null, requestId: null },
+    { action: 'key.create', app: null, target: null, before: null, after: null, ...change },
+    result,
+    at,
+  );
 export const newApp = () => `app-${randomBytes(4).toString('hex')}`;

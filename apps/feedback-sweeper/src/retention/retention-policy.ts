@@ -7,6 +7,7 @@ const variables = {
   PUSHFLEET_RETENTION_CHANGES: 'changesMs',
   PUSHFLEET_RETENTION_EVENTS: 'eventsMs',
   PUSHFLEET_RETENTION_INACTIVE_DEVICES: 'inactiveDevicesMs',
+  PUSHFLEET_RETENTION_AUDIT: 'auditMs',
 } as const satisfies Readonly<Record<string, keyof RetentionPolicy>>;
 
 /** Reads how long things are kept from the environment. @throws ConfigError with all problems at once */

@@ -1,4 +1,4 @@
-import type { Database } from '../database.ts';
+import type { Statements } from '../database.ts';
 import type { Audience, TagExpression } from './broadcast.ts';
 
 // An audience as bytes: Postgres joins the tokens of a run of the key, so that no object is made per device.
@@ -36,7 +36,7 @@ interface ColumnsRow {
 }
 
 /** @throws TokenStoreError */
-export async function readAudienceColumns(database: Database, run: AudienceRun): Promise<AudienceColumns> {
+export async function readAudienceColumns(database: Statements, run: AudienceRun): Promise<AudienceColumns> {
   const condition = new Condition([run.app, run.after, run.scan, run.upTo ?? null]);
   const sql = condition.of(run.audience);
   const { rows } = await database.query<ColumnsRow>(
@@ -67,7 +67,7 @@ export async function readAudienceColumns(database: Database, run: AudienceRun):
 }
 
 /** How many devices an audience has now; looks at all rows of the app, some at a time. @throws TokenStoreError */
-export async function countAudience(database: Database, app: string, audience: Audience): Promise<number> {
+export async function countAudience(database: Statements, app: string, audience: Audience): Promise<number> {
   const scan = 200_000;
   let after = Buffer.alloc(0);
   for (let count = 0; ; ) {

@@ -1,5 +1,5 @@
 import { exceptionColumns } from '../batches.ts';
-import type { Database } from '../database.ts';
+import type { Statements } from '../database.ts';
 import {
   type AudienceColumns,
   type AudienceRun,
@@ -61,7 +61,7 @@ const columns = `id, app, lane, delivery, audience, state, error, created_at as 
   devices::float8 as devices, chunk, after_token as "afterToken", pending_token as "pendingToken",
   enqueued::float8 as enqueued, traceparent`;
 
-export function createBroadcasts(database: Database): Broadcasts {
+export function createBroadcasts(database: Statements): Broadcasts {
   const one = async (sql: string, values: readonly unknown[]): Promise<Broadcast | undefined> =>
     (await database.query<Broadcast>(sql, values)).rows[0];
   const get = (id: string) => one(`select ${columns} from broadcasts where id = $1`, [id]);

@@ -1,4 +1,4 @@
-import type { Database } from '../database.ts';
+import type { Statements } from '../database.ts';
 import type { EventKind } from '../events.ts';
 
 export interface Webhook {
@@ -92,7 +92,7 @@ export interface Webhooks {
 
 const columns = 'id, app, url, kinds, active, created_at as "createdAt"';
 
-export function createWebhooks(database: Database): Webhooks {
+export function createWebhooks(database: Statements): Webhooks {
   return {
     async create({ id, app, url, kinds, secret }) {
       const { rows } = await database.query<Webhook>(
