@@ -1,7 +1,6 @@
 import { generateTokens } from '@pushfleet/testkit';
 import type { NewApiKey } from '@pushfleet/token-store';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { scopeOf } from '../src/auth/grant.ts';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { RateLimiter } from '../src/auth/rate-limiter.ts';
 import { readProducerEnvironment } from '../src/producer-environment.ts';
 import { openProducer, type ProducerProbe } from './producer-probe.ts';
@@ -47,52 +46,6 @@ test('a request without a key, with a wrong one or with one that was made up is 
 test('the document and the reference need no key, and say that the rest does', async () => {
   expect((await probe.call('GET', '/openapi.json')).body.components.securitySchemes).toHaveProperty('key');
   expect((await probe.call('GET', '/docs/')).status).toBe(200);
-});
-
-test('a key is good for its apps alone', async () => {
-  const key = await newKey({ scopes: ['admin'], apps: ['shop'] });
-  expect((await send(key)).status).toBe(202);
-  expect(await send(key, 'news')).toMatchObject({ status: 403, body: { code: 'forbidden' } });
-  const all = await newKey({ scopes: ['admin'] });
-  const ofNews = await send(all, 'news');
-  expect(await probe.call('GET', `/v1/batches/${ofNews.body.batchId}`, { headers: key })).toMatchObject({
-    status: 403,
-  });
-  expect(await probe.call('DELETE', `/v1/batches/${ofNews.body.batchId}`, { headers: key })).toMatchObject({
-    status: 403,
-  });
-  expect((await probe.call('GET', '/v1/apps', { headers: key })).body.apps).toMatchObject([{ app: 'shop' }]);
-  expect((await probe.call('POST', '/v1/apps/news/pause', { headers: key })).status).toBe(403);
-});
-
-test.each<[scope: 'send' | 'read' | 'devices' | 'admin', allowed: string[]]>([
-  ['send', ['send']],
-  ['read', ['status', 'apps']],
-  ['devices', ['devices']],
-  ['admin', ['send', 'status', 'apps', 'devices', 'letters']],
-])('the scope %s is good for %j', async (scope, allowed) => {
-  const headers = await newKey({ scopes: [scope] });
-  const answers = {
-    send: await send(headers),
-    status: await probe.call('GET', '/v1/batches/x', { headers }),
-    apps: await probe.call('GET', '/v1/apps', { headers }),
-    devices: await probe.call('GET', `/v1/devices/${token}?app=shop`, { headers }),
-    letters: await probe.call('GET', '/v1/apps/shop/dead-letters', { headers }),
-  };
-  const good = Object.entries(answers).flatMap(([name, { status }]) => (status === 403 ? [] : [name]));
-  expect(good.toSorted()).toEqual(allowed.toSorted());
-});
-
-test('every route of the API needs a scope', async () => {
-  const { body } = await probe.call('GET', '/openapi.json');
-  for (const [path, operations] of Object.entries<object>(body.paths)) {
-    for (const method of Object.keys(operations)) {
-      expect(
-        scopeOf(method.toUpperCase(), path.replaceAll(/\{(\w+)\}/g, ':$1')),
-        `${method} ${path}`,
-      ).toBeDefined();
-    }
-  }
 });
 
 test('a key that is revoked is of no use soon after, without a restart', async () => {
@@ -160,6 +113,124 @@ test('a producer that starts while Postgres is away takes the keys that Redis ha
   } finally {
     await blind.close();
   }
+});
+
+/** A producer that has never seen Postgres, beside the one above. */
+async function openBlind(databaseUrl = 'postgres://127.0.0.1:1/none'): Promise<ProducerProbe> {
+  const blind = await openProducer({ keys: { ratePerSecond: 0 }, databaseUrl, prefix: probe.prefix });
+  onTestFinished(() => blind.close());
+  return blind;
+}
+
+const sendAt = async ({ call }: ProducerProbe, headers: Record<string, string>) => {
+  const { status, body } = await call('POST', '/v1/notifications', {
+    headers,
+    body: { app: 'shop', token, alert: 'x' },
+  });
+  return [status, body.code];
+};
+
+test.each<[string, string]>([
+  ['nothing that JSON has', 'not JSON'],
+  ['no list', '{"keys":[]}'],
+  ['a list of other things', '[1,null,{"id":"x"},[]]'],
+  [
+    'a hash of another length',
+    '[{"id":"x","hash":"AAAA","apps":null,"scopes":["send"],"ratePerSecond":null}]',
+  ],
+])('a copy of the keys that is %s stops no producer, which heals when Postgres is back', async (_, copy) => {
+  const headers = await newKey({ scopes: ['send'] });
+  const other = await openProducer({
+    keys: { ratePerSecond: 0 },
+    databaseUrl: 'postgres://127.0.0.1:1/none',
+  });
+  onTestFinished(() => other.close());
+  await probe.redis.set(`${other.prefix}:api-keys`, copy);
+  const blind = await openProducer({
+    keys: { ratePerSecond: 0 },
+    databaseUrl: 'postgres://127.0.0.1:1/none',
+    prefix: other.prefix,
+  });
+  onTestFinished(() => blind.close());
+  const answer = await blind.call('POST', '/v1/notifications', { headers, body: {} });
+  expect(answer).toMatchObject({
+    status: 503,
+    body: { code: 'keys-unavailable' },
+    headers: { 'retry-after': '1' },
+  });
+  await probe.redis.set(`${other.prefix}:api-keys`, (await probe.redis.get(`${probe.prefix}:api-keys`))!);
+  await expect.poll(() => sendAt(blind, headers)).toEqual([202, undefined]);
+});
+
+test('scopes and fields of a newer version are good for nothing, and kept', async () => {
+  const { authorization } = await newKey({ scopes: ['send'] });
+  const key = { authorization };
+  await probe.database.store.database.query(
+    `update api_keys set scopes = scopes || '{of-the-future}' where id = $1`,
+    [authorization.slice(10, 26)],
+  );
+  const copyKey = `${probe.prefix}:api-keys`;
+  await expect.poll(() => probe.redis.get(copyKey)).toContain('of-the-future');
+  expect(await sendAt(probe, key)).toEqual([202, undefined]);
+  const copy = JSON.parse((await probe.redis.get(copyKey))!) as object[];
+  const newer = await openBlind();
+  await probe.redis.set(`${newer.prefix}:api-keys`, JSON.stringify(copy.map((one) => ({ ...one, x: [1] }))));
+  await expect.poll(() => sendAt(newer, key)).toEqual([202, undefined]);
+  expect((await newer.call('GET', '/v1/apps', { headers: key })).status).toBe(403);
+});
+
+test('a copy from before the scopes were split is good for what it was good for', async () => {
+  const { authorization } = await newKey({ scopes: ['send'] });
+  const id = authorization.slice(10, 26);
+  const { hash } = (await probe.database.store.apiKeys.find(id))!;
+  const old = { id, hash: hash.toString('base64'), apps: null, scopes: ['send'], ratePerSecond: null };
+  const prefix = `${probe.prefix}-old`;
+  await probe.redis.set(`${prefix}:api-keys`, JSON.stringify([old]));
+  const blind = await openProducer({
+    keys: { ratePerSecond: 0 },
+    databaseUrl: 'postgres://127.0.0.1:1/none',
+    prefix,
+  });
+  onTestFinished(() => blind.close());
+  const cancelled = () => blind.call('DELETE', `/v1/batches/x`, { headers: { authorization } });
+  await expect.poll(async () => (await cancelled()).status).toBe(400);
+});
+
+test('a key is of no use once it has expired, and both secrets are while it is being rotated', async () => {
+  const { apiKeys } = probe.database.store;
+  const { authorization, name } = await newKey({
+    scopes: ['send'],
+    expiresAt: new Date(Date.now() + 3_600_000),
+  });
+  const id = authorization.slice(10, 26);
+  const previousUntil = new Date(Date.now() + 600_000);
+  const { text } = (await apiKeys.rotate(id, { previousUntil }))!;
+  const rotated = { authorization: `Bearer ${text}` };
+  await expect.poll(() => sendAt(probe, rotated)).toEqual([202, undefined]);
+  expect(await sendAt(probe, { authorization })).toEqual([202, undefined]);
+  // One key, whichever secret: its rate and its last use are shared.
+  await expect.poll(async () => (await apiKeys.find(name))!.lastUsedAt).toBeInstanceOf(Date);
+  const { database } = probe.database.store;
+  await database.query('update api_keys set previous_until = now() where id = $1', [id]);
+  await expect.poll(() => sendAt(probe, { authorization })).toEqual([401, 'unauthorized']);
+  expect(await sendAt(probe, rotated)).toEqual([202, undefined]);
+  await database.query('update api_keys set expires_at = now() where id = $1', [id]);
+  await expect.poll(() => sendAt(probe, rotated)).toEqual([401, 'unauthorized']);
+});
+
+test('a key that expires while Postgres is away is of no use from then on', async () => {
+  const { authorization } = await newKey({ scopes: ['send'] });
+  const copy = JSON.parse((await probe.redis.get(`${probe.prefix}:api-keys`))!) as { id: string }[];
+  const prefix = `${probe.prefix}-expiring`;
+  const expired = copy.map((key) => ({ ...key, expiresAtMs: Date.now() - 1 }));
+  await probe.redis.set(`${prefix}:api-keys`, JSON.stringify(expired));
+  const blind = await openProducer({
+    keys: { ratePerSecond: 0 },
+    databaseUrl: 'postgres://127.0.0.1:1/none',
+    prefix,
+  });
+  onTestFinished(() => blind.close());
+  await expect.poll(() => sendAt(blind, { authorization })).toEqual([401, 'unauthorized']);
 });
 
 test('where others can reach the API, that keys are off has to be said', () => {

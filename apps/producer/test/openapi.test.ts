@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { Validator } from '@seriousme/openapi-schema-validator';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { openProducer, type ProducerProbe } from './producer-probe.ts';
 
 let probe: ProducerProbe;
@@ -40,15 +40,33 @@ test('every operation says what it does and which problems it answers', async ()
 });
 
 test('the reference is there to be browsed, and loads nothing from elsewhere', async () => {
-  const { status, text } = await probe.call('GET', '/docs/');
+  const { status, text, headers } = await probe.call('GET', '/docs/');
   expect(status).toBe(200);
   expect(text).toContain('/openapi.json');
-  expect(text).not.toMatch(/src="https?:/);
-  expect((await probe.call('GET', '/docs/js/scalar.js')).status).toBe(200);
+  expect(text).not.toMatch(/<script|\son\w+=|\ssrc=|\shref="https?:/);
+  expect(text).toContain('<code>PUT /v1/devices/{token}</code>');
+  expect(headers['content-security-policy']).toMatch(/^default-src 'none'; style-src 'sha256-/);
+  // All that is served without a key.
+  const open = [await probe.call('GET', '/docs'), await probe.call('GET', '/openapi.json')];
+  for (const answer of open) {
+    expect(answer).toMatchObject({ status: 200, headers: { 'x-content-type-options': 'nosniff' } });
+    expect(answer.text.length).toBeLessThan(300_000);
+  }
+});
+
+test('what needs no key may be asked for so often', async () => {
+  const other = await openProducer();
+  onTestFinished(() => other.close());
+  const answers = await Promise.all(Array.from({ length: 400 }, () => other.call('GET', '/docs')));
+  const refused = answers.filter(({ status }) => status === 429);
+  expect(refused.length).toBeGreaterThan(0);
+  expect(refused[0]).toMatchObject({ body: { code: 'rate-limited' }, headers: { 'retry-after': '1' } });
+  await expect.poll(async () => (await other.call('GET', '/docs')).status, { timeout: 20_000 }).toBe(200);
 });
 
 test('docs/openapi.json is this document (UPDATE_OPENAPI=1 writes it)', async () => {
-  const { body } = await probe.call('GET', '/openapi.json');
+  const { status, body } = await probe.call('GET', '/openapi.json');
+  expect(status).toBe(200);
   const file = new URL('../../../docs/openapi.json', import.meta.url);
   const text = `${JSON.stringify(body, null, 2)}\n`;
   if (process.env.UPDATE_OPENAPI === '1') await writeFile(file, text);

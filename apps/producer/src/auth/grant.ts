@@ -6,9 +6,11 @@ import { Problem } from '../http/problem.ts';
 export interface Grant {
   /** Of the key; undefined: keys are off. */
   readonly keyId: string | undefined;
+  readonly keyName: string | undefined;
   /** Undefined: all. */
   readonly apps: ReadonlySet<string> | undefined;
-  readonly scopes: ReadonlySet<ApiKeyScope>;
+  /** Those of a newer version are good for nothing. */
+  readonly scopes: ReadonlySet<string>;
   readonly ratePerSecond: number | undefined;
 }
 
@@ -16,35 +18,32 @@ declare module 'fastify' {
   interface FastifyRequest {
     grant: Grant;
   }
+  interface FastifyContextConfig {
+    /** What a key needs for the route, all of it; empty: it needs no key, and tells nothing of anybody. */
+    scopes?: readonly ApiKeyScope[];
+  }
 }
 
 /** Where keys are off, everybody may do everything. */
 export const everything: Grant = {
   keyId: undefined,
+  keyName: undefined,
   apps: undefined,
   scopes: new Set<ApiKeyScope>(['admin']),
   ratePerSecond: undefined,
 };
 
-/** @throws Problem `forbidden` */
-export function authorizeApp({ grant }: FastifyRequest, app: unknown): void {
-  if (grant.apps === undefined || grant.apps.has(app as string)) return;
-  throw new Problem('forbidden', 'the key is not for this app');
+export function hasScope({ scopes }: Grant, scope: ApiKeyScope): boolean {
+  return scopes.has(scope) || scopes.has('admin');
 }
 
 /** @throws Problem `forbidden` */
-export function authorizeScope({ scopes }: Grant, scope: ApiKeyScope): void {
-  if (scopes.has(scope) || scopes.has('admin')) return;
-  throw new Problem('forbidden', `the key has not the scope ${scope}`);
+export function authorizeScopes(grant: Grant, needed: readonly ApiKeyScope[]): void {
+  const missing = needed.find((scope) => !hasScope(grant, scope));
+  if (missing !== undefined) throw new Problem('forbidden', `the key has not the scope ${missing}`);
 }
 
-/** Which scope a route needs. What is not named needs `admin`; undefined: none, it tells nothing of anybody. */
-export function scopeOf(method: string, route: string): ApiKeyScope | undefined {
-  if (!route.startsWith('/v1/')) return undefined;
-  if (route.startsWith('/v1/devices')) return 'devices';
-  const isRead = method === 'GET' || method === 'HEAD';
-  if (/^\/v1\/(notifications|batches|broadcasts)/.test(route)) return isRead ? 'read' : 'send';
-  if (route === '/v1/uploads') return 'send';
-  if ((route === '/v1/apps' || route === '/v1/apps/:app') && isRead) return 'read';
-  return 'admin';
+/** Whether an app is there for the key. What is another app's is answered as what is not there at all. */
+export function isVisible({ grant }: Pick<FastifyRequest, 'grant'>, app: string): boolean {
+  return grant.apps?.has(app) ?? true;
 }

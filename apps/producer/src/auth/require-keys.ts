@@ -1,6 +1,6 @@
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, RouteOptions } from 'fastify';
 import { Problem } from '../http/problem.ts';
-import { authorizeScope, everything, type Grant, scopeOf } from './grant.ts';
+import { authorizeScopes, everything, type Grant } from './grant.ts';
 import type { KeyRing } from './key-ring.ts';
 import { RateLimiter } from './rate-limiter.ts';
 
@@ -10,41 +10,50 @@ export interface KeyRequirement {
   readonly ratePerSecond: number;
 }
 
-/** Every request needs a key that is good for it, and stays within its rate. Undefined: no request needs one. */
+/** Requests a second of one address to what needs no key. */
+const openRate = 20;
+
+/**
+ * Every request needs a key that is good for it, and stays within its rate. Undefined: no request needs one. A route
+ * that is added afterwards and declares no scopes is an error, so that none is open by oversight.
+ */
 export function requireKeys(app: FastifyInstance, requirement: KeyRequirement | undefined): void {
-  if (requirement === undefined) {
-    app.decorateRequest('grant', { getter: () => everything });
-    return;
-  }
-  const { keyRing, ratePerSecond } = requirement;
+  app.addHook('onRoute', checkDeclared);
   const limiter = new RateLimiter();
   // biome-ignore lint/suspicious/noExplicitAny: set before any route sees it; Fastify wants no shared object here.
   app.decorateRequest('grant', null as any);
   app.addHook('onRequest', (request, reply, done) => {
-    const { is404, method, routeOptions } = request;
-    const scope = is404 ? undefined : scopeOf(method, routeOptions.url ?? '');
+    const { is404, routeOptions } = request;
     request.grant = everything;
     // Of routes that there are not nothing is told without a key either.
-    if (is404 || scope !== undefined) {
-      request.grant = keyRing.verify(request.headers.authorization);
-      limitRate(limiter, request.grant, ratePerSecond, reply);
-      if (scope !== undefined) authorizeScope(request.grant, scope);
+    const scopes = is404 ? undefined : routeOptions.config.scopes!;
+    if (scopes?.length === 0) limitRate(limiter, `address ${request.ip}`, openRate, reply);
+    else if (requirement !== undefined) {
+      request.grant = requirement.keyRing.verify(request.headers.authorization);
+      const { keyId, ratePerSecond = requirement.ratePerSecond }: Grant = request.grant;
+      if (ratePerSecond > 0) limitRate(limiter, `key ${keyId}`, ratePerSecond, reply);
+      if (scopes !== undefined) authorizeScopes(request.grant, scopes);
     }
     done();
   });
 }
 
+function checkDeclared({ method, url, config }: RouteOptions): void {
+  const isOpen = config?.scopes?.length === 0;
+  if (config?.scopes === undefined || (isOpen && url.startsWith('/v1/'))) {
+    throw new Error(`the route ${method} ${url} does not declare what a key needs for it`);
+  }
+}
+
 /** Headers of draft-ietf-httpapi-ratelimit-headers (-03, the form that is in use). @throws Problem `rate-limited` */
-function limitRate(limiter: RateLimiter, grant: Grant, usualRate: number, reply: FastifyReply): void {
-  const limit = grant.ratePerSecond ?? usualRate;
-  if (limit === 0 || grant.keyId === undefined) return;
-  const { isAllowed, remaining, resetSeconds } = limiter.take(grant.keyId, limit);
+function limitRate(limiter: RateLimiter, caller: string, limit: number, reply: FastifyReply): void {
+  const { isAllowed, remaining, resetSeconds } = limiter.take(caller, limit);
   void reply
     .header('ratelimit-limit', limit)
     .header('ratelimit-remaining', remaining)
     .header('ratelimit-reset', resetSeconds);
   if (isAllowed) return;
-  throw new Problem('rate-limited', `the key may make ${limit} requests a second here`, {
+  throw new Problem('rate-limited', `${limit} requests a second may be made here`, {
     retryAfterSeconds: resetSeconds,
   });
 }

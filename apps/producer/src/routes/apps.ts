@@ -42,6 +42,7 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
   server.get(
     '/v1/apps',
     {
+      config: { scopes: ['read'] },
       schema: {
         tags: ['Apps'],
         summary: 'The apps of the fleet and whether they run',
@@ -61,6 +62,7 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
   server.get(
     '/v1/apps/:app',
     {
+      config: { scopes: ['read'] },
       schema: {
         tags: ['Apps'],
         summary: 'An app, its queues and its sums',
@@ -90,6 +92,7 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
   server.post(
     '/v1/apps/:app/pause',
     {
+      config: { scopes: ['admin'] },
       schema: {
         tags: ['Apps'],
         summary: 'Put an app to rest',
@@ -110,6 +113,7 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
   server.post(
     '/v1/apps/:app/resume',
     {
+      config: { scopes: ['admin'] },
       schema: {
         tags: ['Apps'],
         summary: 'Let an app run again',

@@ -6,7 +6,7 @@ import { traceparentOf } from '@pushfleet/service-kit';
 import type { Audience, Broadcast, BroadcastState } from '@pushfleet/token-store';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { authorizeApp } from '../auth/grant.ts';
+import { isVisible } from '../auth/grant.ts';
 import { answerOf } from '../broadcasts/broadcast-answer.ts';
 import { cancelChunk, cancellationMs } from '../broadcasts/cancel-chunk.ts';
 import { progressEvents } from '../broadcasts/progress-events.ts';
@@ -39,6 +39,7 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
   server.post(
     '/v1/broadcasts',
     {
+      config: { scopes: ['broadcast'] },
       schema: {
         tags: ['Broadcasts'],
         summary: 'Send one notification to an audience of the device table',
@@ -104,6 +105,7 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
   server.get(
     '/v1/broadcasts',
     {
+      config: { scopes: ['read'] },
       schema: {
         tags: ['Broadcasts'],
         summary: 'The broadcasts of an app, the newest first',
@@ -128,6 +130,7 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
   server.get(
     '/v1/broadcasts/:id',
     {
+      config: { scopes: ['read'] },
       schema: {
         tags: ['Broadcasts'],
         summary: 'How far a broadcast has come',
@@ -141,6 +144,7 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
   server.get(
     '/v1/broadcasts/:id/events',
     {
+      config: { scopes: ['read'] },
       schema: {
         tags: ['Broadcasts'],
         summary: 'How far a broadcast has come, as server-sent events',
@@ -175,6 +179,7 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
     server.post(
       `/v1/broadcasts/:id/${verb}`,
       {
+        config: { scopes: ['broadcast'] },
         schema: {
           tags: ['Broadcasts'],
           summary,
@@ -197,6 +202,7 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
   server.delete(
     '/v1/broadcasts/:id',
     {
+      config: { scopes: ['cancel'] },
       schema: {
         tags: ['Broadcasts'],
         summary: 'Cancel a broadcast',
@@ -222,16 +228,17 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
     },
   );
 
+  /** @throws Problem `unknown-broadcast`, also of another app's */
   async function find(request: IdRequest): Promise<Broadcast> {
     const broadcast = await get(request.params.id);
-    authorizeApp(request, broadcast.app);
+    if (!isVisible(request, broadcast.app)) throw unknownBroadcast(request.params.id);
     return broadcast;
   }
 
   /** @throws Problem `unknown-broadcast` */
   async function get(id: string): Promise<Broadcast> {
     const broadcast = await database.store.broadcasts.get(id);
-    if (broadcast === undefined) throw new Problem('unknown-broadcast', `there is no broadcast ${id}`);
+    if (broadcast === undefined) throw unknownBroadcast(id);
     return broadcast;
   }
 
@@ -250,4 +257,8 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
   async function tell(broadcast: Broadcast): Promise<BroadcastAnswer> {
     return answerOf(broadcast, await database.store.broadcasts.outcomes(broadcast.id));
   }
+}
+
+function unknownBroadcast(id: string): Problem {
+  return new Problem('unknown-broadcast', `there is no broadcast ${id}`);
 }

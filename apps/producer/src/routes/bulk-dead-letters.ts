@@ -28,6 +28,7 @@ export function addBulkDeadLetterRoutes(server: ProducerServer, context: Produce
   server.post(
     '/v1/apps/:app/dead-letters/replay',
     {
+      config: { scopes: ['admin'] },
       schema: {
         tags: ['Dead letters'],
         summary: 'Send some of what a filter means again',
@@ -60,6 +61,7 @@ export function addBulkDeadLetterRoutes(server: ProducerServer, context: Produce
   server.post(
     '/v1/apps/:app/dead-letters/discard',
     {
+      config: { scopes: ['admin'] },
       schema: {
         tags: ['Dead letters'],
         summary: 'Throw some of what a filter means away',

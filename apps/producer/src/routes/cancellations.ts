@@ -2,7 +2,6 @@ import { cancel, parseNotificationId } from '@pushfleet/push-queue';
 import { readQueuedJobs } from '@pushfleet/push-queue/status';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { authorizeApp } from '../auth/grant.ts';
 import type { ProducerContext } from '../context.ts';
 import { Problem, type ProblemCode } from '../http/problem.ts';
 import { finishCancelling } from '../notifications/scheduled-send.ts';
@@ -11,7 +10,7 @@ import { problems } from '../schemas/problem-schemas.ts';
 import { type CancellationAnswer, cancellationSchema } from '../schemas/status-schemas.ts';
 import type { ProducerServer } from '../server.ts';
 import { readCancelRequest, remainingOf } from '../status/cancel-request.ts';
-import { findBatch } from '../status/find-batch.ts';
+import { findBatch, findScheduled } from '../status/find-batch.ts';
 
 const params = z.object({ id });
 
@@ -23,6 +22,7 @@ export function addCancellationRoutes(server: ProducerServer, context: ProducerC
     server.delete(
       url,
       {
+        config: { scopes: ['cancel'] },
         schema: {
           tags: ['Sending'],
           summary: `Cancel ${what}`,
@@ -59,15 +59,14 @@ async function cancelQueued(
   // A single send has no batch to itself: its batch id names one notification.
   if (parsed === undefined || (isWhole && unknown === 'unknown-notification')) throw notFound(unknown, id);
   const { batch, index } = parsed;
-  let found = await findBatch(context, batch);
+  let found = await findBatch(context, request, batch);
   if (found === undefined) {
     const cancelled = await cancelScheduled(context, request, unknown);
     if (cancelled !== undefined) return cancelled;
     // It has gone out since we looked.
-    found = await findBatch(context, batch);
+    found = await findBatch(context, request, batch);
     if (found === undefined) throw settled(id);
   }
-  authorizeApp(request, found.app);
   if (index > found.size) throw notFound(unknown, id);
   const jobs = await readQueuedJobs(redis, found, isWhole ? undefined : index);
   const remaining = remainingOf(jobs);
@@ -91,16 +90,16 @@ async function cancelQueued(
 
 /** What is to go out later; undefined: it has, or has ended. @throws Problem, TokenStoreError */
 async function cancelScheduled(
-  { database, queue, redis, logger }: ProducerContext,
+  context: ProducerContext,
   request: FastifyRequest<{ Params: { id: string } }>,
   unknown: ProblemCode,
 ): Promise<CancellationAnswer | undefined> {
   const { id } = request.params;
-  const { scheduledSends } = database.store;
+  const { queue, redis, logger } = context;
+  const { scheduledSends } = context.database.store;
   const { batch, index } = parseNotificationId(id)!;
-  const scheduled = index === 0 ? await scheduledSends.get(batch) : undefined;
+  const scheduled = index === 0 ? await findScheduled(context, request, batch) : undefined;
   if (scheduled === undefined) throw notFound(unknown, id);
-  authorizeApp(request, scheduled.app);
   const cancelling = await scheduledSends.requestCancel(batch);
   if (cancelling === undefined) return undefined;
   try {

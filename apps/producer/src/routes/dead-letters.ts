@@ -39,6 +39,7 @@ export function addDeadLetterRoutes(server: ProducerServer, context: ProducerCon
   server.get(
     '/v1/apps/:app/dead-letters',
     {
+      config: { scopes: ['admin'] },
       schema: {
         tags: ['Dead letters'],
         summary: 'The dead letters of an app, the newest first',
@@ -57,6 +58,7 @@ export function addDeadLetterRoutes(server: ProducerServer, context: ProducerCon
   server.get(
     '/v1/apps/:app/dead-letters/:id',
     {
+      config: { scopes: ['admin'] },
       schema: {
         tags: ['Dead letters'],
         summary: 'A dead letter with what is in it',
@@ -76,6 +78,7 @@ export function addDeadLetterRoutes(server: ProducerServer, context: ProducerCon
   server.post(
     '/v1/apps/:app/dead-letters/:id/replay',
     {
+      config: { scopes: ['admin'] },
       schema: {
         tags: ['Dead letters'],
         summary: 'Send what is in a dead letter again',
@@ -121,6 +124,7 @@ export function addDeadLetterRoutes(server: ProducerServer, context: ProducerCon
   server.delete(
     '/v1/apps/:app/dead-letters/:id',
     {
+      config: { scopes: ['admin'] },
       schema: {
         tags: ['Dead letters'],
         summary: 'Throw a dead letter away',

@@ -25,6 +25,7 @@ export function addDeviceRoutes(server: ProducerServer, context: ProducerContext
   server.put(
     '/v1/devices/:token',
     {
+      config: { scopes: ['devices'] },
       schema: {
         tags: ['Devices'],
         summary: 'Register a device, or refresh its registration',
@@ -60,6 +61,7 @@ export function addDeviceRoutes(server: ProducerServer, context: ProducerContext
   server.get(
     '/v1/devices',
     {
+      config: { scopes: ['devices', 'tokens'] },
       schema: {
         tags: ['Devices'],
         summary: 'The devices of a user',
@@ -88,6 +90,7 @@ export function addDeviceRoutes(server: ProducerServer, context: ProducerContext
   server.get(
     '/v1/devices/:token',
     {
+      config: { scopes: ['devices'] },
       schema: {
         tags: ['Devices'],
         summary: 'What is known of a device',
@@ -108,6 +111,7 @@ export function addDeviceRoutes(server: ProducerServer, context: ProducerContext
   server.delete(
     '/v1/devices/:token',
     {
+      config: { scopes: ['devices'] },
       schema: {
         tags: ['Devices'],
         summary: 'Remove a device',

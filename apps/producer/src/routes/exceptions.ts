@@ -1,8 +1,12 @@
-import { type NotificationId, notificationId, parseNotificationId } from '@pushfleet/push-queue';
-import { locateBatch } from '@pushfleet/push-queue/status';
+import {
+  type BatchId,
+  type NotificationId,
+  notificationId,
+  parseNotificationId,
+} from '@pushfleet/push-queue';
 import type { BatchException, ExceptionPlace } from '@pushfleet/token-store';
 import { z } from 'zod';
-import { authorizeApp } from '../auth/grant.ts';
+import { hasScope, isVisible } from '../auth/grant.ts';
 import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
 import { id } from '../schemas/id-schema.ts';
@@ -16,6 +20,7 @@ import {
 } from '../schemas/status-schemas.ts';
 import type { ProducerServer } from '../server.ts';
 import { answerExceptions } from '../status/exception-pages.ts';
+import { type Asker, findReported, findScheduled } from '../status/find-batch.ts';
 
 const params = z.object({ id });
 const after = { description: '`next` of the page before.' };
@@ -39,11 +44,12 @@ const ofBroadcast = z.strictObject({
 const columns = ['index', 'notificationId', 'token', 'outcome', 'reason', 'gatewayStatus', 'at'] as const;
 
 export function addExceptionRoutes(server: ProducerServer, context: ProducerContext): void {
-  const { database, redis, apps } = context;
+  const { database } = context;
 
   server.get(
     '/v1/batches/:id/exceptions',
     {
+      config: { scopes: ['exceptions'] },
       schema: {
         tags: ['Status'],
         summary: 'The notifications of a batch that were not simply accepted',
@@ -66,9 +72,9 @@ export function addExceptionRoutes(server: ProducerServer, context: ProducerCont
     },
     async (request, reply) => {
       const { id } = request.params;
-      const batch = await findBatch(id);
-      authorizeApp(request, batch.app);
-      const read = batch.index === 0 ? pagesOfBatch(batch.id) : pagesOfOne(batch.id, batch.index);
+      const { batch, index } = await findBatch(request, id);
+      const show = answerIn(request);
+      const read = index === 0 ? pagesOfBatch(batch, show) : pagesOfOne(batch, index, show);
       return answerExceptions(request, reply, { name: id, columns, read }, request.query);
     },
   );
@@ -76,6 +82,7 @@ export function addExceptionRoutes(server: ProducerServer, context: ProducerCont
   server.get(
     '/v1/broadcasts/:id/exceptions',
     {
+      config: { scopes: ['exceptions'] },
       schema: {
         tags: ['Broadcasts'],
         summary: 'The notifications of a broadcast that were not simply accepted',
@@ -93,50 +100,48 @@ export function addExceptionRoutes(server: ProducerServer, context: ProducerCont
     async (request, reply) => {
       const { id } = request.params;
       const broadcast = await database.store.broadcasts.get(id);
-      if (broadcast === undefined) throw new Problem('unknown-broadcast', `there is no broadcast ${id}`);
-      authorizeApp(request, broadcast.app);
-      const list = { name: id, columns: ['batchId', ...columns] as const, read: pagesOfBroadcast(id) };
+      if (broadcast === undefined || !isVisible(request, broadcast.app)) throw unknownBroadcast(id);
+      const read = pagesOfBroadcast(id, answerIn(request));
+      const list = { name: id, columns: ['batchId', ...columns] as const, read };
       return answerExceptions(request, reply, list, request.query);
     },
   );
 
-  /** Asks Redis only for a batch of which nothing is reported. @throws Problem, TokenStoreError */
-  async function findBatch(id: NotificationId): Promise<{ app: string; id: string; index: number }> {
+  /** @throws Problem, TokenStoreError */
+  async function findBatch(asker: Asker, id: NotificationId): Promise<{ batch: BatchId; index: number }> {
     const parsed = parseNotificationId(id);
     if (parsed !== undefined) {
       const { batch, index } = parsed;
-      const found =
-        (await database.store.batches.find(batch)) ?? (await locateBatch(redis, [...apps.keys()], batch));
-      if (found !== undefined && index <= found.size) return { app: found.app, id: batch, index };
-      const scheduled =
-        found === undefined && index === 0 ? await database.store.scheduledSends.get(batch) : undefined;
-      if (scheduled !== undefined) return { app: scheduled.app, id: batch, index };
+      const found = await findReported(context, asker, batch);
+      if (found !== undefined && index <= found.size) return parsed;
+      const mayWait = found === undefined && index === 0;
+      if (mayWait && (await findScheduled(context, asker, batch)) !== undefined) return parsed;
     }
     throw new Problem('unknown-batch', `there is no batch ${id}, or it is too old`);
   }
 
-  function pagesOfBatch(batch: string) {
+  function pagesOfBatch(batch: string, show: Show) {
     return async (from: number, limit: number) => {
       const rows = await database.store.batches.exceptions(batch, { after: from, limit: limit + 1 });
       const page = rows.slice(0, limit);
-      const exceptions = page.map((row) => answerOf(notificationId(batch, row.index), row));
+      const exceptions = page.map((row) => show(notificationId(batch, row.index), row));
       return { exceptions, next: rows.length > limit ? page.at(-1)!.index : null };
     };
   }
 
   /** A single send has no batch to itself: its batch is told as one of size 1. */
-  function pagesOfOne(batch: string, index: number) {
+  function pagesOfOne(batch: string, index: number, show: Show) {
     return async (from: number) => {
       const rows =
         from > 0 ? [] : await database.store.batches.exceptions(batch, { after: index - 1, limit: 1 });
       const exceptions = rows
         .filter((row) => row.index === index)
-        .map((row) => answerOf(notificationId(batch, index), { ...row, index: 1 }));
+        .map((row) => show(notificationId(batch, index), { ...row, index: 1 }));
       return { exceptions, next: null };
     };
   }
 
-  function pagesOfBroadcast(broadcast: string) {
+  function pagesOfBroadcast(broadcast: string, show: Show) {
     return async (from: string, limit: number) => {
       const rows = await database.store.broadcasts.exceptions(broadcast, {
         after: placeOf(from),
@@ -145,7 +150,7 @@ export function addExceptionRoutes(server: ProducerServer, context: ProducerCont
       const page = rows.slice(0, limit);
       const exceptions = page.map((row) => ({
         batchId: row.batch,
-        ...answerOf(notificationId(row.batch, row.index), row),
+        ...show(notificationId(row.batch, row.index), row),
       }));
       const last = page.at(-1);
       return { exceptions, next: rows.length > limit ? `${last!.chunk}-${last!.index}` : null };
@@ -167,6 +172,22 @@ function answers(page: z.ZodType, exception: z.ZodType) {
 function placeOf(cursor: string): ExceptionPlace {
   const [chunk = 0, index = 0] = cursor.split('-').map(Number);
   return { chunk, index };
+}
+
+type Show = (id: NotificationId, row: BatchException) => ExceptionAnswer;
+
+/** Without the scope `tokens`, device tokens are shortened to what tells them apart. */
+function answerIn({ grant }: Asker): Show {
+  const isWhole = hasScope(grant, 'tokens');
+  return (id, row) => answerOf(id, isWhole ? row : { ...row, token: shortened(row.token) });
+}
+
+function shortened(token: string): string {
+  return `${token.slice(0, 8)}…`;
+}
+
+function unknownBroadcast(id: string): Problem {
+  return new Problem('unknown-broadcast', `there is no broadcast ${id}`);
 }
 
 function answerOf(id: NotificationId, row: BatchException): ExceptionAnswer {

@@ -60,6 +60,7 @@ export async function addImportRoutes(server: ProducerServer, context: ProducerC
     routes.post(
       '/v1/devices/import',
       {
+        config: { scopes: ['devices'] },
         schema: {
           tags: ['Devices'],
           summary: 'Register devices from a file of any length',
@@ -85,6 +86,7 @@ export async function addImportRoutes(server: ProducerServer, context: ProducerC
     routes.post(
       '/v1/uploads',
       {
+        config: { scopes: ['broadcast'] },
         schema: {
           tags: ['Broadcasts'],
           summary: 'Upload a list of users for a broadcast',

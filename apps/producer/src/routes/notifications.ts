@@ -2,7 +2,6 @@ import type { BatchInput, SendInput } from '@pushfleet/push-queue';
 import { PushQueueError } from '@pushfleet/push-queue';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { authorizeApp } from '../auth/grant.ts';
 import type { ProducerContext } from '../context.ts';
 import { fieldErrors, summarize } from '../http/field-errors.ts';
 import { Problem } from '../http/problem.ts';
@@ -18,6 +17,7 @@ import {
 } from '../schemas/notification-schemas.ts';
 import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
 import type { ProducerServer } from '../server.ts';
+import { checkApp } from './check-app.ts';
 
 /** 5,000 notifications, each with a payload of its own at the limit, in JSON. */
 const bodyLimit = 40 * 1024 * 1024;
@@ -27,6 +27,7 @@ export function addNotificationRoutes(server: ProducerServer, context: ProducerC
     method: 'POST',
     url: '/v1/notifications',
     bodyLimit,
+    config: { scopes: ['send'] },
     schema: {
       tags: ['Sending'],
       summary: 'Send one notification, or many',
@@ -74,7 +75,9 @@ async function enqueue(
 ): Promise<SendAnswer> {
   context.room?.check();
   const body = withIdempotencyKey(request.body, request.headers['idempotency-key']);
-  authorizeApp(request, (body as { app?: unknown }).app);
+  const { app } = body as { app?: unknown };
+  // Where a key is for some apps, others are as if they were not there, also for the checks that follow.
+  if (request.grant.apps !== undefined && typeof app === 'string') checkApp(context, request, app);
   const answer = await (namesUsers(body) ? sendToUsers(context, body) : send(context, body));
   void reply.code(202);
   if (answer.replayed === true) void reply.header('idempotency-replayed', 'true');

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { authorizeApp } from '../auth/grant.ts';
 import type { ProducerContext } from '../context.ts';
 import { id } from '../schemas/id-schema.ts';
 import { problems } from '../schemas/problem-schemas.ts';
@@ -15,6 +14,7 @@ export function addStatusRoutes(server: ProducerServer, context: ProducerContext
   server.get(
     '/v1/batches/:id',
     {
+      config: { scopes: ['read'] },
       schema: {
         tags: ['Status'],
         summary: 'What has become of a batch',
@@ -24,16 +24,13 @@ export function addStatusRoutes(server: ProducerServer, context: ProducerContext
         response: { 200: batchSchema, ...problems('invalid-request', 'unknown-batch', ...unavailable) },
       },
     },
-    async (request) => {
-      const batch = await readBatch(context, request.params.id);
-      authorizeApp(request, batch.app);
-      return batch;
-    },
+    async (request) => readBatch(context, request, request.params.id),
   );
 
   server.get(
     '/v1/notifications/:id',
     {
+      config: { scopes: ['read'] },
       schema: {
         tags: ['Status'],
         summary: 'What has become of a notification',
@@ -44,10 +41,6 @@ export function addStatusRoutes(server: ProducerServer, context: ProducerContext
         },
       },
     },
-    async (request) => {
-      const notification = await readNotification(context, request.params.id);
-      authorizeApp(request, notification.app);
-      return notification;
-    },
+    async (request) => readNotification(context, request, request.params.id),
   );
 }

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { type Delivery, eventKinds, type Webhook } from '@pushfleet/token-store';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { authorizeApp } from '../auth/grant.ts';
+import { isVisible } from '../auth/grant.ts';
 import type { ProducerContext } from '../context.ts';
 import { invalidRequest, Problem } from '../http/problem.ts';
 import { id } from '../schemas/id-schema.ts';
@@ -28,6 +28,7 @@ export function addWebhookRoutes(server: ProducerServer, context: ProducerContex
   server.post(
     '/v1/webhooks',
     {
+      config: { scopes: ['admin'] },
       schema: {
         tags: ['Webhooks'],
         summary: 'Have events of an app delivered to a URL',
@@ -63,6 +64,7 @@ export function addWebhookRoutes(server: ProducerServer, context: ProducerContex
   server.get(
     '/v1/webhooks',
     {
+      config: { scopes: ['admin'] },
       schema: {
         tags: ['Webhooks'],
         summary: 'The webhooks of an app',
@@ -83,6 +85,7 @@ export function addWebhookRoutes(server: ProducerServer, context: ProducerContex
   server.delete(
     '/v1/webhooks/:id',
     {
+      config: { scopes: ['admin'] },
       schema: {
         tags: ['Webhooks'],
         summary: 'Remove a webhook, and what is on its way to it',
@@ -103,6 +106,7 @@ export function addWebhookRoutes(server: ProducerServer, context: ProducerContex
   server.get(
     '/v1/webhooks/:id/deliveries',
     {
+      config: { scopes: ['admin'] },
       schema: {
         tags: ['Webhooks'],
         summary: 'What has been delivered to a webhook, and what not, the newest first',
@@ -129,9 +133,8 @@ export function addWebhookRoutes(server: ProducerServer, context: ProducerContex
   async function find(request: FastifyRequest<{ Params: { id: string } }>): Promise<Webhook> {
     const { id } = request.params;
     const webhook = await database.store.webhooks.get(id);
-    if (webhook === undefined) throw new Problem('unknown-webhook', `there is no webhook ${id}`);
-    authorizeApp(request, webhook.app);
-    return webhook;
+    if (webhook !== undefined && isVisible(request, webhook.app)) return webhook;
+    throw new Problem('unknown-webhook', `there is no webhook ${id}`);
   }
 }
 

@@ -5,7 +5,7 @@ import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
 import type { BatchAnswer, NotificationAnswer } from '../schemas/status-schemas.ts';
 import { readCancelRequest, remainingOf } from './cancel-request.ts';
-import { findBatch } from './find-batch.ts';
+import { type Asker, findBatch, findScheduled } from './find-batch.ts';
 import { readNotification } from './notification-status.ts';
 import { answerOfScheduled, withoutDevices } from './scheduled-status.ts';
 
@@ -15,16 +15,16 @@ import { answerOfScheduled, withoutDevices } from './scheduled-status.ts';
  * between is seen twice rather than not at all, and then counted once.
  * @throws Problem, TokenStoreError
  */
-export async function readBatch(context: ProducerContext, id: string): Promise<BatchAnswer> {
+export async function readBatch(context: ProducerContext, asker: Asker, id: string): Promise<BatchAnswer> {
   const parsed = parseNotificationId(id);
   if (parsed === undefined) throw unknownBatch(id);
-  if (parsed.index !== 0) return ofOne(await readNotification(context, id));
+  if (parsed.index !== 0) return ofOne(await readNotification(context, asker, id));
   const { redis, database } = context;
   const { batches } = database.store;
-  let found = await findBatch(context, parsed.batch);
-  const scheduled = await database.store.scheduledSends.get(parsed.batch);
+  let found = await findBatch(context, asker, parsed.batch);
+  const scheduled = await findScheduled(context, asker, parsed.batch);
   // It has gone out in between.
-  if (scheduled?.state === 'enqueued') found ??= await findBatch(context, parsed.batch);
+  if (scheduled?.state === 'enqueued') found ??= await findBatch(context, asker, parsed.batch);
   if (found === undefined) {
     if (scheduled === undefined) throw unknownBatch(id);
     return answerOfScheduled(scheduled);

@@ -5,7 +5,7 @@ import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
 import type { NotificationAnswer } from '../schemas/status-schemas.ts';
 import { readCancelRequest } from './cancel-request.ts';
-import { findBatch } from './find-batch.ts';
+import { type Asker, findBatch } from './find-batch.ts';
 
 type Outcome = Pick<NotificationAnswer, 'state' | 'certainty' | 'reason' | 'gatewayStatus' | 'settledAt'>;
 
@@ -13,13 +13,17 @@ type Outcome = Pick<NotificationAnswer, 'state' | 'certainty' | 'reason' | 'gate
  * A notification is told from its exception or its reported push job in Postgres, else from its push job in the queue.
  * @throws Problem, TokenStoreError
  */
-export async function readNotification(context: ProducerContext, id: string): Promise<NotificationAnswer> {
+export async function readNotification(
+  context: ProducerContext,
+  asker: Asker,
+  id: string,
+): Promise<NotificationAnswer> {
   const parsed = parseNotificationId(id);
   if (parsed === undefined || parsed.index === 0) throw unknownNotification(id);
   const { batch, index } = parsed;
   const { redis, database } = context;
   const { batches } = database.store;
-  const found = await findBatch(context, batch);
+  const found = await findBatch(context, asker, batch);
   if (found === undefined) throw unknownNotification(id);
   const [job] = await readQueuedJobs(redis, found, index);
   const stored = await batches.find(batch);
