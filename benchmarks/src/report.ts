@@ -40,7 +40,14 @@ export async function saveFigures(figures: readonly Figure[]): Promise<string[]>
     const file = join(resultsFolder, `${section}.json`);
     await writeFile(file, `${JSON.stringify(result, null, 2)}\n`);
     const picture = join(resultsFolder, `${section}.svg`);
-    await writeFile(picture, drawFigures(section, measured));
+    await writeFile(
+      picture,
+      drawFigures(section, measured, {
+        measuredAt: result.measuredAt,
+        commit: result.commit,
+        machine: `${machine.cores} cores, Node.js ${machine.node}`,
+      }),
+    );
     written.push(`results/${section}.json`, `results/${section}.svg`);
   }
   return written;

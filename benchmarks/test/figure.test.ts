@@ -32,17 +32,58 @@ test('the median is the value in the middle', () => {
   expect(median([1, 2, 3, 10])).toBe(2.5);
 });
 
-test('a picture shows every figure, its text escaped', () => {
-  const figure = createFigure({
-    section: 's',
-    name: 'a < b',
-    figure: 5,
-    unit: 'u',
-    against: { name: 'c', figure: 10 },
+describe('a picture', () => {
+  const origin = { measuredAt: '2030-01-31T12:00:00.000Z', commit: 'c0ffee', machine: '2 cores' };
+  const figureOf = (more: object) =>
+    createFigure({ section: 's', name: 'a < b', figure: 5, unit: 'u/s', ...more });
+  const bars = (picture: string) =>
+    [...picture.matchAll(/<rect x="\d+" y="\d+" width="([\d.]+)" height="14"/g)].map(([, width]) =>
+      Number(width),
+    );
+
+  test('says when, where and of what, its text escaped', () => {
+    const picture = drawFigures('s', [figureOf({})], origin);
+    expect(picture).toContain('a &lt; b');
+    expect(picture).toContain('2030-01-31 · 2 cores · commit c0ffee');
   });
-  const picture = drawFigures('s', [figure]);
-  expect(picture).toContain('a &lt; b');
-  expect(picture).toContain('× 0.5');
+
+  test('draws both sides of a ratio, and one of ours once', () => {
+    const picture = drawFigures(
+      's',
+      [
+        figureOf({ name: 'ours, against c', against: { name: 'c', figure: 10 } }),
+        figureOf({ name: 'the same against d', against: { name: 'd', figure: 20 } }),
+      ],
+      origin,
+    );
+    const [own, c, d] = bars(picture);
+    expect([own! * 2, own! * 4]).toEqual([c, d]);
+    expect(picture).toContain('10 · ours is 0.5 × that');
+  });
+
+  test('gives each unit an axis of its own', () => {
+    const picture = drawFigures(
+      's',
+      [figureOf({}), figureOf({ name: 'm', figure: 900, unit: 'MiB' })],
+      origin,
+    );
+    expect(bars(picture)).toEqual([720, 720]);
+  });
+
+  test('keeps its text inside', () => {
+    const long = figureOf({
+      name: 'x'.repeat(300),
+      against: { name: 'y'.repeat(300), figure: 7 },
+      atLeast: 2,
+    });
+    const picture = drawFigures('s', [long], origin);
+    const [, width] = /viewBox="0 0 (\d+)/.exec(picture)!;
+    const texts = [...picture.matchAll(/<text [^>]*y="(\d+)"[^>]*>([^<]*)<\/text>/g)].slice(2);
+    for (const [, all] of Map.groupBy(texts, ([, y]) => y)) {
+      // 8 pixels for a character, generously.
+      expect(all.reduce((sum, [, , text]) => sum + text!.length * 7, 0)).toBeLessThan(Number(width));
+    }
+  });
 });
 
 test.each(sections)('section $name can be loaded', async ({ load }) => {
