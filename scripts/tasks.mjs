@@ -76,6 +76,7 @@ export const tasks = {
   node: { steps: [{ name: 'node', command: ['node'], takesArguments: true }] },
   pushfleet: { steps: program('pushfleet', 'apps/cli/src/main.ts') },
   dashboards: { steps: program('dashboards', 'ops/src/generate-dashboards.ts') },
+  settings: { steps: program('settings', 'scripts/settings/main.ts') },
   sbom: {
     steps: [
       {

@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { CredentialError } from '@pushfleet/apns-credentials';
 import { PushfleetError } from '@pushfleet/client';
 import { PushQueueError } from '@pushfleet/push-queue';
-import { ServiceError } from '@pushfleet/service-kit';
+import { readBuildInfo, ServiceError } from '@pushfleet/service-kit';
 import { TokenStoreError } from '@pushfleet/token-store';
 import { Command, CommanderError } from 'commander';
 import { addBroadcastCommand } from './api/broadcast-command.ts';
@@ -59,7 +58,7 @@ export async function runProgram(
 function createProgram({ stdout, stderr }: ProgramEnvironment): Command {
   return new Command('pushfleet')
     .description("The operator's commands of Pushfleet, which sends Apple push notifications.")
-    .version(readVersion(), '-V, --version', 'print the version')
+    .version(describeBuild(), '-V, --version', 'print the version')
     .option('--json', 'print the result as one line of JSON')
     .exitOverride()
     .configureOutput({
@@ -81,9 +80,9 @@ Every command explains itself: pushfleet <command> --help`,
     );
 }
 
-function readVersion(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { readonly version: string }).version;
+function describeBuild(): string {
+  const { version, commit, node } = readBuildInfo();
+  return `${version} (commit ${commit}, Node.js ${node})`;
 }
 
 function report(error: unknown, terminal: Terminal): void {

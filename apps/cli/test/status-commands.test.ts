@@ -171,9 +171,11 @@ test('a send that waits prints its batch first, and says after its time what is 
   expect(json).toMatchObject({ batchId: expect.any(String), batch: { state: 'queued', queued: 1 } });
 });
 
-test('the version is printed', async () => {
+test('the version is printed, with the commit and Node.js', async () => {
   expect(await run('--version')).toMatchObject({
     exitCode: 0,
-    stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
+    stdout: expect.stringMatching(
+      /^\d+\.\d+\.\d+ \(commit (?:[0-9a-f]{40}|unknown), Node\.js v\d+\.\d+\.\d+\)\n$/,
+    ),
   });
 });

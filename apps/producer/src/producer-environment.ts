@@ -1,5 +1,4 @@
-import { ConfigError, type ConfigProblem } from '@pushfleet/service-kit';
-import { z } from 'zod';
+import { ConfigError, producerVariables, readVariables } from '@pushfleet/service-kit';
 
 /** What the environment says of the producer alone. */
 export interface ProducerEnvironment {
@@ -11,18 +10,8 @@ export interface ProducerEnvironment {
   readonly allowPrivateWebhooks: boolean;
 }
 
-const schema = z.object({
-  PUSHFLEET_AUTH: z.enum(['keys', 'off'], { error: 'must be keys or off' }).optional(),
-  PUSHFLEET_RATE_LIMIT: z
-    .string()
-    .regex(/^\d{1,9}$/, 'must be a number of requests a second, or 0 for no limit')
-    .transform(Number)
-    .default(0),
-  PUSHFLEET_WEBHOOKS_PRIVATE: z
-    .enum(['allow', 'refuse'], { error: 'must be allow or refuse' })
-    .default('refuse')
-    .transform((value) => value === 'allow'),
-});
+/** The board's key is read by itself: it may be in a file. */
+const { PUSHFLEET_BOARD_KEY: _, ...settings } = producerVariables;
 
 const loopback = /^(127\.|localhost$|::1$|\[::1\]$)/;
 
@@ -32,18 +21,16 @@ const loopback = /^(127\.|localhost$|::1$|\[::1\]$)/;
  * @throws ConfigError
  */
 export function readProducerEnvironment(env: NodeJS.ProcessEnv, host: string): ProducerEnvironment {
-  const parsed = schema.safeParse(env);
-  const problems: ConfigProblem[] = parsed.success
-    ? []
-    : parsed.error.issues.map(({ path, message }) => ({ field: path.join('.'), message }));
+  const read = readVariables(env, settings);
+  const problems = [...read.problems];
   if (!loopback.test(host) && (env.PUSHFLEET_AUTH ?? '') === '') {
     const message =
       `must be set, since the API will listen at ${host}, which others can reach: keys, with keys made by ` +
       '`pushfleet keys create`; or off, when something in front of it keeps others out';
     problems.push({ field: 'PUSHFLEET_AUTH', message });
   }
-  if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
-  const { PUSHFLEET_AUTH = 'off', PUSHFLEET_RATE_LIMIT, PUSHFLEET_WEBHOOKS_PRIVATE } = parsed.data;
+  if (problems.length > 0 || read.values === undefined) throw new ConfigError(problems);
+  const { PUSHFLEET_AUTH = 'off', PUSHFLEET_RATE_LIMIT, PUSHFLEET_WEBHOOKS_PRIVATE } = read.values;
   return {
     auth: PUSHFLEET_AUTH,
     ratePerSecond: PUSHFLEET_RATE_LIMIT,

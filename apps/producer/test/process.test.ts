@@ -150,7 +150,12 @@ test('a Postgres that does not let it in is tried again, says why, and serves on
   expect(await (await device()).json()).toMatchObject({ status: 503, code: 'database-unavailable' });
   await owner.query(`alter role ${role} login password 'wrong'`);
   await expect.poll(async () => (await device()).status, { timeout: 20_000 }).toBe(404);
-  expect(await health()).toEqual({ status: 'ok', reasons: [], database: 'ready' });
+  expect(await health()).toEqual({
+    status: 'ok',
+    reasons: [],
+    database: 'ready',
+    build: { version: expect.any(String), commit: expect.any(String), node: process.version },
+  });
   expect(await stop()).toMatchObject({ code: 0 });
 }, 60_000);
 

@@ -1,5 +1,7 @@
 /** Every metric of the services, as rules and dashboards may name it (docs/operations.md lists their labels). */
 export const knownMetrics: ReadonlySet<string> = new Set([
+  // every service
+  'pushfleet_build_info',
   // worker
   'pushfleet_written_notifications_total',
   'pushfleet_settled_notifications_total',

@@ -1,5 +1,12 @@
-import Fastify, { type FastifyInstance } from 'fastify';
+import { STATUS_CODES } from 'node:http';
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify';
 import type { Registry } from 'prom-client';
+import { readBuildInfo } from './build-info.ts';
 import { listenAt } from './listen.ts';
 
 /** Why a service is not well; empty: it is. */
@@ -26,13 +33,16 @@ export interface AdminServer {
 }
 
 /**
- * Serves `/metrics` (Prometheus), `/livez` and `/readyz` (200, or 503 with the reasons).
+ * Serves `/metrics` (Prometheus), `/livez` and `/readyz` (200, or 503 with the reasons; both say which build runs). What
+ * else is asked for is answered with 404 as problem+json (RFC 9457), which names what there is.
  * @throws ServiceError when the address cannot be listened at
  */
 export async function openAdminServer(options: AdminServerOptions): Promise<AdminServer> {
   const { register } = options;
   // Connections that scrapers keep open must not hold the stop up.
   const server = Fastify({ forceCloseConnections: true, requestTimeout: 10_000 });
+  const build = readBuildInfo();
+  answerProblems(server);
   server.get('/metrics', async (_, reply) => {
     void reply.type(register.contentType);
     return register.metrics();
@@ -41,11 +51,45 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
     server.get(path, async (_, reply) => {
       const reasons = reasonsOf();
       void reply.code(reasons.length === 0 ? 200 : 503);
-      return { status: reasons.length === 0 ? 'ok' : 'unavailable', reasons, ...options.details?.() };
+      const status = reasons.length === 0 ? 'ok' : 'unavailable';
+      return { status, reasons, build, ...options.details?.() };
     });
   probe('/livez', options.liveness ?? (() => []));
   probe('/readyz', options.readiness);
   await options.extend?.(server);
   const port = await listenAt(server, options, 'PUSHFLEET_ADMIN_PORT');
   return { port, close: async () => server.close() };
+}
+
+/** Errors in the form of the HTTP API, those of unknown paths first. */
+function answerProblems(server: FastifyInstance): void {
+  const answer = (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    status: number,
+    code: string,
+    detail: string,
+  ) =>
+    reply
+      .code(status)
+      .type('application/problem+json')
+      .serializer((problem: unknown) => JSON.stringify(problem))
+      .send({
+        type: `urn:pushfleet:problem:${code}`,
+        title: STATUS_CODES[status],
+        status,
+        code,
+        detail,
+        requestId: request.id,
+      });
+  server.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?')[0];
+    const detail = `there is no ${request.method} ${path} here: the admin port serves /metrics, /livez and /readyz`;
+    return answer(request, reply, 404, 'no-route', detail);
+  });
+  server.setErrorHandler((error: FastifyError, request, reply) => {
+    const status = error.statusCode ?? 500;
+    if (status < 500) return answer(request, reply, status, 'invalid-request', error.message);
+    return answer(request, reply, status, 'internal', 'the service could not answer: its log says why');
+  });
 }

@@ -8,7 +8,7 @@ const port = z.int().min(1).max(65_535);
 const path = z.string().min(1);
 
 /** Whichever of these an app has tells what kind of credential it is. */
-const credentialKinds = {
+export const credentialKinds = {
   p12: z.strictObject({ p12: path, passphraseFile: path.optional(), passphraseEnv: path.optional() }),
   cert: z.strictObject({
     cert: path,

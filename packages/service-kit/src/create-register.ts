@@ -1,4 +1,5 @@
-import { Counter, collectDefaultMetrics, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { readBuildInfo } from './build-info.ts';
 import { droppedLines } from './log/log-output.ts';
 
 /** Gauges whose names end like a counter's. The same is told by `nodejs_active_handles` and the like, by type. */
@@ -9,8 +10,8 @@ const misnamed = [
 ];
 
 /**
- * A registry with what prom-client tells of the process: memory, processor, event loop, garbage collection; and with
- * the log lines that nobody read in time.
+ * A registry with what prom-client tells of the process (memory, processor, event loop, garbage collection), with the log
+ * lines that nobody read in time, and with which build it is.
  */
 export function createRegister(): Registry {
   const register = new Registry();
@@ -25,5 +26,12 @@ export function createRegister(): Registry {
       dropped.inc(droppedLines());
     },
   });
+  const { version, commit, node } = readBuildInfo();
+  new Gauge({
+    name: 'pushfleet_build_info',
+    help: 'Which build runs: its version, the commit it was built from, and Node.js. Always 1.',
+    labelNames: ['version', 'commit', 'node'],
+    registers: [register],
+  }).set({ version, commit, node }, 1);
   return register;
 }

@@ -16,10 +16,24 @@ export interface ReadFleetOptions {
 /** The file without its apps, each of which is parsed by itself. */
 const fileSchema = z.looseObject({ apps: z.record(z.string(), z.unknown()) });
 
+export interface FleetFile {
+  /** Undefined: there are problems. */
+  readonly apps?: readonly FleetApp[];
+  readonly problems: readonly ConfigProblem[];
+  /** Names of variables that the file says hold passphrases, whatever else is wrong with it. */
+  readonly variables: ReadonlySet<string>;
+}
+
 /** Reads the configuration file; gives the apps, or everything that is wrong with it. */
-export async function readFleetFile(
+export async function readFleetFile(options: ReadFleetOptions): Promise<FleetFile> {
+  const variables = new Set<string>();
+  return { ...(await readApps(options, variables)), variables };
+}
+
+async function readApps(
   options: ReadFleetOptions,
-): Promise<{ readonly apps?: readonly FleetApp[]; readonly problems: readonly ConfigProblem[] }> {
+  variables: Set<string>,
+): Promise<Omit<FleetFile, 'variables'>> {
   const { path } = options;
   let text: string;
   try {
@@ -41,6 +55,8 @@ export async function readFleetFile(
   const apps: FleetApp[] = [];
   const problems = Object.keys(others).map((field) => ({ field, message: 'is not a known setting' }));
   for (const [id, app] of entries) {
+    const variable = textAt(app, 'credential.passphraseEnv');
+    if (variable !== undefined) variables.add(variable);
     const entry = await readEntry(id, app, options);
     problems.push(...entry.problems);
     if (entry.app !== undefined) apps.push(entry.app);

@@ -2,6 +2,7 @@ import { ConfigError } from './config-error.ts';
 import { type EnvironmentConfig, type EnvironmentNeeds, readEnvironment } from './environment.ts';
 import type { FleetApp } from './fleet-app.ts';
 import { readFleetFile } from './fleet-file.ts';
+import { unknownVariables } from './settings/unknown-variables.ts';
 import { readTracingEnvironment, type TracingConfig } from './tracing/tracing-environment.ts';
 
 /** Everything a service is configured by. */
@@ -21,9 +22,14 @@ export async function loadConfig(env: NodeJS.ProcessEnv, options: LoadConfigOpti
   const environment = await readEnvironment(env, options);
   const tracing = await readTracingEnvironment(env);
   // Also where the environment has problems, so that the file's are said in the same breath.
-  const path = environment.config?.configPath ?? env.PUSHFLEET_CONFIG ?? 'pushfleet.yaml';
+  const path = environment.config?.configPath ?? (env.PUSHFLEET_CONFIG || 'pushfleet.yaml');
   const fleet = await readFleetFile({ path });
-  const problems = [...environment.problems, ...tracing.problems, ...fleet.problems];
+  const problems = [
+    ...environment.problems,
+    ...unknownVariables(env, fleet.variables),
+    ...tracing.problems,
+    ...fleet.problems,
+  ];
   if (problems.length > 0 || environment.config === undefined || fleet.apps === undefined) {
     throw new ConfigError(problems);
   }

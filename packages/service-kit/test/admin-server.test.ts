@@ -1,6 +1,6 @@
 import { Counter, Registry } from 'prom-client';
 import { afterEach, expect, test } from 'vitest';
-import { type AdminServer, openAdminServer, ServiceError } from '../src/index.ts';
+import { type AdminServer, openAdminServer, readBuildInfo, ServiceError } from '../src/index.ts';
 
 const open: AdminServer[] = [];
 afterEach(async () => {
@@ -41,10 +41,31 @@ test('a service that is not ready says why, and is alive', async () => {
   const server = await openServer({ readiness: () => reasons });
   const unready = await get(server, '/readyz');
   expect(unready.status).toBe(503);
-  expect(JSON.parse(unready.body)).toEqual({ status: 'unavailable', reasons, apps: { shop: 'runs' } });
+  expect(JSON.parse(unready.body)).toEqual({
+    status: 'unavailable',
+    reasons,
+    build: readBuildInfo(),
+    apps: { shop: 'runs' },
+  });
   expect((await get(server, '/livez')).status).toBe(200);
   reasons.pop();
   expect((await get(server, '/readyz')).status).toBe(200);
+});
+
+test.each([
+  ['/', 'there is no GET / here: the admin port serves /metrics, /livez and /readyz'],
+  ['/healthz?full=1', 'there is no GET /healthz here: the admin port serves /metrics, /livez and /readyz'],
+])('%s, which is no path of it, is answered as the HTTP API answers', async (path, detail) => {
+  const { status, type, body } = await get(await openServer(), path);
+  expect([status, type]).toEqual([404, expect.stringContaining('application/problem+json')]);
+  expect(JSON.parse(body)).toEqual({
+    type: 'urn:pushfleet:problem:no-route',
+    title: 'Not Found',
+    status: 404,
+    code: 'no-route',
+    detail,
+    requestId: expect.any(String),
+  });
 });
 
 test('a port that is taken is said with the variable that sets it', async () => {

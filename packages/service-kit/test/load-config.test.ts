@@ -183,9 +183,9 @@ colour: red
   );
   expect(problems.toSorted()).toEqual(
     [
-      'PUSHFLEET_ADMIN_PORT: must be at most 65535',
-      'PUSHFLEET_DRAIN_TIMEOUT: must be a duration such as 500ms, 30s, 10m, 1h or 1d',
-      'PUSHFLEET_LOG_LEVEL: must be trace or debug or info or warn or error or fatal or silent',
+      'PUSHFLEET_ADMIN_PORT: must be at most 65535, such as 9100, not "70000"',
+      'PUSHFLEET_DRAIN_TIMEOUT: must be a duration such as 500ms, 30s, 10m, 1h or 1d, not "long"',
+      'PUSHFLEET_LOG_LEVEL: must be trace or debug or info or warn or error or fatal or silent, such as info, not "loud"',
       'apps.Both Wrong: as a name, must be 1 to 63 characters of a-z, 0-9 and -, and not begin with -',
       'apps.Both Wrong.credential.passphraseFile: must be text',
       'apps.Both Wrong.environment: is missing',
@@ -286,7 +286,7 @@ describe('a secret', () => {
   test('is asked for only where it is needed', async () => {
     expect((await load(file)).databaseUrl).toBeUndefined();
     expect(await problemsOf(load(file, {}, { database: true }))).toEqual([
-      'DATABASE_URL: is missing (or DATABASE_URL_FILE, which names a file)',
+      'DATABASE_URL: is missing (or DATABASE_URL_FILE, which names a file), such as postgres://pushfleet_producer:password@127.0.0.1:5432/pushfleet',
     ]);
   });
   test('is never shown, and not taken from two places', async () => {

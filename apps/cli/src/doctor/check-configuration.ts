@@ -4,6 +4,7 @@ import {
   readFleetFile,
   readSecret,
   readTracingEnvironment,
+  unknownVariables,
 } from '@pushfleet/service-kit';
 import { type Finding, findingsAbout } from './finding.ts';
 
@@ -23,9 +24,12 @@ export async function checkConfiguration(env: NodeJS.ProcessEnv): Promise<Config
   // Whether credentials are there, and what they are, is looked at app by app.
   const fleet = await readFleetFile({ path });
   const tracing = await readTracingEnvironment(env);
-  const problems = [...environment.problems, ...tracing.problems, ...fleet.problems].map(
-    ({ field, message }) => problem(`${field} ${message}`, 'Services do not start with it: correct it.'),
-  );
+  const problems = [
+    ...environment.problems,
+    ...unknownVariables(env, fleet.variables),
+    ...tracing.problems,
+    ...fleet.problems,
+  ].map(({ field, message }) => problem(`${field} ${message}`, 'Services do not start with it: correct it.'));
   const apps = fleet.apps ?? [];
   return {
     findings:

@@ -1,7 +1,7 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
-import type { LogLevel } from '../environment.ts';
 import { cleanFields } from './clean-fields.ts';
+import type { LogLevel } from './log-level.ts';
 import { LogOutput } from './log-output.ts';
 import { loggedError } from './logged-error.ts';
 import { RepeatedLines } from './repeated-lines.ts';

@@ -15,7 +15,7 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
-import type { ServiceName } from '../environment.ts';
+import type { ServiceName } from '../admin-ports.ts';
 import type { Logger } from '../log/logger.ts';
 import { withDeadline } from '../with-deadline.ts';
 import { sampledLinksFirst } from './sampled-links.ts';

@@ -1,8 +1,8 @@
 import { access, constants } from 'node:fs/promises';
 import { z } from 'zod';
 import type { ConfigProblem } from '../config-error.ts';
-import { readSecret } from '../environment.ts';
 import { parseWith } from '../schema-problems.ts';
+import { readSecret } from '../settings/read-variables.ts';
 
 // OpenTelemetry's own variables. The SDK would warn of what it cannot read and go on with something else; here it is a
 // problem of the configuration like any other. What the exporter reads by itself (endpoint, compression, certificates)
