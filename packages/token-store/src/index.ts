@@ -31,6 +31,7 @@ export {
   readingResults,
 } from './feedback/feedback-reading.ts';
 export type { ReaderSessionOptions } from './feedback/reader-session.ts';
+export { type DatabaseRole, databaseRoles, grantRoles, rolesFile } from './grant-roles.ts';
 export { type MigrateOptions, migrate } from './migrate.ts';
 export { type MigrationState, readMigrationState } from './migration-state.ts';
 export type { AppliedReports, ApplyOptions } from './reconcile/apply-reports.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { defaultRetention, migrate, openTokenStore, type TokenStore } from '../src/index.ts';
+import { defaultRetention, migrate, openTokenStore, rolesFile, type TokenStore } from '../src/index.ts';
 import { newApp, newEntry, newToken, useTestStore } from './test-store.ts';
 
 // docs/database.md says which rights the services need: its statements are run here, and the services' work with them.
@@ -32,6 +32,10 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all(Object.values(stores).map((store) => store.close()));
   for (const role of Object.values(roles)) await context.sql(`drop owned by ${role}; drop role ${role}`);
+});
+
+test('the page shows the statements that pushfleet migrate --grant runs', () => {
+  expect(page).toContain(`\`\`\`sql\n${readFileSync(rolesFile, 'utf8')}\`\`\``);
 });
 
 test('with nothing pending, the services start without the right to change the schema', async () => {
