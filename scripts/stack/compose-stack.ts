@@ -69,16 +69,30 @@ export class ComposeStack {
     return (await this.compose('ps', '-q', service)).trim().split('\n').filter(Boolean);
   }
 
-  /** Whether an image is here, or can be fetched. */
-  async hasImage(image: string): Promise<boolean> {
-    try {
-      await this.run('docker', ['image', 'inspect', '--format', 'there', image]);
-      return true;
-    } catch {
-      return this.run('docker', ['pull', '--quiet', image]).then(
-        () => true,
-        () => false,
-      );
-    }
+  /** From now on compose sees this variable. */
+  set(name: string, value: string): void {
+    this.#env[name] = value;
+  }
+
+  /**
+   * The image to use for a name that may end in a digest: itself, where it is here or can be fetched; else the local
+   * image of its tag; undefined: neither can be had.
+   */
+  async findImage(image: string): Promise<string | undefined> {
+    if (await this.#isHere(image)) return image;
+    const isFetched = await this.run('docker', ['pull', '--quiet', image]).then(
+      () => true,
+      () => false,
+    );
+    if (isFetched) return image;
+    const [tag = ''] = image.split('@');
+    return tag !== image && (await this.#isHere(tag)) ? tag : undefined;
+  }
+
+  async #isHere(image: string): Promise<boolean> {
+    return this.run('docker', ['image', 'inspect', '--format', 'there', image]).then(
+      () => true,
+      () => false,
+    );
   }
 }

@@ -119,26 +119,36 @@ async function run(stack: ComposeStack, { notifications }: StackArguments): Prom
   };
 }
 
+interface ConfiguredService {
+  readonly image: string;
+  readonly build?: { readonly args?: Readonly<Record<string, string>> };
+}
+
 /** Gives the services that had to be left out: images of the monitoring that cannot be had here. */
 async function startServices(stack: ComposeStack): Promise<string[]> {
   await stack.run('sh', ['deploy/compose/create-secrets']);
   const config = JSON.parse(await stack.compose('config', '--format', 'json')) as {
-    readonly services: Readonly<Record<string, { readonly image: string; readonly build?: unknown }>>;
+    readonly services: Readonly<Record<string, ConfiguredService>>;
   };
-  const needed = Object.entries(config.services).filter(([, { build }]) => build === undefined);
   const leftOut: string[] = [];
-  for (const [name, { image }] of needed) {
-    if (await stack.hasImage(image)) continue;
-    say(`${name} is left out: the image ${image} is not here and cannot be fetched`);
-    leftOut.push(name);
+  for (const [name, { image, build }] of Object.entries(config.services)) {
+    const wanted = build?.args?.NODE_IMAGE ?? image;
+    const found = await stack.findImage(wanted);
+    if (found === undefined && build === undefined) {
+      say(`${name} is left out: the image ${image} is not here and cannot be fetched`);
+      leftOut.push(name);
+    } else if (found !== undefined && found !== wanted) {
+      say(`${name} takes the local image ${found}: the one with its digest cannot be fetched`);
+      stack.set(`PUSHFLEET_${build === undefined ? name.toUpperCase() : 'NODE'}_IMAGE`, found);
+    }
   }
   if (leftOut.some((name) => name === 'redis' || name === 'postgres')) {
     throw new Error(
       'Without images of Redis and Postgres there is no stack: docs/development.md says how to get them',
     );
   }
-  await stack.compose('build', '--quiet', 'producer');
-  say('built the image');
+  await stack.compose('build', '--quiet', 'producer', 'simulator');
+  say('built the images');
   const started = Object.keys(config.services).filter((name) => name !== 'cli' && !leftOut.includes(name));
   // Jobs end, which `--wait` takes for a failure: what waits for them is waited for.
   const waited = started.filter((name) => name !== 'migrate');
