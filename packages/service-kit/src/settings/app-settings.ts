@@ -60,6 +60,12 @@ const sentences: Readonly<Record<string, string>> = {
   'breaker.rate': 'Share of invalid tokens that puts the app to rest; 1: none does.',
   'breaker.minimum': 'Decided notifications in the window before the rate counts.',
   'breaker.window': '',
+  'queue.maxNotifications':
+    'Notifications that may wait in the queues of the app, those apart that were given a `sendAt` ([quotas](operations.md#quotas)); 20,000,000 by default.',
+  'queue.maxBytes': "Bytes of their push jobs; 40 % of Redis' memory by default.",
+  'queue.maxScheduledNotifications':
+    'Notifications with a `sendAt` in the future; 0: nothing can be scheduled; 5,000,000 by default.',
+  'queue.maxScheduledBytes': "Bytes of their push jobs; 20 % of Redis' memory by default.",
   'deadLetters.keepFor': 'How long [dead letters](runbook.md#dead-letters) are kept.',
   'deadLetters.maxBytes':
     'How much of their data is kept in Redis; the oldest go, and [it is told](runbook.md#dead-letters-trimmed).',
