@@ -131,6 +131,45 @@ test('a broadcast to nobody is finished with its fan-out', async () => {
   });
 });
 
+test('the list says what was sent to whom, page by page, the newest first', async () => {
+  const ids: string[] = [];
+  const long = 'x'.repeat(300);
+  for (const content of [
+    { alert: 'first' },
+    { alert: { title: 'Sale', body: 'Today only.' } },
+    { payload: { aps: { alert: { title: 'Raw', body: long } } } },
+    { contentAvailable: true },
+  ]) {
+    const { body } = await start({ app: 'news', audience: { tags: 'nobody' }, ...content });
+    ids.unshift(body.broadcastId);
+  }
+  const read = async (query: string) => (await probe.call('GET', `/v1/broadcasts?app=news${query}`)).body;
+  const first = await read('&limit=2');
+  expect(first.broadcasts.map(({ broadcastId }: { broadcastId: string }) => broadcastId)).toEqual(
+    ids.slice(0, 2),
+  );
+  expect(first.next).toBe(ids[1]);
+  expect(first.broadcasts[0]).not.toHaveProperty('says');
+  expect(first.broadcasts[1].says).toBe(`Raw: ${'x'.repeat(194)}…`);
+  const second = await read(`&limit=2&before=${first.next}`);
+  expect(second).toMatchObject({
+    broadcasts: [
+      { broadcastId: ids[2], says: 'Sale: Today only.', audience: { tags: 'nobody' } },
+      { broadcastId: ids[3], says: 'first' },
+    ],
+  });
+  const seen: string[] = [];
+  for (let next: string | null = ''; next !== null; ) {
+    const page: { broadcasts: { broadcastId: string }[]; next: string | null } = await read(
+      next === '' ? '&limit=1' : `&limit=1&before=${next}`,
+    );
+    seen.push(...page.broadcasts.map(({ broadcastId }) => broadcastId));
+    next = page.next;
+  }
+  const { broadcasts: all } = await read('&limit=100');
+  expect(seen).toEqual(all.map(({ broadcastId }: { broadcastId: string }) => broadcastId));
+});
+
 test('an audience by an uploaded list of users', async () => {
   const list = await probe.call('POST', '/v1/uploads?app=news', {
     headers: { 'content-type': 'text/plain' },

@@ -95,6 +95,17 @@ export type AudienceCount = {
   readonly devices: number;
 };
 
+/** Whom to send to; all conditions must hold. */
+export type AudienceInput = {
+  /** Every active device of the app. */
+  readonly all?: true;
+  readonly tags?: TagExpressionInput;
+  readonly locales?: readonly string[];
+  readonly timeZones?: readonly string[];
+  /** Devices of the users of an uploaded list. */
+  readonly upload?: string;
+};
+
 export type Batch = {
   readonly batchId: string;
   /** Id of the app, as in pushfleet.yaml. */
@@ -131,6 +142,10 @@ export type Broadcast = {
   /** Id of the app, as in pushfleet.yaml. */
   readonly app: string;
   readonly lane: Lane;
+  /** What is shown: title and body, shortened. Absent where nothing is, or it is translated on the device. */
+  readonly says?: string;
+  /** Whom it is for, as it was asked for. */
+  readonly audience?: Audience;
   /** `running`: the fan-out goes on, or waits for `startAt`. `delivering`: every device of the audience has been enqueued, and some have no outcome. `finished`: all have one. After `cancelled` and `failed` nothing more is enqueued; what is `queued` still gets its outcome. */
   readonly state: 'running' | 'paused' | 'delivering' | 'finished' | 'cancelled' | 'failed';
   /** Of `failed`. */
@@ -169,11 +184,17 @@ export type BroadcastExceptionPage = {
   readonly next: string | null;
 };
 
+export type BroadcastPage = {
+  readonly broadcasts: readonly Broadcast[];
+  /** Give it as `before`; null: that was the last page. */
+  readonly next: string | null;
+};
+
 export type BroadcastRequest = NotificationContent & {
   /** Id of the app, as in pushfleet.yaml. */
   readonly app: string;
   readonly lane?: Lane;
-  readonly audience: Audience;
+  readonly audience: AudienceInput;
   /** When the fan-out begins; at most 30 days ahead. */
   readonly sendAt?: number | string;
   /** Seconds over which the fan-out is spread. Otherwise it goes as fast as it can. */
@@ -621,6 +642,19 @@ export type TagExpression =
       readonly not: TagExpression;
     };
 
+/** A tag, or `and`, `or`, `not` of expressions. */
+export type TagExpressionInput =
+  | string
+  | {
+      readonly and: readonly TagExpressionInput[];
+    }
+  | {
+      readonly or: readonly TagExpressionInput[];
+    }
+  | {
+      readonly not: TagExpressionInput;
+    };
+
 export type Totals = {
   /** The sum of all counts below. */
   readonly enqueued: number;
@@ -784,11 +818,9 @@ export interface Operations {
   };
   'GET /v1/broadcasts': {
     readonly path: undefined;
-    readonly query: { readonly app: string; readonly limit?: number };
+    readonly query: { readonly app: string; readonly limit?: number; readonly before?: string };
     readonly body: undefined;
-    readonly answer: {
-      readonly broadcasts: readonly Broadcast[];
-    };
+    readonly answer: BroadcastPage;
   };
   'GET /v1/broadcasts/{id}': {
     readonly path: { readonly id: string };

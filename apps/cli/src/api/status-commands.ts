@@ -4,6 +4,7 @@ import { CliError } from '../cli-error.ts';
 import { parseCount } from '../parse-count.ts';
 import { table } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
+import { visibleLine } from '../visible-text.ts';
 import { type KnownId, parseId } from './known-id.ts';
 import { apiHelp, openClient } from './open-client.ts';
 import { percent, showBatch, showBroadcast, showNotification } from './show-status.ts';
@@ -86,15 +87,30 @@ Examples:
     .command('broadcasts')
     .description('the broadcasts of an app, the newest first')
     .requiredOption('--app <id>')
-    .option('--limit <n>', 'how many', parseCount, 20)
+    .option('--limit <n>', 'how many, at most 100', parseCount, 20)
+    .option('--before <id>', 'only those that are older than this broadcast')
     .addHelpText('after', apiHelp)
-    .action(async ({ app, limit }: { readonly app: string; readonly limit: number }) => {
-      const client = await openClient(terminal);
-      const answer = await client.call('GET /v1/broadcasts', { query: { app, limit } });
-      terminal.print(answer, () =>
-        answer.broadcasts.length === 0 ? `${app} has no broadcasts` : showBroadcasts(answer.broadcasts),
-      );
-    });
+    .action(
+      async ({
+        app,
+        limit,
+        before,
+      }: {
+        readonly app: string;
+        readonly limit: number;
+        readonly before?: string;
+      }) => {
+        const client = await openClient(terminal);
+        const answer = await client.call('GET /v1/broadcasts', {
+          query: { app, limit, ...(before === undefined ? {} : { before }) },
+        });
+        terminal.print(answer, () =>
+          answer.broadcasts.length === 0
+            ? `${app} has no broadcasts${before === undefined ? '' : ' before it'}`
+            : showBroadcasts(answer.broadcasts, answer.next),
+        );
+      },
+    );
 }
 
 /** As it comes: a broadcast may have more of them than fit into memory. */
@@ -119,12 +135,14 @@ function showExceptions(exceptions: readonly Exception[]): string {
   );
 }
 
-function showBroadcasts(broadcasts: readonly Broadcast[]): string {
-  return table(
-    ['broadcast', 'created', 'state', 'done', 'enqueued', 'queued', 'accepted', 'not accepted'],
-    broadcasts.map(({ broadcastId, createdAt, state, progress, enqueued, queued, accepted }) => [
+function showBroadcasts(broadcasts: readonly Broadcast[], next: string | null): string {
+  const rows = table(
+    ['broadcast', 'created', 'state', 'done', 'enqueued', 'queued', 'accepted', 'not accepted', 'says'],
+    broadcasts.map(({ broadcastId, createdAt, state, progress, enqueued, queued, accepted, says = '' }) => [
       ...[broadcastId, createdAt, state, percent(progress), enqueued, queued, accepted],
       enqueued - queued - accepted,
+      visibleLine(says.length > 40 ? `${says.slice(0, 39)}…` : says),
     ]),
   );
+  return next === null ? rows : `${rows}\nolder ones: --before ${next}`;
 }

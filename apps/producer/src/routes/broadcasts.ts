@@ -16,6 +16,7 @@ import { Problem } from '../http/problem.ts';
 import { readIdempotencyKey } from '../notifications/idempotency-key.ts';
 import {
   type BroadcastAnswer,
+  broadcastPageSchema,
   broadcastRequestSchema,
   broadcastSchema,
   dryRunSchema,
@@ -112,18 +113,24 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
         querystring: z.strictObject({
           app: appId,
           limit: z.coerce.number().int().min(1).max(100).default(20),
+          before: id.optional().meta({ description: '`next` of the page before this one.' }),
         }),
         response: {
-          200: z.strictObject({ broadcasts: z.array(broadcastSchema) }),
+          200: broadcastPageSchema,
           ...problems(...refusals, 'unknown-app'),
         },
       },
     },
     async (request) => {
-      const { app, limit } = request.query;
+      const { app, limit, before } = request.query;
       checkApp(context, request, app);
-      const all = await database.store.broadcasts.list(app, limit);
-      return { broadcasts: await Promise.all(all.map(tell)) };
+      // One more says whether there is another page.
+      const found = await database.store.broadcasts.list(app, { before, limit: limit + 1 });
+      const page = found.slice(0, limit);
+      return {
+        broadcasts: await Promise.all(page.map(tell)),
+        next: found.length > limit ? page.at(-1)!.id : null,
+      };
     },
   );
 

@@ -78,6 +78,16 @@ export const broadcastSchema = z
     broadcastId: z.uuid(),
     app: appId,
     lane,
+    says: z
+      .string()
+      .max(200)
+      .optional()
+      .meta({
+        description:
+          'What is shown: title and body, shortened. Absent where nothing is, or it is translated on the device.',
+        examples: ['Spring sale: Everything must go'],
+      }),
+    audience: audienceSchema.optional().meta({ description: 'Whom it is for, as it was asked for.' }),
     state: z.enum(states).meta({
       description:
         '`running`: the fan-out goes on, or waits for `startAt`. `delivering`: every device of the audience has been ' +
@@ -113,6 +123,13 @@ export const broadcastSchema = z
   })
   .meta({ id: 'Broadcast' });
 export type BroadcastAnswer = z.infer<typeof broadcastSchema>;
+
+export const broadcastPageSchema = z
+  .strictObject({
+    broadcasts: z.array(broadcastSchema),
+    next: z.uuid().nullable().meta({ description: 'Give it as `before`; null: that was the last page.' }),
+  })
+  .meta({ id: 'BroadcastPage' });
 
 function termsOf(expression: TagExpression): number {
   if (typeof expression === 'string') return 1;

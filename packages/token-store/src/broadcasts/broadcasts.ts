@@ -28,8 +28,8 @@ export interface Broadcasts {
   /** Undefined: the idempotency key was used for another one. */
   create(broadcast: NewBroadcast): Promise<{ broadcast: Broadcast; replayed: boolean } | undefined>;
   get(id: string): Promise<Broadcast | undefined>;
-  /** The newest first. */
-  list(app: string, limit: number): Promise<Broadcast[]>;
+  /** The newest first. `before`: those that are older than this one; none, where there is no such broadcast. */
+  list(app: string, options: { before?: string | undefined; limit: number }): Promise<Broadcast[]>;
   /** Moves it from one of some states to another; undefined: there is none, or it is in none of these. */
   move(id: string, from: readonly BroadcastState[], to: BroadcastState): Promise<Broadcast | undefined>;
   /** Ids of the batches that it has been enqueued as. */
@@ -101,10 +101,13 @@ export function createBroadcasts(database: Statements): Broadcasts {
       return earlier === undefined ? undefined : { broadcast: earlier, replayed: true };
     },
     get,
-    async list(app, limit) {
+    async list(app, { before, limit }) {
       const { rows } = await database.query<Broadcast>(
-        `select ${columns} from broadcasts where app = $1 order by created_at desc limit $2`,
-        [app, limit],
+        `select ${columns} from broadcasts
+         where app = $1 and ($3::uuid is null
+           or (created_at, id) < (select b.created_at, b.id from broadcasts b where b.id = $3 and b.app = $1))
+         order by created_at desc, id desc limit $2`,
+        [app, limit, before ?? null],
       );
       return rows;
     },
