@@ -1,5 +1,5 @@
 export type { BinaryTransportOptions } from './binary/options.ts';
-export { createBinaryTransport } from './binary/transport.ts';
+export { createBinaryTransport } from './binary/protocol.ts';
 export {
   type ChannelClient,
   type ChannelMessage,
@@ -19,7 +19,7 @@ export type {
   Http2TransportOptions,
   ProviderTokens,
 } from './http2/options.ts';
-export { createHttp2Transport } from './http2/transport.ts';
+export { createHttp2Transport } from './http2/protocol.ts';
 export type { CredentialSource, TlsCredential } from './socket/credential.ts';
 export type { ProxyOptions } from './socket/dial.ts';
 export { describeError } from './socket/node-error.ts';

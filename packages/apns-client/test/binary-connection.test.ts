@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import type { ConnectionClosure } from '../src/binary/closure.ts';
+import type { BinaryClosure } from '../src/binary/closure.ts';
 import { BinaryConnection } from '../src/binary/connection.ts';
 import type { BinaryConnectionOptions } from '../src/binary/options.ts';
 import { WriteAhead } from '../src/binary/write-ahead.ts';
 import { countOf, type Span } from '../src/transport/span.ts';
 import { SpanQueue } from '../src/transport/span-queue.ts';
 import { TrackedRun } from '../src/transport/tracked-run.ts';
+import { WaitingSpans } from '../src/transport/waiting-spans.ts';
 import { FakeClock } from './fake-clock.ts';
 import { FakeGateway } from './fake-gateway.ts';
 import { RecordedRun } from './recorded-run.ts';
@@ -14,7 +15,7 @@ import { RecordedRun } from './recorded-run.ts';
 function open(options: Partial<BinaryConnectionOptions> = {}) {
   const clock = new FakeClock();
   const gateway = new FakeGateway();
-  const closures: ConnectionClosure[] = [];
+  const closures: BinaryClosure[] = [];
   let writable = 0;
   const connection = new BinaryConnection(
     {
@@ -36,8 +37,9 @@ function open(options: Partial<BinaryConnectionOptions> = {}) {
       ...options,
     },
     {
-      opened: () => undefined,
-      writable: () => {
+      opened: (opened) => opened.serve(),
+      trusted: () => undefined,
+      progressed: () => {
         writable += 1;
       },
       ended: (_, closure) => closures.push(closure),
@@ -57,12 +59,7 @@ function open(options: Partial<BinaryConnectionOptions> = {}) {
     /** Writes so many notifications. */
     write: (count: number): void => {
       queue.push({ run: run(count), from: 0, to: count });
-      connection.write({
-        take: (written) => {
-          if (written > 0) queue.advance(written);
-          return queue.front();
-        },
-      });
+      connection.write(new WaitingSpans(queue, clock));
     },
     /** How many silence has settled. */
     silent: (sinceMs: number): number => {
@@ -131,7 +128,7 @@ describe('silence', () => {
     const { clock, socket, write, silent, connection } = serving();
     write(10);
     socket.take();
-    connection.finish('drained', 60_000);
+    connection.leave('drained', 60_000);
     clock.advance(5_000);
     expect(silent(1_000)).toBe(0);
   });
@@ -140,8 +137,8 @@ describe('silence', () => {
     const opened = serving({ command: 0 });
     opened.write(10);
     opened.socket.take();
-    opened.connection.finish('drained', 5_000);
-    expect(opened.connection.state).toBe('finishing');
+    opened.connection.leave('drained', 5_000);
+    expect(opened.connection.state).toBe('leaving');
     opened.clock.advance(1_000);
     expect(opened.silent(1_000)).toBe(10);
     expect(opened.end).toEqual({ end: 'drained' });
@@ -150,7 +147,7 @@ describe('silence', () => {
   test('that does not come in time leaves command 0 in doubt', () => {
     const opened = serving({ command: 0 });
     opened.write(10);
-    opened.connection.finish('drained', 500);
+    opened.connection.leave('drained', 500);
     opened.clock.advance(500);
     expect(opened.end).toEqual({ end: 'proof-timeout', uncertain: 10 });
   });
@@ -221,7 +218,7 @@ describe('the known-bad frame', () => {
   ] as const)('proves everything before it, answered %s', ([, status, identifier]) => {
     const opened = serving();
     opened.write(10);
-    opened.connection.finish('rotated', 5_000);
+    opened.connection.leave('rotated', 5_000);
     opened.socket.say(status, identifier);
     opened.socket.deliver();
     expect(opened.end).toEqual({ end: 'rotated', proved: 10 });
@@ -231,7 +228,7 @@ describe('the known-bad frame', () => {
     const opened = serving();
     opened.write(500);
     opened.write(400);
-    opened.connection.finish('drained', 5_000);
+    opened.connection.leave('drained', 5_000);
     opened.socket.flow();
     expect(opened.end).toEqual({ end: 'drained', proved: 900 });
   });
@@ -239,7 +236,7 @@ describe('the known-bad frame', () => {
   test('proves nothing when an error before it is what the gateway answers', () => {
     const opened = serving();
     opened.write(10);
-    opened.connection.finish('drained', 5_000);
+    opened.connection.leave('drained', 5_000);
     opened.socket.say(8, 6);
     opened.socket.deliver();
     expect(opened.end).toEqual({ end: 'error-response', proved: 5, named: 1, unprocessed: 4 });
@@ -248,7 +245,7 @@ describe('the known-bad frame', () => {
   test('proves nothing with identifier 0 and another status', () => {
     const opened = serving();
     opened.write(10);
-    opened.connection.finish('drained', 5_000);
+    opened.connection.leave('drained', 5_000);
     opened.socket.say(8, 0);
     opened.socket.deliver();
     expect(opened.end).toEqual({ end: 'error-response', uncertain: 10 });
@@ -258,7 +255,7 @@ describe('the known-bad frame', () => {
     const opened = serving();
     opened.write(10);
     opened.socket.take();
-    opened.connection.finish('drained', 5_000);
+    opened.connection.leave('drained', 5_000);
     opened.socket.say(2, 11);
     opened.socket.failWrites();
     opened.socket.deliver();
@@ -268,14 +265,14 @@ describe('the known-bad frame', () => {
   test('that is not answered in time leaves everything in doubt', () => {
     const opened = serving();
     opened.write(10);
-    opened.connection.finish('drained', 5_000);
+    opened.connection.leave('drained', 5_000);
     opened.clock.advance(5_000);
     expect(opened.end).toEqual({ end: 'proof-timeout', uncertain: 10 });
   });
 
   test('is not spent where nothing is in flight', () => {
     const opened = serving();
-    opened.connection.finish('drained', 5_000);
+    opened.connection.leave('drained', 5_000);
     expect(opened.end).toEqual({ end: 'drained' });
   });
 });

@@ -291,7 +291,7 @@ describe('a gateway that is not there', () => {
     gateway,
   }) => {
     const { port } = await closedPort();
-    const { transport, observed, submit } = gateway.open({ port, backoff: { baseMs: 2, capMs: 20 } });
+    const { transport, observed, submit } = gateway.open({ port, backoff: { baseMs: 64, capMs: 128 } });
     const run = await submit({ count: 10 }).settled();
     expect(run.sums).toEqual({ unprocessed: 10 });
     expect(transport.room).toBe(0);

@@ -108,7 +108,7 @@ class Bound {
   /** Duplicates, at most. */
   duplicates = 0;
 
-  constructor({ observed, runs, transport }: BinarySchedule) {
+  constructor({ observed, runs, options }: BinarySchedule) {
     let ends = 0;
     let acceptedBefore = 0;
     observed.onUncertain = (inDoubt) => {
@@ -117,7 +117,7 @@ class Bound {
         for (const settlement of settlements) if (settlement?.kind === 'accepted') accepted++;
       }
       // The first that breaks of each connection had been written to as fast as it takes.
-      const isFirst = ++ends <= transport.options.connections;
+      const isFirst = ++ends <= options.connections;
       const most = isFirst ? inDoubt : 200 + accepted - acceptedBefore;
       expect(inDoubt, `end ${ends}`).toBeLessThanOrEqual(most);
       this.duplicates += Math.min(inDoubt, most);

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
-import { resolveOptions } from '../src/binary/options.ts';
-import { BinaryTransport } from '../src/binary/transport.ts';
-import type { BinaryTransportOptions } from '../src/index.ts';
+import { type ResolvedOptions, resolveOptions } from '../src/binary/options.ts';
+import { buildBinaryTransport } from '../src/binary/protocol.ts';
+import type { BinaryTransportOptions, Transport } from '../src/index.ts';
 import { FakeGateway, type FakeSocket } from './fake-gateway.ts';
 import type { RecordedRun, RunContent } from './recorded-run.ts';
 import { type CommonStep, Schedule } from './schedule.ts';
@@ -19,7 +19,8 @@ export type BinaryStep =
 export class BinarySchedule extends Schedule<BinaryStep, FakeSocket> {
   readonly gateway = new FakeGateway();
   readonly credential = new TestCredential({ cert: '', key: '' });
-  readonly transport: BinaryTransport;
+  readonly transport: Transport;
+  readonly options: ResolvedOptions;
 
   constructor(
     options: Partial<BinaryTransportOptions> & {
@@ -28,7 +29,7 @@ export class BinarySchedule extends Schedule<BinaryStep, FakeSocket> {
     } = {},
   ) {
     super();
-    this.transport = new BinaryTransport({
+    this.options = {
       ...resolveOptions({
         host: 'gateway.test',
         port: 2195,
@@ -43,7 +44,8 @@ export class BinarySchedule extends Schedule<BinaryStep, FakeSocket> {
       ...(options.firstIdentifier === undefined ? {} : { firstIdentifier: options.firstIdentifier }),
       ...(options.shortestStretch === undefined ? {} : { shortestStretch: options.shortestStretch }),
       openSocket: this.gateway.openSocket,
-    });
+    };
+    this.transport = buildBinaryTransport(this.options);
   }
 
   override submit(count: number, invalid?: readonly number[], content?: Partial<RunContent>): RecordedRun {

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { type Http2TransportOptions, resolveHttp2Options } from '../src/http2/options.ts';
-import { Http2Transport } from '../src/http2/transport.ts';
-import type { ProviderTokens } from '../src/index.ts';
+import { buildHttp2Transport } from '../src/http2/protocol.ts';
+import type { ProviderTokens, Transport } from '../src/index.ts';
 import { FakeHttp2Gateway, type FakeHttp2Socket, type Service } from './fake-http2-gateway.ts';
 import { type CommonStep, Schedule } from './schedule.ts';
 
@@ -65,12 +65,12 @@ class FleetTokens implements ProviderTokens {
 export class Http2Schedule extends Schedule<Http2Step, FakeHttp2Socket> {
   readonly gateway = new FakeHttp2Gateway();
   readonly tokens = new FleetTokens();
-  readonly transport: Http2Transport;
+  readonly transport: Transport;
 
   constructor({ firstLimit, ...options }: Partial<Http2TransportOptions> & { readonly firstLimit: number }) {
     super();
     this.gateway.firstLimit = firstLimit;
-    this.transport = new Http2Transport({
+    this.transport = buildHttp2Transport({
       ...resolveHttp2Options({
         host: 'gateway.test',
         port: 443,

@@ -1,14 +1,14 @@
 import { type ErrorResponse, ErrorStatus, unknownIdentifier } from '@pushfleet/apns-wire';
+import type { Closure } from '../transport/connections.ts';
 import type { Span } from '../transport/span.ts';
 import type { ConnectionEnd } from '../transport/transport.ts';
 import type { InFlightWindow } from './in-flight-window.ts';
 import { type ShutdownIdentifier, type StatusMeaning, statusMeaning } from './status-policy.ts';
 
 /** How a connection ended, and what becomes of everything that was in its window: each frame in exactly one place. */
-export interface ConnectionClosure {
-  readonly end: ConnectionEnd;
-  /** For logs. */
-  readonly detail: string;
+export interface BinaryClosure extends Closure {
+  /** It ended in the silence after its handshake. */
+  readonly wasSilent: boolean;
   readonly answer?: ClosingAnswer;
   /** Taken by the gateway. All lists are in the order of writing. */
   readonly proved: readonly Span[];
@@ -16,8 +16,6 @@ export interface ConnectionClosure {
   readonly named?: Span;
   /** Discarded by the gateway: to be sent again, before anything newer. */
   readonly unprocessed: readonly Span[];
-  /** Nobody can know. */
-  readonly uncertain: readonly Span[];
   /** Frames that silence had settled, when the known-bad frame that asked for them was never answered. */
   readonly unconfirmed: number;
   /** Frames that were settled while the connection lived. */
@@ -25,6 +23,9 @@ export interface ConnectionClosure {
   /** How long after the kernel had taken the named frame the error response came, milliseconds. */
   readonly lagMs?: number;
 }
+
+/** What an error response decides. */
+type AnsweredClosure = Pick<BinaryClosure, 'end' | 'detail' | 'answer' | 'proved' | 'named' | 'unprocessed'>;
 
 /** The error response that ended a connection. */
 interface ClosingAnswer {
@@ -54,7 +55,7 @@ export function settleByAnswer(
   window: InFlightWindow,
   { status, identifier }: ErrorResponse,
   { knownBad, provedEnd, shutdownIdentifier }: AnswerContext,
-): Omit<ConnectionClosure, 'uncertain' | 'unconfirmed' | 'settled'> {
+): AnsweredClosure {
   const meaning = statusMeaning(status, shutdownIdentifier);
   const answer = { status, meaning, understood: true, wronglyPresumed: 0 };
   // The sandbox has answered the known-bad frame with identifier 0.

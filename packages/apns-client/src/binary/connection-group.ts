@@ -1,11 +1,13 @@
-import type { SecureContext } from 'node:tls';
+import type { CredentialContext } from '../socket/credential.ts';
+import { Connections, createConnectionId } from '../transport/connections.ts';
 import { countOf, type Span } from '../transport/span.ts';
 import { SpanQueue } from '../transport/span-queue.ts';
 import type { ConnectionEnd } from '../transport/transport.ts';
 import { WaitingSpans } from '../transport/waiting-spans.ts';
 import { AfterDoubt, type DoubtVerdict } from './after-doubt.ts';
-import type { ConnectionClosure } from './closure.ts';
-import { BinaryConnection, type BinaryConnectionEvents } from './connection.ts';
+import { BurstWriter } from './burst-writer.ts';
+import type { BinaryClosure } from './closure.ts';
+import { BinaryConnection } from './connection.ts';
 import type { BinaryGate } from './gate.ts';
 import type { ResolvedOptions } from './options.ts';
 import { SlowStart } from './slow-start.ts';
@@ -13,53 +15,27 @@ import { longestByShortest, WriteAhead } from './write-ahead.ts';
 
 // A queue, and the few connections that write from its front. Why one queue and not one per connection: what a gateway
 // discarded must go out again before anything newer of its run, on whichever connection is free first.
-//
-// After a doubtful end one connection alone writes, the one on trial: a burst at a time (after-doubt.ts), until bursts
-// have become so long that they are no limit any more. With `proved` each burst ends its connection with a proof.
 
-export interface GroupLimits {
-  readonly connections: number;
-  /** Frames in flight per connection. */
-  readonly window: number;
+export interface GroupOptions {
+  readonly transport: ResolvedOptions;
+  readonly gate: BinaryGate;
+  readonly credential: CredentialContext;
   /** A connection that wrote nothing for so long is closed, milliseconds. */
   readonly idleTimeoutMs: number;
   /** What goes over it has had errors, and more are to be expected. */
   readonly expectsErrors: boolean;
-  /** Share of the attempts to connect that may come at once, left to others. */
-  readonly spares: number;
+  /** Part of the attempts to connect that may come at once that it leaves to other groups, 0 to 1. */
+  readonly reservedForOthers: number;
 }
 
-/** What a group has from its transport, and tells it. */
-export interface GroupHost {
-  readonly options: ResolvedOptions;
-  readonly gate: BinaryGate;
-  readonly secureContext: SecureContext | undefined;
+/** What a group tells its transport. */
+export interface GroupEvents {
+  opened(connection: BinaryConnection): void;
   /** A connection takes frames now. */
   serving(): void;
-  opened(connection: BinaryConnection): void;
-  ended(group: ConnectionGroup, ended: EndedConnection): void;
+  ended(group: ConnectionGroup, connection: BinaryConnection, closure: BinaryClosure): void;
   /** The time to try again has come. */
-  retry(group: ConnectionGroup): void;
-}
-
-export interface EndedConnection {
-  readonly id: string;
-  readonly closure: ConnectionClosure;
-  /** From its opening, milliseconds; 0 when it never opened. */
-  readonly livedMs: number;
-  /** It ended in the silence after its handshake. */
-  readonly wasSilent: boolean;
-}
-
-interface Member {
-  readonly startedMs: number;
-  openedMs: number | undefined;
-  /**
-   * `silent`: open, but nothing is written until it is clear that the gateway takes our certificate. `retiring`: takes
-   * no more; the known-bad frame is written as soon as its successor serves.
-   */
-  role: 'opening' | 'silent' | 'serving' | 'retiring';
-  cancelSilence: (() => void) | undefined;
+  retryDue(group: ConnectionGroup): void;
 }
 
 /** However long the handshake took, a silence is no longer than this, milliseconds. */
@@ -67,47 +43,36 @@ const longestSilenceMs = 2_000;
 /** After so long without a write, a burst has been written whole, milliseconds. */
 const longestQuietMs = 100;
 
-let connectionsMade = 0;
-
 export class ConnectionGroup {
   readonly queue = new SpanQueue();
-  readonly #host: GroupHost;
-  readonly #limits: GroupLimits;
+  readonly connections = new Connections<BinaryConnection>();
+  readonly #group: GroupOptions;
+  readonly #options: ResolvedOptions;
+  readonly #events: GroupEvents;
   readonly #source: WaitingSpans;
   readonly #ahead: WriteAhead;
   readonly #doubt: AfterDoubt;
-  /** While bursts are limited: the connection that writes them. */
-  #onTrial: BinaryConnection | undefined;
-  readonly #members = new Map<BinaryConnection, Member>();
-  readonly #events: BinaryConnectionEvents;
+  readonly #bursts: BurstWriter;
   #cancelRetry: (() => void) | undefined;
   #lastRotationMs = Number.NEGATIVE_INFINITY;
 
-  constructor(host: GroupHost, limits: GroupLimits) {
-    this.#host = host;
-    this.#limits = limits;
-    this.#source = new WaitingSpans(this.queue, host.options.clock);
-    const { shortestStretch, command, confirm } = host.options;
-    this.#ahead = new WriteAhead(shortestStretch, limits.expectsErrors);
+  constructor(group: GroupOptions, events: GroupEvents) {
+    const { shortestStretch, command, confirm, clock } = group.transport;
+    this.#group = group;
+    this.#options = group.transport;
+    this.#events = events;
+    this.#source = new WaitingSpans(this.queue, clock);
+    this.#ahead = new WriteAhead(shortestStretch, group.expectsErrors);
     // A burst that is proved takes a round trip: there is time to be careful.
     const pace = new SlowStart(shortestStretch * longestByShortest, confirm === 'proved' ? 64 : 1);
     this.#doubt = new AfterDoubt(this.queue, command, pace);
-    this.#events = {
-      opened: (connection) => this.#opened(connection),
-      writable: () => this.pump(),
-      ended: (connection, closure) => this.#ended(connection, closure),
-    };
-  }
-
-  /** Connections, in whatever state. */
-  get size(): number {
-    return this.#members.size;
-  }
-
-  get openConnections(): number {
-    let open = 0;
-    for (const { state } of this.#members.keys()) if (state === 'open') open++;
-    return open;
+    this.#bursts = new BurstWriter({
+      options: group.transport,
+      queue: this.queue,
+      source: this.#source,
+      doubt: this.#doubt,
+      connections: this.connections,
+    });
   }
 
   /** Notifications that wait to be written. */
@@ -130,11 +95,11 @@ export class ConnectionGroup {
     if (this.waiting === 0) return;
     this.#closeIdle();
     if (this.#doubt.pace.isActive) {
-      this.#pumpTrial();
+      if (this.#bursts.pump() === 'no-connection') this.#grow();
       return;
     }
     while (this.queue.size > 0) {
-      const connection = this.#leastLoaded();
+      const connection = this.connections.leastLoaded();
       if (connection === undefined) break;
       connection.write(this.#source);
     }
@@ -143,17 +108,17 @@ export class ConnectionGroup {
 
   /** Settles by silence, and rotates or closes connections whose time has come. */
   tick(): void {
-    const { confirm, confirmAfterMs } = this.#host.options;
-    for (const connection of [...this.#members.keys()]) {
+    const { confirm, confirmAfterMs } = this.#options;
+    for (const connection of [...this.connections]) {
       if (confirm === 'proved') {
-        if (connection === this.#onTrial) this.#proveBurst(connection);
+        if (connection === this.#bursts.connection) this.#bursts.prove(connection);
         else this.#prove(connection);
       } else {
         connection.takeSilent(confirmAfterMs, (run, from, to) => {
           this.#doubt.passed(run, from, to);
           run.accepted(from, to, 'presumed');
         });
-        if (connection === this.#onTrial) this.#endBurst(connection);
+        if (connection === this.#bursts.connection) this.#bursts.settled(connection);
       }
     }
     this.#closeIdle();
@@ -162,30 +127,37 @@ export class ConnectionGroup {
 
   /** Opens a connection, now or when the gate allows it. */
   connect(): void {
-    const { gate, options, secureContext } = this.#host;
-    const { clock } = options;
-    const delayMs = gate.delayMs(clock.now(), this.#limits.spares);
+    const { gate, credential, reservedForOthers } = this.#group;
+    const { clock, host } = this.#options;
+    const delayMs = gate.delayMs(clock.now(), reservedForOthers);
     if (delayMs > 0) {
       this.#cancelRetry ??= clock.after(delayMs, () => {
         this.#cancelRetry = undefined;
-        this.#host.retry(this);
+        this.#events.retryDue(this);
       });
       return;
     }
-    // Whoever probes tells all groups how it went.
-    if (gate.isProbing || secureContext === undefined) return;
+    // The group that probes tells all others how it went.
+    if (gate.isProbing) return;
+    credential.refresh();
+    const { secureContext } = credential;
+    if (secureContext === undefined) return;
     gate.started(clock.now());
-    const id = `${options.host}#${++connectionsMade}`;
-    const connection = new BinaryConnection(
-      { ...options, window: this.#limits.window, stretch: this.#ahead.begin(), id, secureContext },
-      this.#events,
+    const stretch = this.#ahead.begin();
+    this.connections.add(
+      new BinaryConnection(
+        { ...this.#options, stretch, id: createConnectionId(host), secureContext },
+        {
+          opened: (connection) => this.#opened(connection),
+          trusted: () => {
+            gate.trusted();
+            this.#serving();
+          },
+          progressed: () => this.pump(),
+          ended: (connection, closure) => this.#ended(connection, closure),
+        },
+      ),
     );
-    this.#members.set(connection, {
-      startedMs: clock.now(),
-      openedMs: undefined,
-      role: 'opening',
-      cancelSilence: undefined,
-    });
   }
 
   /** Forgets when it wanted to try again. */
@@ -196,219 +168,134 @@ export class ConnectionGroup {
 
   /** The credential changed: connections that live end with a proof, those that do not yet are given up. */
   renew(): void {
-    for (const [connection, { role }] of [...this.#members]) {
-      if (role === 'opening' || role === 'silent') connection.destroy('rotated');
+    for (const connection of [...this.connections]) {
+      if (connection.isComing) connection.destroy('rotated');
       else this.#rotate(connection);
     }
   }
 
-  /** What becomes of frames that an ended connection has left in doubt, where the transport sends them again. */
-  judgeDoubt({ uncertain, end, settled }: ConnectionClosure): DoubtVerdict {
-    return this.#doubt.judge(uncertain, end, settled, this.#host.options.clock.now());
+  /** Puts frames that an ended connection left in doubt where they are to wait, where they are sent again. */
+  judgeDoubt({ uncertain, end, settled }: BinaryClosure): DoubtVerdict {
+    return this.#doubt.judge(uncertain, end, settled, this.#options.clock.now());
   }
 
   /** Frames were left in doubt, and given back: only the pace is to follow. */
-  slowDown({ uncertain, settled }: ConnectionClosure): void {
-    this.#doubt.pace.doubted(countOf(uncertain), settled, this.#host.options.clock.now());
+  slowDown({ uncertain, settled }: BinaryClosure): void {
+    this.#doubt.pace.doubted(countOf(uncertain), settled, this.#options.clock.now());
   }
 
   /** Ends every connection with a proof; while something waits, only those that can take no more of it. */
-  finish(end: ConnectionEnd, deadlineMs: number): void {
-    const { proofTimeoutMs } = this.#host.options;
-    for (const connection of [...this.#members.keys()]) {
-      const { size } = connection.window;
+  leaveAll(end: ConnectionEnd, deadlineMs: number): void {
+    const { proofTimeoutMs, window } = this.#options;
+    for (const connection of [...this.connections]) {
+      const { inFlight } = connection;
       // What silence has settled is asked for, and not waited for until the deadline.
-      const withinMs = size === 0 ? Math.min(deadlineMs, proofTimeoutMs) : deadlineMs;
-      if (this.waiting === 0 || size >= this.#limits.window) connection.finish(end, withinMs);
+      const withinMs = inFlight === 0 ? Math.min(deadlineMs, proofTimeoutMs) : deadlineMs;
+      if (this.waiting === 0 || inFlight >= window) connection.leave(end, withinMs);
     }
   }
 
-  destroy(end: ConnectionEnd): void {
+  destroyAll(end: ConnectionEnd): void {
     this.stopWaiting();
-    for (const connection of [...this.#members.keys()]) connection.destroy(end);
-  }
-
-  /** Writes what is left of the burst under way. */
-  #pumpTrial(): void {
-    const connection = this.#trialConnection();
-    if (connection === undefined || this.#members.get(connection)?.role !== 'serving') return;
-    const doubt = this.#doubt;
-    if (doubt.pace.written === 0) {
-      doubt.bringBack();
-      if (this.queue.size === 0) {
-        // Nothing else is left that could pass.
-        if (!this.#hasInFlight())
-          for (const { run, from, to } of doubt.takeAside()) run.unprocessed(from, to);
-        return;
-      }
-      const { clock, confirmAfterMs } = this.#host.options;
-      const openedMs = this.#members.get(connection)!.openedMs ?? clock.now();
-      if (doubt.needsQuiet && clock.now() - openedMs < confirmAfterMs) return;
-    }
-    while (this.queue.size > 0 && doubt.room > 0 && connection.isWritable) {
-      doubt.pace.write(connection.write(this.#source, doubt.room));
-    }
-    this.#proveBurst(connection);
-  }
-
-  /** The connection that writes bursts: one in which nothing else is in flight, which could be doubled along with them. */
-  #trialConnection(): BinaryConnection | undefined {
-    if (this.#onTrial !== undefined) return this.#onTrial;
-    for (const [connection, { role }] of this.#members) {
-      if (role !== 'serving' || connection.state !== 'open' || connection.window.size > 0) continue;
-      this.#onTrial = connection;
-      return connection;
-    }
-    this.#grow();
-    return undefined;
-  }
-
-  #hasInFlight(): boolean {
-    for (const { window } of this.#members.keys()) if (window.size > 0) return true;
-    return false;
-  }
-
-  /** With `proved`, a burst is proved as soon as it has been written. */
-  #proveBurst(connection: BinaryConnection): void {
-    const { options } = this.#host;
-    const { size } = connection.window;
-    const isWritten = this.#doubt.room <= 0 || this.queue.size === 0 || size >= this.#limits.window;
-    if (options.confirm !== 'proved' || !isWritten || size === 0) return;
-    if (connection.state === 'open') this.#finish(connection, 'rotated');
-  }
-
-  /** When all of a burst has settled, the next may be longer. */
-  #endBurst(connection: BinaryConnection): void {
-    if (connection.window.size > 0 || this.#doubt.pace.written === 0) return;
-    this.#doubt.burstPassed(connection.presumed, this.#host.options.clock.now());
-    if (!this.#doubt.pace.isActive) this.#onTrial = undefined;
+    for (const connection of [...this.connections]) connection.destroy(end);
   }
 
   /** Proves what is in flight when it is due, or at once when nothing more is to be written for now. */
   #prove(connection: BinaryConnection): void {
-    const { clock, confirmAfterMs, rotationFloorMs } = this.#host.options;
+    const { clock, confirmAfterMs, rotationFloorMs } = this.#options;
     const now = clock.now();
     if (now - this.#lastRotationMs < rotationFloorMs) return;
     const isDue = (connection.oldestFlushMs ?? Number.POSITIVE_INFINITY) <= now - confirmAfterMs;
     const isQuiet = now - connection.lastWriteMs >= Math.min(longestQuietMs, confirmAfterMs);
-    const isAllWritten = this.waiting === 0 && connection.isFlushed && connection.window.size > 0;
+    const isAllWritten = this.waiting === 0 && connection.isFlushed && connection.inFlight > 0;
     if (isDue || (isAllWritten && isQuiet)) this.#rotate(connection);
   }
 
-  #finish(connection: BinaryConnection, end: ConnectionEnd): void {
-    const member = this.#members.get(connection)!;
-    member.role = 'retiring';
-    connection.finish(end, this.#host.options.proofTimeoutMs);
-  }
-
-  #leastLoaded(): BinaryConnection | undefined {
-    let best: BinaryConnection | undefined;
-    for (const [connection, { role }] of this.#members) {
-      if (role !== 'serving' || !connection.isWritable) continue;
-      if (best === undefined || connection.window.size < best.window.size) best = connection;
-    }
-    return best;
-  }
-
-  /** Opens one more connection, unless one is on its way or there may be no more. Says whether one is coming. */
+  /** Opens one more connection, unless one is on its way or there may be no more. Returns whether one is coming. */
   #grow(): boolean {
     let serving = 0;
-    for (const [connection, { role }] of this.#members) {
-      if (role === 'opening' || role === 'silent') return true;
-      if (role === 'serving' && connection.state === 'open') serving++;
+    for (const connection of this.connections) {
+      if (connection.isComing) return true;
+      if (connection.state === 'open') serving++;
     }
-    if (serving >= this.#limits.connections) return false;
-    const before = this.#members.size;
+    if (serving >= this.#options.connections) return false;
+    const before = this.connections.size;
     this.connect();
-    return this.#members.size > before;
+    return this.connections.size > before;
   }
 
   #opened(connection: BinaryConnection): void {
-    const { gate, options } = this.#host;
-    const member = this.#members.get(connection)!;
-    member.openedMs = options.clock.now();
-    this.#host.opened(connection);
+    const { gate } = this.#group;
+    const { handshakeSilenceMs, proofTimeoutMs } = this.#options;
+    this.#events.opened(connection);
     if (this.#doubt.shouldAsk) {
       // It costs no notification a copy.
-      member.role = 'retiring';
-      connection.probe('rotated', options.proofTimeoutMs);
-      return;
+      connection.probe('rotated', proofTimeoutMs);
+    } else if (gate.isUnproven) {
+      // With TLS 1.3 a refusal takes a round trip more than our side of the handshake, which took at least two.
+      const tookMs = Math.min(longestSilenceMs, connection.handshakeMs);
+      connection.serveAfter(Math.max(handshakeSilenceMs, tookMs));
+    } else {
+      connection.serve();
+      this.#serving();
     }
-    if (!gate.isUnproven) {
-      this.#serve(member);
-      return;
-    }
-    // With TLS 1.3 a refusal takes a round trip more than our side of the handshake, which took at least two.
-    const tookMs = Math.min(longestSilenceMs, member.openedMs - member.startedMs);
-    member.role = 'silent';
-    member.cancelSilence = options.clock.after(Math.max(options.handshakeSilenceMs, tookMs), () => {
-      gate.trusted();
-      this.#serve(member);
-    });
   }
 
-  #serve(member: Member): void {
-    member.role = 'serving';
-    member.cancelSilence = undefined;
-    for (const [connection, { role }] of [...this.#members]) {
-      if (role === 'retiring') this.#finish(connection, 'rotated');
+  /** A connection takes frames: those that have waited for their successor leave. */
+  #serving(): void {
+    for (const connection of [...this.connections]) {
+      if (connection.state === 'retiring') connection.leave('rotated', this.#options.proofTimeoutMs);
     }
-    this.#host.serving();
+    this.#events.serving();
   }
 
   /** Retires a connection: its successor opens first when there is work, then the known-bad frame proves it. */
   #rotate(connection: BinaryConnection): void {
-    const { clock } = this.#host.options;
-    const member = this.#members.get(connection);
-    if (member?.role !== 'serving' || connection.state !== 'open') return;
-    member.role = 'retiring';
-    if (this.queue.size === 0) this.#finish(connection, 'rotated');
+    const { clock, proofTimeoutMs } = this.#options;
+    if (connection.state !== 'open') return;
+    connection.retire();
+    if (this.queue.size === 0) connection.leave('rotated', proofTimeoutMs);
     else if (!this.#grow()) {
       // No successor may come now: better this one than none.
-      member.role = 'serving';
+      connection.serve();
       return;
     }
     this.#lastRotationMs = clock.now();
   }
 
   #closeIdle(): void {
-    const now = this.#host.options.clock.now();
-    for (const [connection, { role }] of [...this.#members]) {
-      const isIdle = role === 'serving' && connection.state === 'open' && connection.window.size === 0;
-      if (isIdle && now - connection.lastWriteMs >= this.#limits.idleTimeoutMs)
-        this.#finish(connection, 'idle');
+    const { clock, proofTimeoutMs } = this.#options;
+    const now = clock.now();
+    for (const connection of [...this.connections]) {
+      const isIdle = connection.state === 'open' && connection.inFlight === 0;
+      if (isIdle && now - connection.lastWriteMs >= this.#group.idleTimeoutMs) {
+        connection.leave('idle', proofTimeoutMs);
+      }
     }
   }
 
-  #ended(connection: BinaryConnection, closure: ConnectionClosure): void {
-    const member = this.#members.get(connection)!;
-    this.#members.delete(connection);
-    member.cancelSilence?.();
-    if (member.openedMs === undefined) {
+  #ended(connection: BinaryConnection, closure: BinaryClosure): void {
+    this.connections.delete(connection);
+    if (connection.openedMs === undefined) {
       // No successor after all.
-      for (const other of this.#members.values()) if (other.role === 'retiring') other.role = 'serving';
+      for (const other of this.connections) if (other.state === 'retiring') other.serve();
     }
-    const { clock, confirm } = this.#host.options;
-    const { named, unprocessed, lagMs } = closure;
+    this.#learn(connection, closure);
+    this.#bursts.ended(connection, closure);
+    this.#events.ended(this, connection, closure);
+  }
+
+  /** What the end of a connection says of the gateway: how late its errors come, and what it took. */
+  #learn(
+    connection: BinaryConnection,
+    { named, unprocessed, lagMs, answer, end, proved }: BinaryClosure,
+  ): void {
     if (named !== undefined) this.#ahead.cutAfter(connection.window.issued - countOf(unprocessed) - 1);
     if (lagMs !== undefined) this.#ahead.errorCame(lagMs);
     if (named !== undefined) this.#doubt.decided();
-    else if (closure.answer?.understood === true) this.#doubt.answered();
+    else if (answer?.understood === true) this.#doubt.answered();
     // Silence says nothing against a gateway that need not answer.
-    else if (closure.end === 'proof-timeout' && confirm === 'presumed') this.#doubt.answered();
-    for (const { run, from, to } of closure.proved) this.#doubt.passed(run, from, to);
-    const now = clock.now();
-    if (connection === this.#onTrial) {
-      this.#onTrial = undefined;
-      if (closure.uncertain.length === 0 && this.#doubt.pace.written > 0) {
-        this.#doubt.burstPassed(closure.settled, now);
-      }
-    }
-    this.#host.ended(this, {
-      id: connection.id,
-      closure,
-      livedMs: member.openedMs === undefined ? 0 : now - member.openedMs,
-      wasSilent: member.role === 'silent',
-    });
+    else if (end === 'proof-timeout' && this.#options.confirm === 'presumed') this.#doubt.answered();
+    for (const { run, from, to } of proved) this.#doubt.passed(run, from, to);
   }
 }

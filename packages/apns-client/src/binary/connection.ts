@@ -2,55 +2,61 @@ import {
   ErrorResponseDecoder,
   encodeKnownBadFrame,
   FrameEncoder,
-  identifierDistance,
   unknownIdentifier,
 } from '@pushfleet/apns-wire';
 import { ChunkPool } from '../socket/chunk-pool.ts';
 import type { GatewaySocket } from '../socket/gateway-socket.ts';
 import { connectionEndOf, describeError } from '../socket/node-error.ts';
 import { WritesUnderWay } from '../socket/writes-under-way.ts';
-import { countOf, type Span } from '../transport/span.ts';
+import type { Connection } from '../transport/connections.ts';
+import { countOf } from '../transport/span.ts';
 import type { TrackedRun } from '../transport/tracked-run.ts';
 import type { ConnectionEnd } from '../transport/transport.ts';
-import type { ConnectionClosure } from './closure.ts';
+import type { WaitingSpans } from '../transport/waiting-spans.ts';
+import type { BinaryClosure } from './closure.ts';
 import { settleByAnswer } from './closure.ts';
+import { FlushedChunks } from './flushed-chunks.ts';
 import { InFlightWindow } from './in-flight-window.ts';
 import type { BinaryConnectionOptions } from './options.ts';
 
-// One connection of the binary protocol and its in-flight window.
+// One connection of the binary protocol and its in-flight window (docs/lifecycles/connection.md):
 //
-//   connecting ──▶ open ──▶ finishing ──▶ closed
-//                   │           │           ▲
-//                   └────▶ listening ───────┘
+//   connecting ──▶ silent ──▶ open ◀──▶ retiring
+//                    └────┬────┴───┬──────┘
+//                         ▼        ▼
+//                      leaving ─▶ listening ──▶ closed    every state ──▶ closed
 //
+// - silent: TLS is up, and nothing is written until it is clear that the gateway takes our certificate.
 // - open: frames are written; the gateway is silent while all goes well.
-// - finishing: a known-bad frame was written last, and its error response will prove everything before it. With
+// - retiring: takes no more frames, and waits for its successor to open.
+// - leaving: a known-bad frame was written last, and its error response will prove everything before it. With
 //   command 0, which has no answers, silence settles what is left.
 // - listening: a write failed. Reading goes on for a moment, because the error response that explains it may still
 //   be on its way (`docs/protocol/binary.md#late-errors`).
 // - closed: everything in the window has been handed back, exactly once.
 //
-// The connection never decides what becomes of what it hands back: the transport does.
+// The connection never decides what becomes of what it hands back: its owner does.
 
 /** What a connection tells its owner. `ended` comes exactly once, last. */
 export interface BinaryConnectionEvents {
+  /** The handshake is done, and the connection silent: the owner says what it is to do. */
   opened(connection: BinaryConnection): void;
-  /** There is room to write again. */
-  writable(connection: BinaryConnection): void;
-  ended(connection: BinaryConnection, closure: ConnectionClosure): void;
+  /** It has kept the silence that `serveAfter` asked for, and is open. */
+  trusted(connection: BinaryConnection): void;
+  /** Bytes have gone out, or an answer has been waited for: there is room to write again. */
+  progressed(connection: BinaryConnection): void;
+  ended(connection: BinaryConnection, closure: BinaryClosure): void;
 }
 
 type State =
   | { readonly kind: 'connecting'; readonly cancelTimer: () => void }
-  | { readonly kind: 'open'; readonly cancelTimer?: undefined }
-  | {
-      readonly kind: 'finishing';
-      readonly end: ConnectionEnd;
-      readonly cancelTimer: () => void;
-    }
+  | { readonly kind: 'silent'; readonly cancelTimer?: () => void }
+  | { readonly kind: 'open' | 'retiring'; readonly cancelTimer?: undefined }
+  | { readonly kind: 'leaving'; readonly end: ConnectionEnd; readonly cancelTimer: () => void }
   | {
       readonly kind: 'listening';
       readonly detail: string;
+      readonly wasSilent: boolean;
       readonly cancelTimer: () => void;
     }
   | { readonly kind: 'closed'; readonly cancelTimer?: undefined };
@@ -58,13 +64,11 @@ type State =
 /** Chunks under way at a time: one in the kernel's hands, one behind it, so that the socket never runs dry. */
 const chunksUnderWay = 2;
 
-const nothing: Pick<ConnectionClosure, 'proved' | 'unprocessed'> = { proved: [], unprocessed: [] };
+const nothing: Pick<BinaryClosure, 'proved' | 'unprocessed'> = { proved: [], unprocessed: [] };
 
-export class BinaryConnection {
+export class BinaryConnection implements Connection {
   readonly id: string;
   readonly window: InFlightWindow;
-  /** When something was last written, by the clock's `now()`. */
-  lastWriteMs: number;
 
   readonly #options: BinaryConnectionOptions;
   readonly #events: BinaryConnectionEvents;
@@ -72,9 +76,10 @@ export class BinaryConnection {
   readonly #encoder: FrameEncoder;
   readonly #writes: WritesUnderWay;
   readonly #startedMs: number;
+  #openedMs: number | undefined;
+  #lastWriteMs: number;
   readonly #responses = new ErrorResponseDecoder();
-  /** What the kernel has taken: the identifier after the last frame of a chunk, and when. Oldest first. */
-  readonly #flushed: { readonly identifier: number; readonly atMs: number }[] = [];
+  readonly #flushed = new FlushedChunks();
   #state: State;
   /** Frames that silence has settled. A proof would end the connection: none has been proved since. */
   #presumed = 0;
@@ -87,7 +92,7 @@ export class BinaryConnection {
     this.id = options.id;
     this.window = new InFlightWindow(options.firstIdentifier);
     this.#startedMs = options.clock.now();
-    this.lastWriteMs = this.#startedMs;
+    this.#lastWriteMs = this.#startedMs;
     this.#options = options;
     this.#events = events;
     this.#encoder = new FrameEncoder(options.command);
@@ -108,6 +113,36 @@ export class BinaryConnection {
 
   get state(): State['kind'] {
     return this.#state.kind;
+  }
+
+  /** The gateway is there, and nobody has begun to close the connection. */
+  get isOpen(): boolean {
+    const { kind } = this.#state;
+    return kind === 'silent' || kind === 'open' || kind === 'retiring';
+  }
+
+  /** It may come to serve: it is on its way, or not trusted yet. */
+  get isComing(): boolean {
+    return this.#state.kind === 'connecting' || this.#state.kind === 'silent';
+  }
+
+  get inFlight(): number {
+    return this.window.size;
+  }
+
+  /** When the handshake was done, by the clock's `now()`; undefined: not yet. */
+  get openedMs(): number | undefined {
+    return this.#openedMs;
+  }
+
+  /** How long the look-up and the handshake took, milliseconds; 0 while they are not done. */
+  get handshakeMs(): number {
+    return this.#openedMs === undefined ? 0 : this.#openedMs - this.#startedMs;
+  }
+
+  /** When something was last written, or the connection begun, by the clock's `now()`. */
+  get lastWriteMs(): number {
+    return this.#lastWriteMs;
   }
 
   /** Whether `write` would take anything now. */
@@ -132,17 +167,17 @@ export class BinaryConnection {
 
   /** When the oldest unsettled chunk was taken by the kernel, by the clock's `now()`; undefined when there is none. */
   get oldestFlushMs(): number | undefined {
-    return this.#flushed[0]?.atMs;
+    return this.#flushed.oldestMs;
   }
 
   /** Writes frames until a chunk is full, the window is full, or `spans` or `limit` are used up. Returns how many. */
-  write(spans: { take(written: number): Span | undefined }, limit = Number.POSITIVE_INFINITY): number {
+  write(spans: WaitingSpans, limit = Number.POSITIVE_INFINITY): number {
     const chunk = ChunkPool.take();
     this.#options.stretch.poll(this.#options.clock.now());
     const room = Math.min(this.#room, limit);
     let left = room;
     let length = 0;
-    let span = spans.take(0);
+    let span = spans.next();
     while (span !== undefined && left > 0) {
       const { run, from } = span;
       const to = Math.min(span.to, from + left);
@@ -150,7 +185,8 @@ export class BinaryConnection {
       const { position } = this.#encoder;
       if (position > from) this.window.add(run, from, position);
       left -= position - from;
-      span = spans.take(position - from);
+      spans.written(position - from);
+      span = spans.next();
       if (position < to) break;
     }
     if (length === 0) {
@@ -169,31 +205,50 @@ export class BinaryConnection {
   takeSilent(silenceMs: number, take: (run: TrackedRun, from: number, to: number) => void): void {
     const state = this.#state;
     // The answer to a known-bad frame says more than silence.
-    if (this.#proof !== undefined || (state.kind !== 'open' && state.kind !== 'finishing')) return;
+    if (this.#proof !== undefined || (!this.isOpen && state.kind !== 'leaving')) return;
     const now = this.#options.clock.now();
     if (this.#writes.count > 0 && this.#writes.waitedMs(now) >= silenceMs / 2) return;
-    const deadlineMs = now - silenceMs;
-    let due = 0;
-    while (due < this.#flushed.length && this.#flushed[due]!.atMs <= deadlineMs) due++;
-    if (due > 0) {
-      const { identifier } = this.#flushed[due - 1]!;
-      this.#flushed.splice(0, due);
+    const identifier = this.#flushed.takeUntil(now - silenceMs);
+    if (identifier !== undefined) {
       const before = this.window.size;
       this.window.takeBefore(identifier, take);
       this.#presumed += before - this.window.size;
     }
-    if (state.kind === 'finishing' && this.window.size === 0) this.#close(state.end, 'silence');
+    if (state.kind === 'leaving' && this.window.size === 0) this.#close(state.end, 'silence');
+  }
+
+  /** Takes frames from now on. */
+  serve(): void {
+    const { kind, cancelTimer } = this.#state;
+    if (kind !== 'silent' && kind !== 'retiring') return;
+    cancelTimer?.();
+    this.#state = { kind: 'open' };
+  }
+
+  /** Takes frames once the gateway has left it open for so long, milliseconds. */
+  serveAfter(silenceMs: number): void {
+    if (this.#state.kind !== 'silent') return;
+    const cancelTimer = this.#options.clock.after(silenceMs, () => {
+      this.serve();
+      this.#events.trusted(this);
+    });
+    this.#state = { kind: 'silent', cancelTimer };
+  }
+
+  /** Takes no more frames, until it is told to serve again or to leave. */
+  retire(): void {
+    if (this.#state.kind === 'open') this.#state = { kind: 'retiring' };
   }
 
   /**
-   * Ends the connection with a proof: writes the known-bad frame, whose answer proves everything before it
+   * Takes no more frames, and ends with a proof: writes the known-bad frame, whose answer proves everything before it
    * (`docs/protocol/binary.md#known-bad-frame`). What is unproved after `deadlineMs` is uncertain. What silence has
    * settled is asked for, too: without an answer it stays accepted, and is counted. Command 0 has no answers: there
    * the deadline is one for silence.
    */
-  finish(end: ConnectionEnd, deadlineMs: number): void {
+  leave(end: ConnectionEnd, deadlineMs: number): void {
     if (this.#state.kind === 'connecting') this.#close(end, 'not needed any more');
-    if (this.#state.kind !== 'open') return;
+    if (!this.isOpen) return;
     const { command } = this.#options;
     if (this.window.size === 0 && (this.#presumed === 0 || command === 0)) {
       this.#close(end, 'nothing in flight');
@@ -202,13 +257,14 @@ export class BinaryConnection {
     this.#prove(end, deadlineMs);
   }
 
-  /** Asks whether the gateway answers at all: writes the known-bad frame and nothing else. Not for command 0. */
+  /** Asks whether the gateway answers at all: leaves with the known-bad frame and nothing else. Not for command 0. */
   probe(end: ConnectionEnd, deadlineMs: number): void {
-    if (this.#state.kind === 'open') this.#prove(end, deadlineMs);
+    if (this.isOpen) this.#prove(end, deadlineMs);
   }
 
   #prove(end: ConnectionEnd, deadlineMs: number): void {
     const { command, clock } = this.#options;
+    this.#state.cancelTimer?.();
     if (command !== 0) {
       const knownBad = this.window.skip();
       const chunk = ChunkPool.take();
@@ -218,7 +274,7 @@ export class BinaryConnection {
     const cancelTimer = clock.after(deadlineMs, () =>
       this.#close('proof-timeout', `no proof within ${deadlineMs} ms`),
     );
-    this.#state = { kind: 'finishing', end, cancelTimer };
+    this.#state = { kind: 'leaving', end, cancelTimer };
   }
 
   /** Closes at once; what is unsettled is uncertain. */
@@ -229,21 +285,22 @@ export class BinaryConnection {
   #becomeOpen(): void {
     if (this.#state.kind !== 'connecting') return;
     this.#state.cancelTimer();
-    this.#state = { kind: 'open' };
-    this.#options.stretch.opened(this.#options.clock.now() - this.#startedMs);
+    this.#state = { kind: 'silent' };
+    this.#openedMs = this.#options.clock.now();
+    this.#options.stretch.opened(this.handshakeMs);
     this.#events.opened(this);
   }
 
   #flush(chunk: Buffer, length: number): void {
     const { clock, stretch } = this.#options;
     const identifier = this.window.nextIdentifier;
-    this.lastWriteMs = clock.now();
+    this.#lastWriteMs = clock.now();
     this.#writes.started();
     this.#socket.write(chunk, length, () => {
       if (this.#state.kind === 'closed') return;
       this.#writes.finished();
       const now = clock.now();
-      this.#flushed.push({ identifier, atMs: now });
+      this.#flushed.add(identifier, now);
       stretch.taken(now);
       this.#goOn();
     });
@@ -254,7 +311,7 @@ export class BinaryConnection {
     const { clock, stretch } = this.#options;
     stretch.poll(clock.now());
     if (this.isWritable) {
-      this.#events.writable(this);
+      this.#events.progressed(this);
       return;
     }
     const waitMs = this.#writes.count > 0 ? 0 : stretch.waitMs(clock.now());
@@ -284,8 +341,8 @@ export class BinaryConnection {
   /** How long ago the kernel took a frame in flight, milliseconds; undefined when it is none, or has not been taken. */
   #lagOf(identifier: number): number | undefined {
     if (this.window.locate(identifier) !== 'in-flight') return undefined;
-    const chunk = this.#flushed.find((flushed) => identifierDistance(identifier, flushed.identifier) > 0);
-    return chunk === undefined ? undefined : this.#options.clock.now() - chunk.atMs;
+    const takenAtMs = this.#flushed.takenAtMs(identifier);
+    return takenAtMs === undefined ? undefined : this.#options.clock.now() - takenAtMs;
   }
 
   #gatewayLeft(end: ConnectionEnd, detail: string): void {
@@ -300,21 +357,22 @@ export class BinaryConnection {
 
   #listen(detail: string): void {
     const state = this.#state;
-    if (state.kind !== 'open' && state.kind !== 'finishing') return;
+    if (!this.isOpen && state.kind !== 'leaving') return;
     state.cancelTimer?.();
     const { clock, errorGraceMs } = this.#options;
     const cancelTimer = clock.after(errorGraceMs, () => this.#close('write-error', detail));
-    this.#state = { kind: 'listening', detail, cancelTimer };
+    this.#state = { kind: 'listening', detail, wasSilent: state.kind === 'silent', cancelTimer };
   }
 
   /** The one way into `closed`: hands back everything that is in the window, once. */
   #close(
     end: ConnectionEnd,
     detail: string,
-    derived: Pick<ConnectionClosure, 'answer' | 'proved' | 'named' | 'unprocessed' | 'lagMs'> = nothing,
+    derived: Pick<BinaryClosure, 'answer' | 'proved' | 'named' | 'unprocessed' | 'lagMs'> = nothing,
   ): void {
-    if (this.#state.kind === 'closed') return;
-    this.#state.cancelTimer?.();
+    const state = this.#state;
+    if (state.kind === 'closed') return;
+    state.cancelTimer?.();
     this.#writes.stop();
     this.#cancelWait?.();
     this.#state = { kind: 'closed' };
@@ -324,6 +382,15 @@ export class BinaryConnection {
     const unconfirmed = isUnanswered ? this.#presumed : 0;
     const uncertain = this.window.takeAll();
     const settled = this.#presumed + countOf(derived.proved);
-    this.#events.ended(this, { ...derived, end, detail, uncertain, unconfirmed, settled });
+    this.#events.ended(this, {
+      ...derived,
+      end,
+      detail,
+      livedMs: this.#openedMs === undefined ? 0 : this.#options.clock.now() - this.#openedMs,
+      wasSilent: state.kind === 'silent' || (state.kind === 'listening' && state.wasSilent),
+      uncertain,
+      unconfirmed,
+      settled,
+    });
   }
 }

@@ -2,26 +2,25 @@ import { ErrorStatus, type NotificationCommand } from '@pushfleet/apns-wire';
 import { countOf, type Span } from '../transport/span.ts';
 import type { GatewayAnswer, TransportObserver } from '../transport/transport.ts';
 import type { DoubtVerdict } from './after-doubt.ts';
-import type { ConnectionClosure } from './closure.ts';
-import type { EndedConnection } from './connection-group.ts';
+import type { BinaryClosure } from './closure.ts';
 import type { BinaryGate } from './gate.ts';
 import { gatewayAnswer } from './status-policy.ts';
 
 // What follows from the end of a connection: for what it carried, and for the next ones.
 
 /** What is to be sent again, in order: the named frame, where nothing is wrong with it, and all that came after it. */
-export function replayOf({ answer, named, unprocessed }: ConnectionClosure): readonly Span[] {
+export function replayOf({ answer, named, unprocessed }: BinaryClosure): readonly Span[] {
   const namedToo =
     named !== undefined && (answer?.meaning === 'unprocessed' || answer?.meaning === 'credential');
   return namedToo ? [named, ...unprocessed] : unprocessed;
 }
 
 /**
- * Tells the sinks what an ended connection has settled.
+ * Settles what an ended connection has decided.
  * @param verdict What becomes of the frames in doubt; undefined: they are given back.
  */
 export function settleClosure(
-  { answer, named, proved, uncertain, end }: ConnectionClosure,
+  { answer, named, proved, uncertain, end }: BinaryClosure,
   verdict: DoubtVerdict | undefined,
   command: NotificationCommand,
 ): void {
@@ -57,11 +56,10 @@ const connectionCut: GatewayAnswer = {
 export function judgeEnd(
   gate: BinaryGate,
   nowMs: number,
-  ended: EndedConnection,
+  { end, detail, answer, livedMs, wasSilent }: BinaryClosure,
   verdict: DoubtVerdict | undefined,
   isCutOff: boolean,
 ): void {
-  const { end, detail, answer } = ended.closure;
   if (verdict?.kind === 'nothing-passes') gate.rest(nowMs, verdict.reason, nowMs + verdict.restMs);
   // How often that may follow in a row is limited by what is in doubt.
   else if (verdict !== undefined) gate.failed(nowMs, detail, Number.POSITIVE_INFINITY);
@@ -71,23 +69,24 @@ export function judgeEnd(
   else if (end === 'drained' || end === 'rotated' || end === 'idle') gate.abandoned();
   else if (end === 'credential-refused') gate.refused(nowMs, detail, true);
   else if (end === 'tls-failed' || end === 'connect-failed') gate.unreachable(nowMs, detail, isCutOff);
-  else if (ended.wasSilent)
+  else if (wasSilent)
     gate.unreachable(
       nowMs,
       `right after the handshake (the other environment's certificate?): ${detail}`,
       isCutOff,
     );
   // It lived until we gave it up: that is no sign of a good gateway.
-  else gate.failed(nowMs, detail, end === 'proof-timeout' ? 0 : ended.livedMs);
+  else gate.failed(nowMs, detail, end === 'proof-timeout' ? 0 : livedMs);
 }
 
 /** Tells the observer how a connection ended. */
-export function tellEnd(
+export function announceEnd(
   observer: Required<TransportObserver>,
-  { id, closure, livedMs }: EndedConnection,
+  id: string,
+  closure: BinaryClosure,
   replayed: readonly Span[],
 ): void {
-  const { answer, end, uncertain, unconfirmed } = closure;
+  const { answer, end, livedMs, uncertain, unconfirmed } = closure;
   observer.connectionClosed(id, end, livedMs);
   // The answer to our own known-bad frame is no error.
   if (answer !== undefined && end === 'error-response') {

@@ -4,7 +4,7 @@ import { ConnectGate, type Pause } from '../transport/connect-gate.ts';
 import type { ConnectionEnd, PauseKind } from '../transport/transport.ts';
 import { type CredentialAction, isAboutCredential, type Verdict } from './answer-policy.ts';
 import { Authorization, type AuthorizationEvents } from './authorization.ts';
-import type { Http2ConnectionClosure } from './closure.ts';
+import type { Http2Closure } from './closure.ts';
 import type { ResolvedHttp2Options } from './options.ts';
 import type { OpenStream } from './stream-table.ts';
 
@@ -23,7 +23,7 @@ const unrelatedBeforePause = 3;
 /** TooManyProviderTokenUpdates on so many connections in a row is no matter of connections. */
 const tokenUpdatesBeforeHold = 2;
 
-/** What an answer means for the transport: `rest`, it has been paused. */
+/** What the transport is to do: `rest`, it has been paused. */
 export type AccessVerdict = 'go-on' | 'rest';
 
 /** What the answer to a probe means. `unknown`: it said nothing about the credential or topic. */
@@ -64,8 +64,12 @@ export class Access {
     return this.gate.pause;
   }
 
-  /** Undefined while the certificate cannot be used, and there has been none that can. */
-  get secureContext(): SecureContext | undefined {
+  /**
+   * Reads the authorities again if they have changed, for the next connection. Returns what it is to use; undefined while
+   * the certificate cannot be used, and there has been none that can.
+   */
+  refreshContext(): SecureContext | undefined {
+    this.#context.refresh();
     return this.#context.secureContext;
   }
 
@@ -92,8 +96,8 @@ export class Access {
     this.gate.failed(this.#options.clock.now(), reason);
   }
 
-  /** An answer that is about the credential. */
-  refused(action: CredentialAction, reason: string, authorization: string | undefined): AccessVerdict {
+  /** Does what an answer about the credential asks for. */
+  judgeRefusal(action: CredentialAction, reason: string, authorization: string | undefined): AccessVerdict {
     switch (action) {
       case 'pause':
         this.lost(reason);
@@ -118,8 +122,8 @@ export class Access {
     }
   }
 
-  /** What the gateway said to the probe; undefined: it took it. */
-  probed({ authorization }: OpenStream, verdict: Verdict | undefined): ProbeVerdict {
+  /** Does what the answer to a probe asks for; `verdict` undefined: the gateway took it. */
+  judgeProbe({ authorization }: OpenStream, verdict: Verdict | undefined): ProbeVerdict {
     if (verdict !== undefined) {
       const { action, answer } = verdict;
       // Where no connection came about, any answer of the gateway's shows that the way is open.
@@ -152,10 +156,10 @@ export class Access {
   }
 
   /**
-   * What an ended connection says of the gateway and of our credential.
+   * Tells the gate what an ended connection says of the gateway and of our credential.
    * @param isCutOff No other connection is open.
    */
-  judgeEnd({ end, detail, hasServed, wasLeft }: Http2ConnectionClosure, isCutOff: boolean): void {
+  judgeEnd({ end, detail, hasServed, wasLeft }: Http2Closure, isCutOff: boolean): void {
     if (wasLeft) return;
     const now = this.#options.clock.now();
     switch (end) {

@@ -4,12 +4,12 @@ import type { Http2Authentication, ProviderTokens } from './options.ts';
 
 export interface AuthorizationEvents {
   /** There is something to send with again. */
-  ready(): void;
+  tokenReady(): void;
   /**
    * There will not be, for now. `about`: what is wrong for certain, so that trying again by ourselves is no use;
    * undefined where it may pass, such as a store that is away.
    */
-  failed(reason: string, about: PauseKind | undefined): void;
+  tokenFailed(reason: string, about: PauseKind | undefined): void;
 }
 
 /** What the `authorization` header says, and when there is nothing to say: then nothing may be sent. */
@@ -91,7 +91,7 @@ export class Authorization {
   ): void {
     const tokens = this.#tokens;
     if (tokens === undefined) {
-      this.#events.failed(reason, 'credential');
+      this.#events.tokenFailed(reason, 'credential');
       return;
     }
     const jwt = jwtOf(header);
@@ -107,8 +107,8 @@ export class Authorization {
     const done = (failure: string | undefined, trouble: PauseKind | undefined): void => {
       this.#isBusy = false;
       if (this.#isClosed) return;
-      if (failure === undefined) this.#events.ready();
-      else this.#events.failed(failure, trouble);
+      if (failure === undefined) this.#events.tokenReady();
+      else this.#events.tokenFailed(failure, trouble);
     };
     work().then(
       (failure) => done(failure, about),

@@ -1,24 +1,18 @@
 import { TunnelError } from '../socket/dial.ts';
 import { connectionEndOf } from '../socket/node-error.ts';
+import type { Closure } from '../transport/connections.ts';
 import type { ConnectionEnd } from '../transport/transport.ts';
-import type { Http2Span } from './run.ts';
+import type { Http2Run } from './run.ts';
 
 /** How a connection ended, and what nobody can know of what was in its window. */
-export interface Http2ConnectionClosure {
-  readonly end: ConnectionEnd;
-  /** For logs. */
-  readonly detail: string;
-  /** From its opening, milliseconds; 0 when it never opened. */
-  readonly livedMs: number;
-  /** In the order of writing. */
-  readonly uncertain: readonly Http2Span[];
+export interface Http2Closure extends Closure<Http2Run> {
   /** Whether the gateway ever answered a request on it with something else than trouble of its own. */
   readonly hasServed: boolean;
   /** We left it, and what that says was heeded then. */
   readonly wasLeft: boolean;
 }
 
-/** Ends at which somebody is there to hear that the session is closed (`docs/protocol/http2.md#goaway`). */
+/** Ends at which the gateway still reads, so that a GOAWAY tells it that the session is closed (`docs/protocol/http2.md#goaway`). */
 export const politeEnds: ReadonlySet<ConnectionEnd> = new Set([
   'drained',
   'rotated',

@@ -50,8 +50,8 @@ export class FrameOutlet {
     return true;
   }
 
-  /** To go out at the end of the turn. */
-  say(frame: Buffer): void {
+  /** Queues a frame that is no request: it goes out at the end of the turn. */
+  queue(frame: Buffer): void {
     this.#waiting.push(frame);
   }
 

@@ -24,7 +24,7 @@ export class Liveness {
     this.#lastWriteMs = nowMs;
   }
 
-  /** Whatever it says, the network and the far end are there. Whether requests are answered, `ConnectionWork` knows. */
+  /** Bytes were read: the network and the gateway are there. Whether requests are answered, `ConnectionWork` knows. */
   read(nowMs: number): void {
     this.#lastReadMs = nowMs;
     this.#pingSentMs = undefined;
@@ -35,19 +35,22 @@ export class Liveness {
     return this.#pingSentMs !== undefined && nowMs - this.#pingSentMs >= this.#options.pingTimeoutMs;
   }
 
-  /** Whether a PING is due; then it counts as sent. */
-  takePing(nowMs: number): boolean {
-    if (this.#pingSentMs !== undefined || nowMs - this.#lastReadMs < this.#options.pingAfterMs) return false;
+  /** The connection has been silent for so long that a PING is to be sent. */
+  isPingDue(nowMs: number): boolean {
+    return this.#pingSentMs === undefined && nowMs - this.#lastReadMs >= this.#options.pingAfterMs;
+  }
+
+  /** A PING was sent. */
+  pinged(nowMs: number): void {
     this.#pingSentMs = nowMs;
-    return true;
   }
 
   isIdle(nowMs: number): boolean {
     return nowMs - this.#lastWriteMs >= this.#options.idleTimeoutMs;
   }
 
-  /** To be called at every tick. @param isStuck The gateway allows no request, though nothing is under way. */
-  looked(nowMs: number, isStuck: boolean): void {
+  /** A tick has come. @param isStuck The gateway allows no request, though nothing is under way. */
+  ticked(nowMs: number, isStuck: boolean): void {
     this.#stuckSinceMs = isStuck ? (this.#stuckSinceMs ?? nowMs) : undefined;
   }
 

@@ -25,8 +25,8 @@ export class PartialRequest {
     this.#window += by;
   }
 
-  /** The next DATA frame that the windows allow, and what it costs them; undefined: none. */
-  next(connectionWindow: number): { frame: Buffer; spent: number } | undefined {
+  /** Takes the next DATA frame that the windows allow, and what it costs them; undefined: none. */
+  take(connectionWindow: number): { frame: Buffer; spent: number } | undefined {
     const spent = Math.min(this.#end - this.#at, this.#window, connectionWindow, defaultMaxFrameSize);
     if (spent <= 0) return undefined;
     const frame = Buffer.allocUnsafe(frameHeaderLength + spent);

@@ -22,8 +22,8 @@ export class RefusedTopics {
     return this.#refusals.size;
   }
 
-  /** The gateway refused the topic. Returns what its notifications are answered with. */
-  refused(topic: string, answer: GatewayAnswer, nowMs: number): GatewayAnswer {
+  /** Notes that the gateway refuses the topic. Returns what its notifications are answered with. */
+  refuse(topic: string, answer: GatewayAnswer, nowMs: number): GatewayAnswer {
     const reason = `${answer.reason} (${topic})`;
     const retryAfterMs = Math.max(answer.retryAfterMs ?? 0, this.#askEveryMs);
     const refusal: GatewayAnswer = { ...answer, reason, fault: 'gateway', retryAfterMs };
@@ -31,8 +31,8 @@ export class RefusedTopics {
     return refusal;
   }
 
-  /** The gateway decided about a notification of the topic: it is not refused. */
-  allowed(topic: string): void {
+  /** Notes that the gateway takes the topic: it decided about a notification of it. */
+  allow(topic: string): void {
     this.#refusals.delete(topic);
   }
 

@@ -7,7 +7,7 @@ import type { Http2Run, Http2Span } from './run.ts';
 import type { StreamTable } from './stream-table.ts';
 
 /** What every request of one write has in common. */
-interface WriteContext {
+export interface WriteContext {
   readonly chunk: Buffer;
   readonly authorization: string | undefined;
   readonly nowMs: number;
@@ -50,11 +50,11 @@ export class RequestWriter {
     this.#isStuck = false;
   }
 
-  /** Encodes requests from the front of the backlog, at most `room` of them; gives how many bytes of the chunk. */
+  /** Encodes requests from the front of the backlog, at most `room` of them; returns how many bytes of the chunk. */
   fill(context: WriteContext, backlog: Backlog, room: number): number {
     let length = 0;
     let left = Math.min(room, Math.floor((this.#lastStreamId - this.nextStreamId) / 2) + 1);
-    let span = backlog.take(0);
+    let span = backlog.next();
     while (span !== undefined && left > 0) {
       const { run, from } = span;
       run.headers.authorization = context.authorization;
@@ -63,15 +63,16 @@ export class RequestWriter {
       const { position, end } = this.#encoder;
       length = end;
       left -= position - from;
-      span = backlog.take(position - from);
+      backlog.written(position - from);
+      span = backlog.next();
       if (!isSendable) {
         backlog.refuseFirst();
-        span = backlog.take(0);
+        span = backlog.next();
       } else if (position < to) {
         const begun = this.#beginPartial(context, length, run, position);
         if (begun > 0) {
           length = begun;
-          backlog.take(1);
+          backlog.written(1);
         }
         break;
       }
@@ -81,7 +82,7 @@ export class RequestWriter {
     return length;
   }
 
-  /** Encodes a probe; gives how many bytes of the chunk. */
+  /** Encodes a probe; returns how many bytes of the chunk. */
   fillWith(context: WriteContext, probe: Probe): number {
     probe.headers.authorization = context.authorization;
     this.#encode(context, 0, { run: probe, from: 0, to: 1 });
@@ -92,7 +93,7 @@ export class RequestWriter {
   *continuePartial(): Generator<Buffer> {
     const partial = this.#partial;
     if (partial === undefined) return;
-    for (let data = partial.next(this.#window); data !== undefined; data = partial.next(this.#window)) {
+    for (let data = partial.take(this.#window); data !== undefined; data = partial.take(this.#window)) {
       this.#window -= data.spent;
       if (partial.isDone) this.#partial = undefined;
       yield data.frame;

@@ -56,7 +56,7 @@ export class StreamOutcomes {
   #refusedInARow = 0;
   /** When the first of them was refused, by `Clock.now()`. */
   #refusedSinceMs: number | undefined;
-  /** Accepted, and not yet told: a range, since answers mostly come in order. */
+  /** Accepted, and not yet settled: a range, since answers mostly come in order. */
   #accepted: { readonly run: Http2Run; readonly from: number; to: number } | undefined;
 
   constructor(events: StreamOutcomeEvents, options: StreamOutcomesOptions) {
@@ -98,12 +98,12 @@ export class StreamOutcomes {
       accepted.to++;
       return;
     }
-    this.tellAccepted();
+    this.settleAccepted();
     this.#accepted = { run, from: position, to: position + 1 };
   }
 
-  /** To be called when no more answers are at hand. */
-  tellAccepted(): void {
+  /** Settles the answers with 200 that `taken` has gathered. To be called when no more answers are at hand. */
+  settleAccepted(): void {
     const accepted = this.#accepted;
     if (accepted === undefined) return;
     this.#accepted = undefined;
@@ -159,7 +159,7 @@ export class StreamOutcomes {
    */
   overdue(streams: readonly OpenStream[], unsentId: number | undefined): StreamTrouble {
     this.#judgeUnfinished(streams);
-    const silent = this.#withoutUnsent(streams.filter(isUnanswered), unsentId);
+    const silent = this.#handBackUnsent(streams.filter(isUnanswered), unsentId);
     if (silent.length > 0) {
       this.work.unanswered(silent.length, silent[0]!.writtenAtMs);
       this.#events.uncertain(spansOf(silent), 'stream-stalled');
@@ -170,10 +170,11 @@ export class StreamOutcomes {
   /** The connection has ended under these; returns what nobody can know. */
   abandoned(streams: readonly OpenStream[], unsentId: number | undefined): Http2Span[] {
     this.#judgeUnfinished(streams);
-    return spansOf(this.#withoutUnsent(streams.filter(isUnanswered), unsentId));
+    return spansOf(this.#handBackUnsent(streams.filter(isUnanswered), unsentId));
   }
 
-  #withoutUnsent(streams: readonly OpenStream[], unsentId: number | undefined): readonly OpenStream[] {
+  /** Hands back the one whose request has not been sent to its end. Returns the others. */
+  #handBackUnsent(streams: readonly OpenStream[], unsentId: number | undefined): readonly OpenStream[] {
     const unsent = streams.find(({ id }) => id === unsentId);
     if (unsent === undefined) return streams;
     this.#events.unprocessed([unsent]);

@@ -17,13 +17,12 @@ export interface CredentialSource {
 /** PEM of authorities, or what gives the PEM as it is now: it is asked before each connection. */
 export type Authorities = string | (() => string);
 
-/** A credential as TLS takes it, read anew whenever its source says so; without a source, no credential is shown. */
+/** A credential as TLS takes it. Without a source, no credential is shown. */
 export class CredentialContext {
   #secureContext: SecureContext | undefined;
-  /** Those that `#secureContext` trusts. */
+  #problem: string | undefined;
+  /** The authorities that `#secureContext` trusts. */
   #trusted: string | undefined;
-  /** Why the last one could not be used. */
-  problem: string | undefined;
   readonly #source: CredentialSource | undefined;
   readonly #ca: Authorities | undefined;
 
@@ -33,20 +32,34 @@ export class CredentialContext {
     this.load();
   }
 
-  /** Of the last good credential and the authorities as they are now; undefined while there has not been one. */
+  /** Of the last credential that could be used; undefined while there has not been one. */
   get secureContext(): SecureContext | undefined {
-    if (typeof this.#ca === 'function' && this.#ca() !== this.#trusted) this.load();
     return this.#secureContext;
   }
 
+  /** Why the last one could not be used. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** Reads the credential and the authorities. One that cannot be used leaves the last good one in place. */
   load(): void {
     try {
-      this.#trusted = typeof this.#ca === 'function' ? this.#ca() : this.#ca;
+      this.#trusted = this.#readAuthorities();
       this.#secureContext = createContext(this.#source?.current(), this.#trusted);
-      this.problem = undefined;
+      this.#problem = undefined;
     } catch (error) {
-      this.problem = describeError(error);
+      this.#problem = describeError(error);
     }
+  }
+
+  /** Loads again if the authorities are others than before. To be called before a connection is opened. */
+  refresh(): void {
+    if (typeof this.#ca === 'function' && this.#ca() !== this.#trusted) this.load();
+  }
+
+  #readAuthorities(): string | undefined {
+    return typeof this.#ca === 'function' ? this.#ca() : this.#ca;
   }
 }
 

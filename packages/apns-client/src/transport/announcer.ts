@@ -1,48 +1,47 @@
 import type { Transport, TransportObserver } from './transport.ts';
 
-/** Tells a transport's observer, and whoever waits for room, what has changed. They cannot break the transport. */
+/** Calls a transport's observer, and its listener for room. What these throw is ignored. */
 export class Announcer {
-  /** Tells what happened, where no state depends on it. */
-  readonly tell: Required<TransportObserver>;
+  readonly observer: Required<TransportObserver>;
   readonly #transport: Pick<Transport, 'state' | 'room'>;
   #listener: () => void = () => {};
   #wasFull = false;
-  #toldState = 'idle';
+  #announcedState = 'idle';
 
   constructor(transport: Pick<Transport, 'state' | 'room'>, observer: TransportObserver) {
     this.#transport = transport;
-    this.tell = guardObserver(observer);
+    this.observer = guardObserver(observer);
   }
 
   onRoom(listener: () => void): void {
     this.#listener = listener;
   }
 
-  /** To be called when room may have gone. */
+  /** There may be less room. */
   roomTaken(): void {
     this.#wasFull ||= this.#transport.room <= 0;
   }
 
-  /** To be called when there may be room again. */
+  /** There may be more room. */
   roomMade(): void {
     if (!this.#wasFull || this.#transport.room <= 0) return;
     this.#wasFull = false;
-    this.#tellListener();
+    this.#callListener();
   }
 
-  /** To be called when the state may be another. */
-  state(): void {
+  /** Announces the state, if it is another. */
+  announceState(): void {
     const { state, room } = this.#transport;
     // A pause that turns out to be about something else is another state.
-    const told = state.kind === 'paused' ? `paused ${state.about} ${state.reason}` : state.kind;
-    if (told === this.#toldState) return;
-    this.#toldState = told;
+    const announced = state.kind === 'paused' ? `paused ${state.about} ${state.reason}` : state.kind;
+    if (announced === this.#announcedState) return;
+    this.#announcedState = announced;
     this.#wasFull = room <= 0;
-    this.tell.stateChanged(state);
-    this.#tellListener();
+    this.observer.stateChanged(state);
+    this.#callListener();
   }
 
-  #tellListener(): void {
+  #callListener(): void {
     try {
       this.#listener();
     } catch {

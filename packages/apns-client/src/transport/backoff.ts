@@ -21,6 +21,7 @@ export function backoffDelayMs(
 export class AttemptBudget {
   readonly #capacity: number;
   readonly #perMs: number;
+  /** How many were left at `#atMs`, by the clock's `now()`. */
   #left: number;
   #atMs = Number.NEGATIVE_INFINITY;
 
@@ -30,23 +31,19 @@ export class AttemptBudget {
     this.#left = this.#capacity;
   }
 
-  /** Milliseconds until one may be spent; `share` of the burst is left to others. */
-  delayMs(nowMs: number, share = 0): number {
-    this.#refill(nowMs);
-    const missing = 1 + Math.floor(this.#capacity * share) - this.#left;
+  /** Milliseconds until one may be spent, where `reserved` (0 to 1) of the burst is kept for others. */
+  delayMs(nowMs: number, reserved = 0): number {
+    const missing = 1 + Math.floor(this.#capacity * reserved) - this.#leftAt(nowMs);
     return missing <= 0 ? 0 : Math.ceil(missing / this.#perMs);
   }
 
   spend(nowMs: number): void {
-    this.#refill(nowMs);
-    this.#left -= 1;
+    this.#left = this.#leftAt(nowMs) - 1;
+    this.#atMs = nowMs;
   }
 
-  #refill(nowMs: number): void {
-    if (this.#atMs !== Number.NEGATIVE_INFINITY) {
-      const passedMs = Math.max(0, nowMs - this.#atMs);
-      this.#left = Math.min(this.#capacity, this.#left + passedMs * this.#perMs);
-    }
-    this.#atMs = nowMs;
+  #leftAt(nowMs: number): number {
+    const passedMs = Math.max(0, nowMs - this.#atMs);
+    return Math.min(this.#capacity, this.#left + passedMs * this.#perMs);
   }
 }

@@ -58,9 +58,12 @@ export class ConnectGate {
     return this.#pause;
   }
 
-  /** Milliseconds until the next attempt may start, 0: now; of those that may come at once, `share` is left to others. */
-  delayMs(nowMs: number, share = 0): number {
-    return Math.max(0, this.#notBeforeMs - nowMs, this.#budget.delayMs(nowMs, share));
+  /**
+   * Milliseconds until the next attempt may start; 0: now.
+   * @param reserved Part of the attempts that may come at once that is kept for others, 0 to 1.
+   */
+  delayMs(nowMs: number, reserved = 0): number {
+    return Math.max(0, this.#notBeforeMs - nowMs, this.#budget.delayMs(nowMs, reserved));
   }
 
   started(nowMs: number): void {

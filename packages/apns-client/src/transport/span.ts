@@ -12,3 +12,8 @@ export function countOf(spans: readonly Span<unknown>[]): number {
   for (const { from, to } of spans) count += to - from;
   return count;
 }
+
+/** Hands back what has not been written. */
+export function handBack(spans: readonly Span[]): void {
+  for (const { run, from, to } of spans) run.unprocessed(from, to);
+}

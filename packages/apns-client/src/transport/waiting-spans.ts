@@ -4,7 +4,7 @@ import type { SpanQueue } from './span-queue.ts';
 import type { TrackedRun } from './tracked-run.ts';
 import type { GatewayAnswer } from './transport.ts';
 
-/** A queue as a connection reads it: what must not be sent, or need not be, is settled on the way and never written. */
+/** A queue as a connection reads it: what must not be sent, or need not be, is settled here and never written. */
 export class WaitingSpans<Run extends TrackedRun = TrackedRun> {
   readonly #queue: SpanQueue<Run>;
   readonly #clock: Clock;
@@ -14,16 +14,21 @@ export class WaitingSpans<Run extends TrackedRun = TrackedRun> {
     this.#clock = clock;
   }
 
-  /** Takes `written` positions off the front; gives the stretch that may be written next, or undefined. */
-  take(written: number): Span<Run> | undefined {
-    const queue = this.#queue;
-    if (written > 0) {
-      const { run, from } = queue.front()!;
-      queue.advance(written);
-      run.written(from, from + written);
-    }
+  /** Takes `count` positions off the front: they have been written. */
+  written(count: number): void {
+    if (count === 0) return;
+    const { run, from } = this.#queue.front()!;
+    this.#queue.advance(count);
+    run.written(from, from + count);
+  }
+
+  /**
+   * Goes to the next span that may be written, and leaves it in the queue. Settles what stands before it. Undefined:
+   * nothing waits.
+   */
+  next(): Span<Run> | undefined {
     for (;;) {
-      const span = queue.front();
+      const span = this.#queue.front();
       if (span === undefined) return undefined;
       const live = this.#settleFront(span);
       if (live !== undefined) return live;
@@ -47,7 +52,7 @@ export class WaitingSpans<Run extends TrackedRun = TrackedRun> {
     else run.rejected(from, answer);
   }
 
-  /** Settles what is at the front and is not to be written; gives the stretch that is, where it comes at once. */
+  /** Settles what is at the front and is not to be written. Returns what is, where it comes at once. */
   #settleFront(span: Span<Run>): Span<Run> | undefined {
     const { run, from, to } = span;
     if (run.leaseUntilMs <= this.#clock.now()) {
