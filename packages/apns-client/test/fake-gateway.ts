@@ -1,6 +1,6 @@
 import { ErrorStatus, encodeErrorResponse, NotificationDecoder } from '@pushfleet/apns-wire';
 import { ChunkPool } from '../src/socket/chunk-pool.ts';
-import type { GatewaySocket, GatewaySocketEvents, OpenGatewaySocket } from '../src/socket/gateway-socket.ts';
+import type { GatewaySocket, GatewaySocketEvents, OpenSocket } from '../src/socket/gateway-socket.ts';
 
 /**
  * A gateway without a network: every step that network, kernel and gateway take is a call, so that a test decides on
@@ -23,7 +23,7 @@ export class FakeGateway {
   /** Run and position of a token. */
   readonly places = new Map<string, { readonly run: number; readonly position: number }>();
 
-  readonly openSocket: OpenGatewaySocket = (_, events) => {
+  readonly openSocket: OpenSocket<FakeSocket> = (_, events) => {
     const socket = new FakeSocket(this, events);
     this.sockets.push(socket);
     return socket;

@@ -16,7 +16,7 @@ import {
   writeLiteralField,
 } from '@pushfleet/apns-wire/http2';
 import { ChunkPool } from '../src/socket/chunk-pool.ts';
-import type { Http2Socket, Http2SocketEvents, OpenHttp2Socket } from '../src/socket/http2-socket.ts';
+import type { FrameSocket, GatewaySocketEvents, OpenSocket } from '../src/socket/gateway-socket.ts';
 
 /**
  * An HTTP/2 gateway without a network: every step that network, kernel and gateway take is a call, so that a test
@@ -38,7 +38,7 @@ export class FakeHttp2Gateway {
   /** What a client did that the protocol forbids. */
   readonly breaches: string[] = [];
 
-  readonly openSocket: OpenHttp2Socket = (_, events) => {
+  readonly openSocket: OpenSocket<FakeHttp2Socket> = (_, events) => {
     const socket = new FakeHttp2Socket(this, events);
     this.sockets.push(socket);
     return socket;
@@ -75,13 +75,13 @@ interface Request {
   readonly authorization: string;
 }
 
-export class FakeHttp2Socket implements Http2Socket {
+export class FakeHttp2Socket implements FrameSocket {
   isOver = false;
   isOpen = false;
   service: Service = 'well';
   readonly waitingBytes = 0;
   readonly #gateway: FakeHttp2Gateway;
-  readonly #events: Http2SocketEvents;
+  readonly #events: GatewaySocketEvents;
   readonly #frames = new Http2FrameReader();
   readonly #hpack = new HpackDecoder();
   #greeting = connectionPreface.length;
@@ -103,7 +103,7 @@ export class FakeHttp2Socket implements Http2Socket {
   #limits: number[] = [];
   #limit = 100;
 
-  constructor(gateway: FakeHttp2Gateway, events: Http2SocketEvents) {
+  constructor(gateway: FakeHttp2Gateway, events: GatewaySocketEvents) {
     this.#gateway = gateway;
     this.#events = events;
   }
@@ -151,7 +151,7 @@ export class FakeHttp2Socket implements Http2Socket {
     if (this.isOver || this.isOpen) return;
     this.isOpen = true;
     this.limit(this.#gateway.firstLimit);
-    this.#events.ready();
+    this.#events.opened();
   }
 
   /** The kernel takes the oldest write. Only then are the bytes read: until then the chunk must stay as it is. */

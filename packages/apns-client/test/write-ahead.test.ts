@@ -11,7 +11,7 @@ function stretches(ahead: WriteAhead): number[] {
   for (let now = 0; Number.isFinite(stretch.room); now += 5) {
     lengths.push(stretch.room);
     stretch.written(stretch.room);
-    stretch.taken(now);
+    stretch.flushed(now);
     expect(stretch.waitMs(now + 4)).toBe(1);
     stretch.poll(now + 5);
   }
@@ -52,7 +52,7 @@ test('while the kernel has not taken what was written, no silence counts', () =>
   stretch.written(50);
   stretch.poll(1_000);
   expect(stretch.room).toBe(0);
-  stretch.taken(1_000);
+  stretch.flushed(1_000);
   stretch.poll(1_004);
   expect(stretch.room).toBe(0);
   stretch.poll(1_005);
@@ -63,7 +63,7 @@ test('what is written little by little is waited for like the rest, and waits ne
   const stretch = create(true).begin();
   stretch.opened(60_000);
   stretch.written(40);
-  stretch.taken(0);
+  stretch.flushed(0);
   stretch.poll(249);
   expect(stretch.room).toBe(10);
   stretch.poll(250);
@@ -76,7 +76,7 @@ test('how long it waits is learned from how late errors come, and not from the h
     const stretch = ahead.begin();
     stretch.opened(5);
     stretch.written(50);
-    stretch.taken(0);
+    stretch.flushed(0);
     return stretch.waitMs(0);
   };
   expect(waitMs()).toBe(5);

@@ -35,7 +35,7 @@ export function admit(run: TrackedRun, command: NotificationCommand): Admission 
   return { spans, refused };
 }
 
-/** Gives the status for a position; `noErrors` when nothing is wrong with it. */
+/** Returns a function from position to status; `noErrors` when nothing is wrong with it. */
 function statusReader(
   { tokenOffsets, payloadOf, payloadOffsets }: NotificationColumns,
   maxPayload: number,

@@ -22,13 +22,13 @@ export type DoubtVerdict =
   /** The gateway hangs up on this one frame, and not on others. */
   | { readonly kind: 'offender'; readonly offender: Span }
   /** The gateway takes nothing: everything is to be handed back, and the next try is to wait. */
-  | { readonly kind: 'nothing-passes'; readonly restMs: number; readonly reason: string };
+  | { readonly kind: 'nothing-passes'; readonly pauseMs: number; readonly reason: string };
 
 /** So many single frames in a row that are cut, and nothing that passes: it is not the frames. */
-const loneCutsBeforeRest = 8;
+const loneCutsBeforeGivingUp = 8;
 /** How long the gateway is left alone when nothing passes, milliseconds: doubling with each try. */
-const shortestRestMs = 1_000;
-const longestRestMs = 30_000;
+const shortestPauseMs = 1_000;
+const longestPauseMs = 30_000;
 /** Frames that were alone when their connection ended, remembered by token. */
 const mostStruck = 1_000;
 
@@ -47,7 +47,8 @@ export class AfterDoubt {
   #passes = 0;
   #hasPassed = false;
   #loneCuts = 0;
-  #rests = 0;
+  /** How often all was handed back, since something passed. */
+  #givenUp = 0;
   /** Since it was left alone. */
   #hasAnswered = false;
   /**
@@ -92,7 +93,7 @@ export class AfterDoubt {
 
   /** Nothing passed, and the gateway has not answered since: it should be asked before a notification is spent on it. */
   get shouldAsk(): boolean {
-    return this.#rests > 0 && !this.#hasAnswered && this.#command !== 0;
+    return this.#givenUp > 0 && !this.#hasAnswered && this.#command !== 0;
   }
 
   /** The gateway has answered a known-bad frame, or left the connection open: one notification may try. */
@@ -102,7 +103,7 @@ export class AfterDoubt {
 
   /** The gateway has decided about a notification. */
   decided(): void {
-    this.#rests = 0;
+    this.#givenUp = 0;
   }
 
   /** The gateway took these. */
@@ -111,7 +112,7 @@ export class AfterDoubt {
     this.#hasPassed = true;
     this.#isLastRound = false;
     this.#loneCuts = 0;
-    this.#rests = 0;
+    this.#givenUp = 0;
     if (this.#struck.size === 0) return;
     for (let position = from; position < to; position++) this.#struck.delete(hashOfToken(run, position));
   }
@@ -147,7 +148,7 @@ export class AfterDoubt {
     this.#suspected = 0;
     this.pace.doubted(count, settled, nowMs);
     for (const { run, from, to } of uncertain) run.doubt(from, to, end, this.#passes);
-    if (this.#rests > 0) return this.#giveUp(uncertain, end);
+    if (this.#givenUp > 0) return this.#giveUp(uncertain, end);
     const isAlone = count === 1 && isHangUp;
     const wasStruck = isAlone && this.#struck.has(hashOfToken(first.run, first.from));
     // A gateway that has begun to hang up on everything hangs up on good frames too, each alone and as often as it is
@@ -161,7 +162,7 @@ export class AfterDoubt {
       return { kind: 'again' };
     }
     if (isAlone) this.#loneCuts++;
-    if (!isHangUp || this.#loneCuts >= loneCutsBeforeRest) return this.#giveUp(uncertain, end);
+    if (!isHangUp || this.#loneCuts >= loneCutsBeforeGivingUp) return this.#giveUp(uncertain, end);
     if (this.#queue.size === 0 && !this.#mayTryAlone([...this.#aside, ...uncertain])) {
       return this.#giveUp(uncertain, end);
     }
@@ -196,14 +197,14 @@ export class AfterDoubt {
 
   #giveUp(uncertain: readonly Span[], end: ConnectionEnd): DoubtVerdict {
     this.#queue.unshift([...uncertain, ...this.takeAside()]);
-    const ceilingMs = Math.min(longestRestMs, shortestRestMs * 2 ** this.#rests);
-    this.#rests = Math.min(this.#rests + 1, 10);
+    const ceilingMs = Math.min(longestPauseMs, shortestPauseMs * 2 ** this.#givenUp);
+    this.#givenUp = Math.min(this.#givenUp + 1, 10);
     this.#hasAnswered = false;
     const reason =
       end === 'proof-timeout'
         ? 'the gateway answers no known-bad frame: nothing can be proved'
         : `the gateway takes nothing: every connection ends in doubt (${end})`;
-    return { kind: 'nothing-passes', restMs: ceilingMs * (0.75 + Math.random() * 0.25), reason };
+    return { kind: 'nothing-passes', pauseMs: ceilingMs * (0.75 + Math.random() * 0.25), reason };
   }
 
   /** Whether something else has passed since suspicion fell on the frame alone. */

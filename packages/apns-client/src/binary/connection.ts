@@ -115,7 +115,7 @@ export class BinaryConnection implements Connection {
     return this.#state.kind;
   }
 
-  /** The gateway is there, and nobody has begun to close the connection. */
+  /** The gateway is there, and the connection has not begun to end. */
   get isOpen(): boolean {
     const { kind } = this.#state;
     return kind === 'silent' || kind === 'open' || kind === 'retiring';
@@ -165,7 +165,7 @@ export class BinaryConnection implements Connection {
     return Math.min(window - this.window.size, stretch.room);
   }
 
-  /** When the oldest unsettled chunk was taken by the kernel, by the clock's `now()`; undefined when there is none. */
+  /** When the kernel took the oldest unsettled chunk, by the clock's `now()`; undefined when there is none. */
   get oldestFlushMs(): number | undefined {
     return this.#flushed.oldestMs;
   }
@@ -301,7 +301,7 @@ export class BinaryConnection implements Connection {
       this.#writes.finished();
       const now = clock.now();
       this.#flushed.add(identifier, now);
-      stretch.taken(now);
+      stretch.flushed(now);
       this.#goOn();
     });
   }
@@ -341,8 +341,8 @@ export class BinaryConnection implements Connection {
   /** How long ago the kernel took a frame in flight, milliseconds; undefined when it is none, or has not been taken. */
   #lagOf(identifier: number): number | undefined {
     if (this.window.locate(identifier) !== 'in-flight') return undefined;
-    const takenAtMs = this.#flushed.takenAtMs(identifier);
-    return takenAtMs === undefined ? undefined : this.#options.clock.now() - takenAtMs;
+    const flushedAtMs = this.#flushed.flushedAtMs(identifier);
+    return flushedAtMs === undefined ? undefined : this.#options.clock.now() - flushedAtMs;
   }
 
   #gatewayLeft(end: ConnectionEnd, detail: string): void {

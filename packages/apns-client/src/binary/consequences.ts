@@ -60,7 +60,7 @@ export function judgeEnd(
   verdict: DoubtVerdict | undefined,
   isCutOff: boolean,
 ): void {
-  if (verdict?.kind === 'nothing-passes') gate.rest(nowMs, verdict.reason, nowMs + verdict.restMs);
+  if (verdict?.kind === 'nothing-passes') gate.pauseUntil(nowMs, verdict.reason, nowMs + verdict.pauseMs);
   // How often that may follow in a row is limited by what is in doubt.
   else if (verdict !== undefined) gate.failed(nowMs, detail, Number.POSITIVE_INFINITY);
   else if (answer?.meaning === 'credential')

@@ -25,7 +25,7 @@ export class FlushedChunks {
   }
 
   /** When the kernel took a frame that is not settled; undefined: it has not yet. */
-  takenAtMs(identifier: number): number | undefined {
+  flushedAtMs(identifier: number): number | undefined {
     return this.#chunks.find((chunk) => identifierDistance(identifier, chunk.nextIdentifier) > 0)?.atMs;
   }
 }

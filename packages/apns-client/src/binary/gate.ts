@@ -49,10 +49,10 @@ export class BinaryGate extends ConnectGate {
     super.failed(nowMs, cause, livedMs);
   }
 
-  override rest(nowMs: number, reason: string, untilMs: number): void {
+  override pauseUntil(nowMs: number, reason: string, untilMs: number): void {
     this.#isProbing = false;
     this.#isUnproven = true;
-    super.rest(nowMs, reason, untilMs);
+    super.pauseUntil(nowMs, reason, untilMs);
   }
 
   override retryNow(): void {

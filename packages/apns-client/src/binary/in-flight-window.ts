@@ -48,7 +48,7 @@ export class InFlightWindow {
     return this.#next;
   }
 
-  /** Enters frames, before they are written. Gives the identifier of the first. */
+  /** Enters frames, before they are written. Returns the identifier of the first. */
   add(run: TrackedRun, from: number, to: number): number {
     const identifier = this.#next;
     const count = to - from;
@@ -59,7 +59,7 @@ export class InFlightWindow {
     return identifier;
   }
 
-  /** Spends an identifier on a frame that is nobody's notification: the known-bad frame. */
+  /** Spends an identifier on a frame that is no notification: the known-bad frame. */
   skip(): number {
     const identifier = this.#next;
     this.#next = advanceIdentifier(identifier, 1);

@@ -1,8 +1,9 @@
 import type { NotificationCommand } from '@pushfleet/apns-wire';
 import type { Authorities, CredentialSource } from '../socket/credential.ts';
 import {
+  type GatewaySocket,
   type GatewaySocketOptions,
-  type OpenGatewaySocket,
+  type OpenSocket,
   openGatewaySocket,
 } from '../socket/gateway-socket.ts';
 import type { BackoffPolicy } from '../transport/backoff.ts';
@@ -82,7 +83,7 @@ export interface BinaryTransportOptions {
 export type ResolvedOptions = Required<Omit<BinaryTransportOptions, 'ca' | 'observer'>> & {
   readonly ca: Authorities | undefined;
   readonly observer: TransportObserver;
-  readonly openSocket: OpenGatewaySocket;
+  readonly openSocket: OpenSocket<GatewaySocket>;
   readonly shortestStretch: number;
   readonly firstIdentifier?: number;
 };
@@ -140,7 +141,7 @@ export interface BinaryConnectionOptions extends GatewaySocketOptions {
   readonly errorGraceMs: number;
   readonly shutdownIdentifier: ShutdownIdentifier;
   readonly clock: Clock;
-  readonly openSocket: OpenGatewaySocket;
+  readonly openSocket: OpenSocket<GatewaySocket>;
   /** Identifier of the first frame; other than 1 only to reach the wrap in tests. */
   readonly firstIdentifier?: number;
 }

@@ -63,7 +63,7 @@ export class Stretch {
   #left: number;
   #waitMs: number;
   /** When the kernel had taken all of it that is written; infinite while it has not. */
-  #takenAtMs = Number.POSITIVE_INFINITY;
+  #flushedAtMs = Number.POSITIVE_INFINITY;
 
   /**
    * @param waitMs How late errors come; undefined while none has shown it.
@@ -90,7 +90,7 @@ export class Stretch {
 
   /** Lengthens the stretch, if no error has come for as long as one takes. */
   poll(nowMs: number): void {
-    if (this.#left >= this.#length || nowMs - this.#takenAtMs < this.#waitMs) return;
+    if (this.#left >= this.#length || nowMs - this.#flushedAtMs < this.#waitMs) return;
     this.#length *= 2;
     if (this.#length > this.#longest) {
       this.#length = Number.POSITIVE_INFINITY;
@@ -101,16 +101,16 @@ export class Stretch {
 
   /** How long to wait for room, milliseconds; 0: there is some. */
   waitMs(nowMs: number): number {
-    return this.#left > 0 ? 0 : Math.max(1, Math.ceil(this.#takenAtMs + this.#waitMs - nowMs));
+    return this.#left > 0 ? 0 : Math.max(1, Math.ceil(this.#flushedAtMs + this.#waitMs - nowMs));
   }
 
   written(frames: number): void {
     this.#left -= frames;
-    this.#takenAtMs = Number.POSITIVE_INFINITY;
+    this.#flushedAtMs = Number.POSITIVE_INFINITY;
   }
 
   /** The kernel has what was written: from now on an answer may come. */
-  taken(nowMs: number): void {
-    this.#takenAtMs = nowMs;
+  flushed(nowMs: number): void {
+    this.#flushedAtMs = nowMs;
   }
 }

@@ -20,7 +20,7 @@ export interface ChannelMessage {
 
 /** Every call rejects with `ChannelError`. */
 export interface ChannelClient {
-  /** Gives the id of a new channel: base64. An app may have 10,000 in each environment. */
+  /** Creates a channel. Returns its id: base64. An app may have 10,000 in each environment. */
   create(storage: MessageStorage): Promise<string>;
   read(channelId: string): Promise<{ readonly storage: MessageStorage }>;
   delete(channelId: string): Promise<void>;

@@ -3,7 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import { judgeAnswer } from '../http2/answer-policy.ts';
 import type { ProviderTokens } from '../http2/options.ts';
 import { createContext } from '../socket/credential.ts';
-import { openSocket } from '../socket/dial.ts';
+import { dial } from '../socket/dial.ts';
 import { describeError } from '../socket/node-error.ts';
 import { ChannelError } from './error.ts';
 import type { ChannelClientOptions, ChannelEndpoint } from './options.ts';
@@ -114,16 +114,18 @@ export class ChannelSessions {
         opening.cancel();
         reject(late());
       };
-      const opening = openSocket(
+      const opening = dial(
         {
           ...endpoint,
           serverName: endpoint.serverName ?? endpoint.host,
           secureContext: createContext(own, ca),
           proxy,
+          protocol: 'h2',
           keepAliveMs: 60_000,
         },
+        undefined,
         {
-          ready: (tls) => {
+          opened: (tls) => {
             // Others will use the connection after this call.
             signal.removeEventListener('abort', aborted);
             resolve(tls);

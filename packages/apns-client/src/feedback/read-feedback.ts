@@ -1,7 +1,9 @@
-import { isIP, type OnReadOpts } from 'node:net';
+import type { OnReadOpts } from 'node:net';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { FeedbackDecoder, type FeedbackTuple } from '@pushfleet/apns-wire';
+import { verifying } from '../socket/dial.ts';
 import { connectionEndOf, describeError } from '../socket/node-error.ts';
+import { sharedLookup } from '../socket/shared-lookup.ts';
 import type { FeedbackEnd, FeedbackResult, ReadFeedbackOptions } from './options.ts';
 
 // One connection to the feedback service (`docs/protocol/feedback.md#reading-clears-the-list`). Reading clears the
@@ -33,7 +35,7 @@ class Reading {
   #isOpen = false;
   #isPaused = false;
   #end: { readonly result: FeedbackResult; readonly detail: string } | undefined;
-  /** Wakes the one who stores. */
+  /** Wakes `run`, which stores. */
   #wake: () => void = () => undefined;
 
   constructor(options: ReadFeedbackOptions) {
@@ -42,12 +44,11 @@ class Reading {
     const connectOptions: ConnectionOptions & { readonly onread: OnReadOpts } = {
       host: options.host,
       port: options.port,
-      servername: options.serverName ?? (isIP(options.host) === 0 ? options.host : ''),
+      lookup: sharedLookup,
+      ...verifying(options.serverName ?? options.host),
       cert: options.credential.cert,
       key: options.credential.key,
       ...(options.ca === undefined ? {} : { ca: options.ca }),
-      minVersion: 'TLSv1.2',
-      rejectUnauthorized: true,
       onread: {
         buffer: Buffer.allocUnsafe(readBufferBytes),
         callback: (length, buffer) => this.#receive(buffer.subarray(0, length)),
@@ -103,7 +104,7 @@ class Reading {
 
   readonly #stop = (): void => this.#finish('stopped', 'stopped while reading');
 
-  /** Gives whether to go on reading. */
+  /** Returns whether to go on reading. */
   #receive(chunk: Uint8Array): boolean {
     if (this.#end !== undefined) return false;
     try {

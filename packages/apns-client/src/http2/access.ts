@@ -23,8 +23,8 @@ const unrelatedBeforePause = 3;
 /** TooManyProviderTokenUpdates on so many connections in a row is no matter of connections. */
 const tokenUpdatesBeforeHold = 2;
 
-/** What the transport is to do: `rest`, it has been paused. */
-export type AccessVerdict = 'go-on' | 'rest';
+/** What the transport is to do: `pause`, the gateway does not let it send. */
+export type AccessVerdict = 'go-on' | 'pause';
 
 /** What the answer to a probe means. `unknown`: it said nothing about the credential or topic. */
 export type ProbeVerdict = 'lifted' | 'refused' | 'unknown';
@@ -101,22 +101,22 @@ export class Access {
     switch (action) {
       case 'pause':
         this.lost(reason);
-        return 'rest';
+        return 'pause';
       case 'replace-token':
         this.authorization.refused(authorization, reason);
-        return this.pause === undefined ? 'go-on' : 'rest';
+        return this.pause === undefined ? 'go-on' : 'pause';
       case 'sign-anew':
         this.authorization.expired(authorization, reason);
-        return this.pause === undefined ? 'go-on' : 'rest';
+        return this.pause === undefined ? 'go-on' : 'pause';
       case 'reconnect':
         if (++this.#unrelated < unrelatedBeforePause) return 'go-on';
         this.lost(reason);
-        return 'rest';
+        return 'pause';
       case 'keep-token':
         this.authorization.keepOld(authorization);
         if (++this.#tokenUpdates < tokenUpdatesBeforeHold) return 'go-on';
         this.#hold(reason);
-        return 'rest';
+        return 'pause';
       default:
         return action satisfies never;
     }

@@ -179,7 +179,7 @@ function readBody(body: string): { reason?: string; timestamp?: number } {
   };
 }
 
-/** A day: whoever asks for more is asked again. */
+/** A day: a gateway that wants a longer wait is asked again after one. */
 const longestRetryAfterMs = 86_400_000;
 
 /** Seconds, or a date in one of the three forms of RFC 9110 sections 5.6.7 and 10.2.3. */

@@ -17,15 +17,15 @@ import type { OpenStream, StreamTable } from './stream-table.ts';
 
 /** What a gateway's frames mean. Streams are still in the table. */
 export interface AnswerEvents {
-  /** The head of an answer says 200: taken, whatever comes after. */
-  taken(stream: OpenStream): void;
+  /** The head of an answer says 200: the gateway has accepted the notification, whatever comes after. */
+  accepted(stream: OpenStream): void;
   /** The answer is complete. */
   finished(stream: OpenStream): void;
   reset(stream: OpenStream, errorCode: number): void;
   /** The answer makes no sense: its stream is in error, and no other (RFC 9113 section 8.1.1). */
   malformed(stream: OpenStream, detail: string): void;
   setting(id: number, value: number): void;
-  /** All settings of a frame have been told. */
+  /** All settings of a frame have been passed on. */
   settingsEnd(): void;
   goAway(lastStreamId: number, errorCode: number, debug: string): void;
   windowUpdate(streamId: number, increment: number): void;
@@ -38,7 +38,7 @@ const receiveWindow = 8 * 1024 * 1024;
 /** What frames that bring no answer may cost: at once, and in a second. A frame costs 1, and 1 more for every 64 bytes. */
 const largestIdleCost = 10_000;
 const idleCostPerSecond = 2_000;
-/** What an answer makes good: windows have to be opened and settings to be told. */
+/** What an answer makes good: windows have to be opened, and settings acknowledged. */
 const answerCredit = 8;
 /** As much of an answer's body as can mean something, characters. */
 const longestBody = 4_096;
@@ -172,7 +172,7 @@ export class AnswerReader {
     if (!isTrailer) {
       stream.status = status;
       stream.retryAfter = head.retryAfter;
-      if (status === 200) this.#events.taken(stream);
+      if (status === 200) this.#events.accepted(stream);
     }
     this.#idleCost = Math.max(0, this.#idleCost - answerCredit);
     if (isLast) this.#events.finished(stream);

@@ -50,7 +50,7 @@ export class Backlog extends WaitingSpans<Http2Run> {
     this.#again.push({ run, position });
   }
 
-  /** The end of a turn: puts what is to be sent again before everything else, in its order. Gives how many. */
+  /** The end of a turn: puts what is to be sent again before everything else, in its order. Returns how many. */
   restore(): number {
     const again = this.#again;
     if (again.length === 0) return 0;

@@ -4,7 +4,7 @@ import type { Closure } from '../transport/connections.ts';
 import type { ConnectionEnd } from '../transport/transport.ts';
 import type { Http2Run } from './run.ts';
 
-/** How a connection ended, and what nobody can know of what was in its window. */
+/** How a connection ended, and what is uncertain of what was in its window. */
 export interface Http2Closure extends Closure<Http2Run> {
   /** Whether the gateway ever answered a request on it with something else than trouble of its own. */
   readonly hasServed: boolean;

@@ -19,7 +19,7 @@ export class ConnectionPool {
 
   /** Whether all there are, if any, are on their way out. */
   get isLeft(): boolean {
-    for (const { isLeaving } of this.connections) if (!isLeaving) return false;
+    for (const { state } of this.connections) if (state !== 'leaving') return false;
     return true;
   }
 
@@ -27,7 +27,7 @@ export class ConnectionPool {
   grow(): number | undefined {
     let active = 0;
     for (const connection of this.connections) {
-      if (connection.isLeaving) continue;
+      if (connection.state === 'leaving') continue;
       active++;
       // One that is on its way, or about to be trusted, comes first.
       if (!connection.isOpen || !connection.isTrusted || !connection.isSaturated) return undefined;

@@ -8,7 +8,7 @@ const unansweredBeforeLeaving = 3;
 /** Silence is no sign of trouble before so long, milliseconds, nor before ten times what answers usually take. */
 const shortestSilenceMs = 3_000;
 const usualAnswers = 10;
-/** Until the first answer nobody knows what is usual. Milliseconds. */
+/** Until the first answer nothing is known of what is usual. Milliseconds. */
 const firstAnswerMs = 10_000;
 
 /**

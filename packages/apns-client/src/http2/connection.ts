@@ -35,7 +35,7 @@ export interface Http2ConnectionEvents
   opened(connection: Http2Connection): void;
   /** Any answer but 200. */
   judged(connection: Http2Connection, stream: OpenStream, verdict: Verdict): void;
-  /** What the gateway said to the probe; undefined: it was taken. */
+  /** What the gateway said to the probe; undefined: 200. */
   probed(connection: Http2Connection, stream: OpenStream, verdict: Verdict | undefined): void;
   /** Something was read, or written: there may be room to write again. Comes after everything that it brought. */
   progressed(): void;
@@ -117,9 +117,9 @@ export class Http2Connection implements Connection {
     );
     this.#state = { kind: 'connecting', cancelTimer, isReady: false };
     const socket = options.openSocket(
-      { ...options, secureContext },
+      { ...options, secureContext, protocol: 'h2' },
       {
-        ready: () => this.#greet(),
+        opened: () => this.#greet(),
         received: (bytes) => this.#receive(bytes),
         writeFailed: (error) => this.#writeFailed(error),
         ended: () => this.#close('gateway-closed', 'the gateway closed the connection'),
@@ -130,26 +130,21 @@ export class Http2Connection implements Connection {
       clock,
       writeStallMs,
       sent: () => {
-        if (!this.isClosed) this.#events.progressed();
+        if (!this.#isClosed) this.#events.progressed();
       },
       stalled: (detail) => this.#close('write-stalled', detail),
     });
+  }
+
+  get state(): State['kind'] {
+    return this.#state.kind;
   }
 
   get isOpen(): boolean {
     return this.#state.kind === 'open';
   }
 
-  /** Takes no more requests, for good. */
-  get isLeaving(): boolean {
-    return this.#state.kind === 'leaving';
-  }
-
-  get isClosed(): boolean {
-    return this.#state.kind === 'closed';
-  }
-
-  /** Whether `write` may take something now. */
+  /** Whether `write` would take anything now. */
   get isWritable(): boolean {
     return this.isOpen && this.#outlet.hasRoom && !this.isSaturated;
   }
@@ -166,6 +161,10 @@ export class Http2Connection implements Connection {
   /** Whether the gateway has shown that it takes our token, and serves as many streams as we want. */
   get isTrusted(): boolean {
     return this.#session.isTrusted;
+  }
+
+  get #isClosed(): boolean {
+    return this.#state.kind === 'closed';
   }
 
   /** Writes requests from the front of the backlog until a chunk, the window or the backlog is used up. */
@@ -213,7 +212,7 @@ export class Http2Connection implements Connection {
   /** What time brings: answers that are overdue, a PING, the end of an idle connection. */
   tick(hasWork: boolean): void {
     const { clock, streamTimeoutMs, pingTimeoutMs } = this.#options;
-    if (!this.isOpen && !this.isLeaving) return;
+    if (!this.isOpen && this.state !== 'leaving') return;
     const now = clock.now();
     const stoodStill = now - this.#tickedAtMs >= stoodStillMs;
     this.#tickedAtMs = now;
@@ -222,7 +221,7 @@ export class Http2Connection implements Connection {
     this.#session.relax(now);
     this.#session.giveUp(now - streamTimeoutMs);
     this.#checkWork(now);
-    if (this.isClosed) return;
+    if (this.#isClosed) return;
     if (this.#liveness.isLost(now)) {
       this.#close('ping-timeout', `a PING went unanswered for ${pingTimeoutMs} ms`);
       return;
@@ -267,11 +266,11 @@ export class Http2Connection implements Connection {
   }
 
   #receive(chunk: Buffer): void {
-    if (this.isClosed) return;
+    if (this.#isClosed) return;
     const now = this.#options.clock.now();
     this.#liveness.read(now);
     try {
-      this.#session.read(chunk, now, () => !this.isClosed);
+      this.#session.read(chunk, now, () => !this.#isClosed);
     } catch (error) {
       if (!(error instanceof Http2WireError)) throw error;
       this.#close('protocol-violation', error.message, error.goAwayCode);
@@ -321,7 +320,7 @@ export class Http2Connection implements Connection {
 
   /** Sends what has gathered, and closes if that was the last there was to do. */
   #endTurn(): void {
-    if (this.isClosed) return;
+    if (this.#isClosed) return;
     this.#session.continueRequest();
     this.#outlet.flush();
     this.#closeWhenEmpty();
@@ -340,7 +339,7 @@ export class Http2Connection implements Connection {
     this.#cancelGrace?.();
     this.#session.settleAccepted();
     this.#state = { kind: 'closed' };
-    // Unless nobody is there to hear it.
+    // A gateway that is gone is told nothing.
     if (politeEnds.has(end) && state.kind !== 'connecting') this.#outlet.end(encodeGoAway(0, goAwayCode));
     else this.#outlet.destroy();
     // Said first, it stays the reason: a gateway that says GOAWAY hangs up next.

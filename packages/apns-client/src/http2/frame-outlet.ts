@@ -1,5 +1,5 @@
 import { ChunkPool } from '../socket/chunk-pool.ts';
-import type { Http2Socket } from '../socket/http2-socket.ts';
+import type { FrameSocket } from '../socket/gateway-socket.ts';
 import { WritesUnderWay } from '../socket/writes-under-way.ts';
 import type { Clock } from '../transport/clock.ts';
 
@@ -18,13 +18,13 @@ export interface FrameOutletOptions {
 
 /** The way out of a connection: chunks of requests at once, all other frames of a turn together at its end. */
 export class FrameOutlet {
-  readonly #socket: Http2Socket;
+  readonly #socket: FrameSocket;
   readonly #writes: WritesUnderWay;
   readonly #stalled: (detail: string) => void;
   readonly #sent: () => void;
   #waiting: Buffer[] = [];
 
-  constructor(socket: Http2Socket, { clock, writeStallMs, sent, stalled }: FrameOutletOptions) {
+  constructor(socket: FrameSocket, { clock, writeStallMs, sent, stalled }: FrameOutletOptions) {
     this.#socket = socket;
     this.#sent = sent;
     this.#stalled = stalled;

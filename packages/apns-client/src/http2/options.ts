@@ -1,7 +1,7 @@
 import { maxStreamId } from '@pushfleet/apns-wire/http2';
 import type { Authorities, CredentialSource } from '../socket/credential.ts';
 import type { ProxyOptions } from '../socket/dial.ts';
-import { type OpenHttp2Socket, openHttp2Socket } from '../socket/http2-socket.ts';
+import { type FrameSocket, type OpenSocket, openGatewaySocket } from '../socket/gateway-socket.ts';
 import type { BackoffPolicy } from '../transport/backoff.ts';
 import { type Clock, systemClock } from '../transport/clock.ts';
 import type { TransportObserver } from '../transport/transport.ts';
@@ -88,7 +88,7 @@ export type ResolvedHttp2Options = Required<Omit<Http2TransportOptions, 'ca' | '
   readonly proxy: ProxyOptions | undefined;
   readonly observer: TransportObserver;
   /** How connections are made; another one only in tests. */
-  readonly openSocket: OpenHttp2Socket;
+  readonly openSocket: OpenSocket<FrameSocket>;
 };
 
 export function resolveHttp2Options(options: Http2TransportOptions): ResolvedHttp2Options {
@@ -115,6 +115,6 @@ export function resolveHttp2Options(options: Http2TransportOptions): ResolvedHtt
     ca: options.ca,
     proxy: options.proxy,
     observer: options.observer ?? {},
-    openSocket: openHttp2Socket,
+    openSocket: openGatewaySocket,
   };
 }

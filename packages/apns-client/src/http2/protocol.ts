@@ -161,18 +161,18 @@ class Http2Protocol implements Protocol, Http2ConnectionEvents, AccessEvents {
         );
         break;
     }
-    this.#rest();
+    this.#pause();
   }
 
   credentialRefused(reason: string): void {
     this.#access.lost(reason);
-    this.#rest();
+    this.#pause();
   }
 
   doubted(end: ConnectionEnd, reason: string): void {
     const wasPaused = this.#access.pause !== undefined;
     this.#access.doubted(end, reason, this.connections.open === 0);
-    if (!wasPaused && this.#access.pause !== undefined) this.#rest();
+    if (!wasPaused && this.#access.pause !== undefined) this.#pause();
   }
 
   unprocessed(streams: readonly OpenStream[]): void {
@@ -204,7 +204,7 @@ class Http2Protocol implements Protocol, Http2ConnectionEvents, AccessEvents {
     this.uncertain(closure.uncertain, closure.end);
     const wasPaused = this.#access.pause !== undefined;
     this.#access.judgeEnd(closure, this.connections.open === 0);
-    if (!wasPaused && this.#access.pause !== undefined) this.#rest();
+    if (!wasPaused && this.#access.pause !== undefined) this.#pause();
     this.#core.announcer.announceState();
     if (!this.#core.isOver) this.progressed();
   }
@@ -217,7 +217,7 @@ class Http2Protocol implements Protocol, Http2ConnectionEvents, AccessEvents {
     if (!this.#core.isRunning) return;
     if (about !== undefined) {
       this.#access.lost(reason, about);
-      this.#rest();
+      this.#pause();
       return;
     }
     const { gate } = this.#access;
@@ -282,10 +282,10 @@ class Http2Protocol implements Protocol, Http2ConnectionEvents, AccessEvents {
     const isNews = connection.isOpen || action === 'pause';
     const verdict = isNews ? this.#access.judgeRefusal(action, reason, stream.authorization) : 'go-on';
     connection.leave(action === 'pause' ? 'credential-refused' : 'error-response', reason);
-    if (verdict === 'rest') this.#rest();
+    if (verdict === 'pause') this.#pause();
   }
 
-  /** The app's own topic is refused: it rests. The topic of a push type alone: its notifications are put off. */
+  /** The app's own topic is refused: the transport pauses. The topic of a push type alone: its notifications are put off. */
   #refuseTopic(connection: Http2Connection, stream: OpenStream, answer: GatewayAnswer): void {
     const { run, position } = stream;
     const topic = run.headers.topic(position);
@@ -296,7 +296,7 @@ class Http2Protocol implements Protocol, Http2ConnectionEvents, AccessEvents {
     this.#backlog.sendAgain(stream);
     this.#access.lost(answer.reason, 'topic');
     connection.leave('error-response', answer.reason);
-    this.#rest();
+    this.#pause();
   }
 
   /** Paused: when it is time, a connection asks whether the trouble is over. */
@@ -319,7 +319,7 @@ class Http2Protocol implements Protocol, Http2ConnectionEvents, AccessEvents {
   }
 
   /** The gateway does not let us send. */
-  #rest(): void {
+  #pause(): void {
     this.#core.handBack();
     const isCredential = this.#access.pause?.about === 'credential';
     this.#pool.leaveAll(isCredential ? 'credential-refused' : 'error-response', 'paused');

@@ -167,7 +167,7 @@ export class RequestWriter {
   }
 
   /**
-   * Begins a request whose payload the windows have no room for at once; gives the new length of the chunk, or 0. Only
+   * Begins a request whose payload the windows have no room for at once; returns the new length of the chunk, or 0. Only
    * where waiting would not help: the window of a stream is too small, or nothing is under way.
    */
   #beginPartial(

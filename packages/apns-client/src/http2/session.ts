@@ -54,7 +54,7 @@ export class Http2Session {
     this.#reader = new AnswerReader(
       this.#streams,
       {
-        taken: (stream) => this.#outcomes.taken(stream),
+        accepted: (stream) => this.#outcomes.accept(stream),
         finished: (stream) => this.#finish(stream),
         reset: (stream, code) => this.#reset(stream, code),
         malformed: (stream, detail) => this.#endMalformed(stream, detail),
@@ -150,7 +150,7 @@ export class Http2Session {
     for (const data of this.#writer.continuePartial()) this.#events.frame(data);
   }
 
-  /** The connection has ended. Settles what is known of its streams, and returns what nobody can know. */
+  /** The connection has ended. Settles what is known of its streams, and returns what is uncertain. */
   end(): Http2Span[] {
     return this.#outcomes.abandoned(this.#streams.takeAbove(0), this.#writer.unsentId);
   }

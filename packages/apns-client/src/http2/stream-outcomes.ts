@@ -7,13 +7,13 @@ import { Probe } from './probe.ts';
 import type { Http2Run, Http2Span } from './run.ts';
 import { type OpenStream, spansOf } from './stream-table.ts';
 
-/** What became of the requests of one connection. A stream may serve another request afterwards: nobody keeps it. */
+/** What became of the requests of one connection. A stream may serve another request afterwards: it is not to be kept. */
 export interface StreamOutcomeEvents {
-  /** 200: taken by the gateway, proved. */
+  /** 200: accepted by the gateway, proved. */
   accepted(run: Http2Run, from: number, to: number): void;
   /** Any other answer. */
   judged(stream: OpenStream, verdict: Verdict): void;
-  /** What the gateway said to the probe; undefined: it was taken. */
+  /** What the gateway said to the probe; undefined: 200. */
   probed(stream: OpenStream, verdict: Verdict | undefined): void;
   /** Never processed by the gateway: to be sent again. In order. */
   unprocessed(streams: readonly OpenStream[]): void;
@@ -91,7 +91,7 @@ export class StreamOutcomes {
   }
 
   /** The head of an answer says 200; the stream itself may still be open. */
-  taken({ run, position, writtenAtMs }: OpenStream): void {
+  accept({ run, position, writtenAtMs }: OpenStream): void {
     this.#served(writtenAtMs);
     const accepted = this.#accepted;
     if (accepted?.run === run && accepted.to === position) {
@@ -102,7 +102,7 @@ export class StreamOutcomes {
     this.#accepted = { run, from: position, to: position + 1 };
   }
 
-  /** Settles the answers with 200 that `taken` has gathered. To be called when no more answers are at hand. */
+  /** Settles the answers with 200 that `accept` has gathered. To be called when no more answers are at hand. */
   settleAccepted(): void {
     const accepted = this.#accepted;
     if (accepted === undefined) return;
@@ -153,7 +153,7 @@ export class StreamOutcomes {
   }
 
   /**
-   * No answer has come in time: nobody can know what became of them.
+   * No answer has come in time: what became of them is uncertain.
    *
    * @param unsentId The stream whose request has not been sent to its end, if there is one.
    */
@@ -167,7 +167,7 @@ export class StreamOutcomes {
     return streams.some(({ status, run }) => status === 0 && run instanceof Probe) ? 'probe-lost' : undefined;
   }
 
-  /** The connection has ended under these; returns what nobody can know. */
+  /** The connection has ended under these; returns what is uncertain. */
   abandoned(streams: readonly OpenStream[], unsentId: number | undefined): Http2Span[] {
     this.#judgeUnfinished(streams);
     return spansOf(this.#handBackUnsent(streams.filter(isUnanswered), unsentId));

@@ -17,8 +17,8 @@ export interface OpenStream {
   bodyBytes: number;
 }
 
-/** What a stream that serves nobody belongs to, so that it keeps no run alive. */
-const nobody = new Probe('');
+/** The run of a stream object that is free, so that it keeps no other alive. */
+const noRun = new Probe('');
 
 /** The in-flight window of a connection: streams by identifier, in the order they were opened. */
 export class StreamTable {
@@ -67,7 +67,7 @@ export class StreamTable {
 
   /** A stream that was taken out is not looked at any more: its object may serve another. */
   release(stream: OpenStream): void {
-    stream.run = nobody;
+    stream.run = noRun;
     stream.retryAfter = undefined;
     stream.body = '';
     stream.bodyBytes = 0;
@@ -76,21 +76,21 @@ export class StreamTable {
 
   /** Takes out what has waited for its answer since before that time, in the order of opening. */
   takeWrittenBefore(timeMs: number): OpenStream[] {
-    const taken: OpenStream[] = [];
+    const removed: OpenStream[] = [];
     for (const stream of this.#open.values()) {
       if (stream.writtenAtMs > timeMs) break;
-      taken.push(stream);
+      removed.push(stream);
     }
-    for (const { id } of taken) this.#open.delete(id);
-    return taken;
+    for (const { id } of removed) this.#open.delete(id);
+    return removed;
   }
 
   /** Takes every stream above `lastId` out, in the order of opening. */
   takeAbove(lastId: number): OpenStream[] {
-    const taken: OpenStream[] = [];
-    for (const stream of this.#open.values()) if (stream.id > lastId) taken.push(stream);
-    for (const { id } of taken) this.#open.delete(id);
-    return taken;
+    const removed: OpenStream[] = [];
+    for (const stream of this.#open.values()) if (stream.id > lastId) removed.push(stream);
+    for (const { id } of removed) this.#open.delete(id);
+    return removed;
   }
 }
 

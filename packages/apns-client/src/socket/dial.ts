@@ -1,5 +1,11 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { checkServerIdentity, connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
+import {
+  type ConnectionOptions,
+  checkServerIdentity,
+  connect as connectTls,
+  type SecureContext,
+  type TLSSocket,
+} from 'node:tls';
 import { sharedLookup } from './shared-lookup.ts';
 
 /** An HTTP proxy that makes tunnels (RFC 9110 section 9.3.6). */
@@ -10,19 +16,22 @@ export interface ProxyOptions {
   readonly authorization?: string;
 }
 
-export interface OpenSocketOptions {
+export interface DialOptions {
   readonly host: string;
   readonly port: number;
-  /** Name that the gateway's certificate must carry. */
+  /** Name or address that the gateway's certificate must carry. */
   readonly serverName: string;
   readonly secureContext: SecureContext;
-  readonly proxy: ProxyOptions | undefined;
+  readonly proxy?: ProxyOptions | undefined;
+  /** What the far end has to speak. Absent: it is not asked. */
+  readonly protocol?: 'h2' | undefined;
+  /** TCP keepalive: first probe after so much silence, milliseconds. */
   readonly keepAliveMs: number;
 }
 
-export interface OpenSocketEvents {
-  /** TLS is up, and the far end speaks HTTP/2. */
-  ready(socket: TLSSocket): void;
+export interface DialEvents {
+  /** TLS is up, the far end verified, and it speaks the protocol. */
+  opened(socket: TLSSocket): void;
   failed(error: unknown): void;
 }
 
@@ -37,27 +46,44 @@ export class TunnelError extends Error {
   }
 }
 
-/** Opens a connection, through the proxy if there is one. Exactly one event comes, unless it is cancelled before. */
-export function openSocket(options: OpenSocketOptions, events: OpenSocketEvents): { cancel(): void } {
+/** What every TLS connection of this package asks of the far end: its certificate is for that name or address. */
+export function verifying(
+  serverName: string,
+): Pick<ConnectionOptions, 'servername' | 'checkServerIdentity' | 'minVersion' | 'rejectUnauthorized'> {
+  return {
+    // An address is no name for SNI (RFC 6066 section 3), and is verified all the same.
+    servername: isIP(serverName) === 0 ? serverName : '',
+    checkServerIdentity: (_, certificate) => checkServerIdentity(serverName, certificate),
+    minVersion: 'TLSv1.2',
+    rejectUnauthorized: true,
+  };
+}
+
+/**
+ * Connects, through the proxy if there is one. Exactly one event comes, unless it is cancelled before.
+ * @param session A TLS session with the far end to take up, where there is one.
+ */
+export function dial(
+  options: DialOptions,
+  session: Buffer | undefined,
+  events: DialEvents,
+): { cancel(): void } {
   let socket: Socket;
-  let over = false;
+  let isOver = false;
   const fail = (error: unknown): void => {
-    if (over) return;
-    over = true;
+    if (isOver) return;
+    isOver = true;
     socket.destroy();
     events.failed(error);
   };
   const secure = (through: Socket | undefined): void => {
-    const { host, port, serverName, secureContext } = options;
+    const { host, port, serverName, secureContext, protocol } = options;
     const tls = connectTls({
       ...(through === undefined ? { host, port, lookup: sharedLookup } : { socket: through }),
-      // An address is no name for SNI (RFC 6066 section 3), and is verified all the same.
-      servername: isIP(serverName) === 0 ? serverName : '',
-      checkServerIdentity: (_, certificate) => checkServerIdentity(serverName, certificate),
+      ...verifying(serverName),
+      ...(session === undefined ? {} : { session }),
+      ...(protocol === undefined ? {} : { ALPNProtocols: [protocol] }),
       secureContext,
-      minVersion: 'TLSv1.2',
-      rejectUnauthorized: true,
-      ALPNProtocols: ['h2'],
     });
     socket = tls;
     const closed = (): void => fail(new Error('The connection was closed during the handshake'));
@@ -66,22 +92,22 @@ export function openSocket(options: OpenSocketOptions, events: OpenSocketEvents)
     tls.once('secureConnect', () => {
       tls.off('error', fail);
       tls.off('close', closed);
-      if (over) return;
-      if (tls.alpnProtocol !== 'h2') {
+      if (isOver) return;
+      if (protocol === 'h2' && tls.alpnProtocol !== 'h2') {
         fail(new TunnelError('http2-not-spoken', 'The gateway does not speak HTTP/2 (ALPN h2)'));
         return;
       }
-      over = true;
+      isOver = true;
       tls.setNoDelay(true);
       tls.setKeepAlive(true, options.keepAliveMs);
-      events.ready(tls);
+      events.opened(tls);
     });
   };
   if (options.proxy === undefined) secure(undefined);
   else socket = openTunnel(options, options.proxy, { opened: secure, failed: fail });
   return {
     cancel() {
-      over = true;
+      isOver = true;
       socket.on('error', () => undefined);
       socket.destroy();
     },
@@ -92,7 +118,7 @@ export function openSocket(options: OpenSocketOptions, events: OpenSocketEvents)
 const longestProxyAnswer = 16_384;
 
 function openTunnel(
-  { host, port }: OpenSocketOptions,
+  { host, port }: DialOptions,
   proxy: ProxyOptions,
   events: { opened(tcp: Socket): void; failed(error: unknown): void },
 ): Socket {

@@ -1,16 +1,20 @@
-import { isIP } from 'node:net';
-import { checkServerIdentity, connect, type SecureContext, type TLSSocket } from 'node:tls';
+import type { SecureContext, TLSSocket } from 'node:tls';
 import { ChunkPool } from './chunk-pool.ts';
-import { sharedLookup } from './shared-lookup.ts';
+import { type DialOptions, dial } from './dial.ts';
 
-// A TLS connection as the binary protocol needs it: an error response that comes before the end is read, also after a
-// write has failed.
+// A TLS connection to a gateway, and the one place that knows how Node's sockets end:
+//
+// - A write that fails. Node gives the socket up, and with it what the gateway sent before it hung up: an error response
+//   (`docs/protocol/binary.md#late-errors`), or answers and a GOAWAY. So the stream is not told of the failure: it waits
+//   for that write, takes no further ones, and goes on reading. `writeFailed` says so.
+// - The gateway closes its side. Node reports the end after everything that was sent before it: `ended`.
+// - Anything else that breaks the connection: `failed`.
 
-/** What becomes of a socket. After `ended` or `failed`, or its own `destroy`, nothing more comes. */
+/** What becomes of a socket. After `ended` or `failed`, or its own `end` or `destroy`, nothing more comes. */
 export interface GatewaySocketEvents {
-  /** The handshake is done as far as we can see; with TLS 1.3 the far end may still refuse our certificate. */
+  /** TLS is up, and the gateway verified; with TLS 1.3 it may still refuse our certificate. */
   opened(): void;
-  received(bytes: Uint8Array): void;
+  received(bytes: Buffer): void;
   /** Nothing can be written any more; what the gateway said before it hung up may still come. */
   writeFailed(error: unknown): void;
   /** The gateway has closed its side: nothing more comes. */
@@ -18,23 +22,31 @@ export interface GatewaySocketEvents {
   failed(error: unknown): void;
 }
 
+/** Nothing may be written before `opened`. */
 export interface GatewaySocket {
-  /** Writes the first `length` bytes of a chunk of the pool; `taken` is called once the kernel has them, if it gets them. */
-  write(chunk: Buffer, length: number, taken: () => void): void;
+  /** Writes the first `length` bytes of a chunk of the pool; `flushed` is called once the kernel has them, if it gets them. */
+  write(chunk: Buffer, length: number, flushed: () => void): void;
   destroy(): void;
 }
 
-export interface GatewaySocketOptions {
-  readonly host: string;
-  readonly port: number;
-  /** Name or address that the gateway's certificate must carry. */
-  readonly serverName: string;
-  readonly secureContext: SecureContext;
-  /** TCP keepalive: first probe after so much silence, milliseconds. */
-  readonly keepAliveMs: number;
+/** As HTTP/2 needs it. */
+export interface FrameSocket extends GatewaySocket {
+  /** Writes frames that are no requests. */
+  control(bytes: Buffer): void;
+  /** Bytes that the kernel has not taken. */
+  readonly waitingBytes: number;
+  /** Writes a last frame and closes, within a second. */
+  end(bytes: Buffer): void;
 }
 
-export type OpenGatewaySocket = (options: GatewaySocketOptions, events: GatewaySocketEvents) => GatewaySocket;
+export type GatewaySocketOptions = DialOptions;
+export type OpenSocket<Socket extends GatewaySocket> = (
+  options: GatewaySocketOptions,
+  events: GatewaySocketEvents,
+) => Socket;
+
+/** How long the last frame may take, milliseconds. */
+const lastFrameMs = 1_000;
 
 /**
  * The last TLS session with a gateway that was verified, for each credential: the next connection takes it up, which
@@ -42,81 +54,82 @@ export type OpenGatewaySocket = (options: GatewaySocketOptions, events: GatewayS
  */
 const sessions = new WeakMap<SecureContext, Buffer>();
 
-/** Connects; the name is looked up anew each time. */
-export const openGatewaySocket: OpenGatewaySocket = (options, events) => {
-  const { serverName, secureContext } = options;
-  const session = sessions.get(secureContext);
-  const socket = connect({
-    ...(session === undefined ? {} : { session }),
-    host: options.host,
-    port: options.port,
-    lookup: sharedLookup,
-    // An address is no name for SNI (RFC 6066 section 3); it is verified all the same.
-    servername: isIP(serverName) === 0 ? serverName : '',
-    checkServerIdentity: (_, certificate) => checkServerIdentity(serverName, certificate),
-    secureContext,
-    minVersion: 'TLSv1.2',
-    rejectUnauthorized: true,
-  });
-  socket.setNoDelay(true);
-  socket.setKeepAlive(true, options.keepAliveMs);
-  const state = { opened: false, answered: false, over: false };
+/** Connects, through the proxy if there is one. The name is looked up anew each time. */
+export const openGatewaySocket: OpenSocket<FrameSocket> = (options, events) => {
+  const { secureContext, protocol } = options;
+  // Connections of HTTP/2 are few and live long.
+  const resumes = protocol === undefined;
+  let tls: TLSSocket | undefined;
+  let isOver = false;
+  let hasReceived = false;
   const finish = (report: () => void): void => {
-    if (state.over) return;
-    state.over = true;
+    if (isOver) return;
+    isOver = true;
     // It may have been the session that the gateway did not like.
-    if (!state.answered) sessions.delete(secureContext);
+    if (!hasReceived) sessions.delete(secureContext);
     report();
-    socket.destroy();
+    tls?.destroy();
   };
-  keepReadingAfterWriteErrors(socket, state, events);
-  socket.on('secureConnect', () => {
-    if (state.over) return;
-    state.opened = true;
-    events.opened();
+  const dialling = dial(options, resumes ? sessions.get(secureContext) : undefined, {
+    failed: (error) => finish(() => events.failed(error)),
+    opened: (socket) => {
+      tls = socket;
+      keepReadingAfterWriteErrors(socket, (error) => {
+        if (isOver) return false;
+        events.writeFailed(error);
+        return true;
+      });
+      // Only from a gateway that has been verified: a session that is taken up is not verified again.
+      socket.on('session', (session) => {
+        if (resumes && !isOver) sessions.set(secureContext, session);
+      });
+      socket.on('data', (bytes: Buffer) => {
+        if (isOver) return;
+        hasReceived = true;
+        events.received(bytes);
+      });
+      socket.on('end', () => finish(() => events.ended()));
+      socket.on('error', (error) => finish(() => events.failed(error)));
+      socket.on('close', () => finish(() => events.ended()));
+      events.opened();
+    },
   });
-  // Only from a gateway that has been verified: a session that is taken up is not verified again.
-  socket.on('session', (next) => {
-    if (state.opened && !state.over) sessions.set(secureContext, next);
-  });
-  socket.on('data', (bytes) => {
-    if (state.over) return;
-    state.answered = true;
-    events.received(bytes);
-  });
-  // The end comes after all that was sent: there is nothing to wait for.
-  socket.on('end', () => finish(() => events.ended()));
-  socket.on('error', (error) => finish(() => events.failed(error)));
-  socket.on('close', () => finish(() => events.ended()));
   return {
-    write: (chunk, length, taken) => {
-      socket.write(length === chunk.length ? chunk : chunk.subarray(0, length), (error) => {
+    write(chunk, length, flushed) {
+      tls!.write(length === chunk.length ? chunk : chunk.subarray(0, length), (error) => {
         ChunkPool.give(chunk);
-        if (error == null && !state.over) taken();
+        if (error == null && !isOver) flushed();
       });
     },
-    destroy: () => {
-      state.over = true;
-      socket.destroy();
+    control: (bytes) => void tls!.write(bytes),
+    get waitingBytes() {
+      return tls?.writableLength ?? 0;
+    },
+    end(bytes) {
+      isOver = true;
+      if (tls === undefined) {
+        dialling.cancel();
+        return;
+      }
+      const socket = tls;
+      socket.end(bytes);
+      const timer = setTimeout(() => socket.destroy(), lastFrameMs);
+      socket.once('close', () => clearTimeout(timer));
+    },
+    destroy() {
+      isOver = true;
+      if (tls === undefined) dialling.cancel();
+      else tls.destroy();
     },
   };
 };
 
-/**
- * Node gives a socket up when a write on it fails, and with it what the gateway sent before it hung up: the error
- * response (`docs/protocol/binary.md#late-errors`). So the stream is not told of the failure: it waits for that
- * write, takes no further ones, and goes on reading.
- */
-function keepReadingAfterWriteErrors(
-  socket: TLSSocket,
-  state: { readonly opened: boolean; readonly over: boolean },
-  events: GatewaySocketEvents,
-): void {
+/** @param intercept Returns whether the stream is not to be told. */
+function keepReadingAfterWriteErrors(socket: TLSSocket, intercept: (error: Error) => boolean): void {
   const quietly =
     (callback: WriteCallback): WriteCallback =>
     (error) => {
-      if (error == null || !state.opened || state.over) callback(error);
-      else events.writeFailed(error);
+      if (error == null || !intercept(error)) callback(error);
     };
   const write = socket._write.bind(socket);
   const writev = socket._writev?.bind(socket);

@@ -2,7 +2,7 @@ import { type LookupOptions, lookup } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 
 /**
- * Looks names up anew each time, but one name once at a time: whoever asks while an answer is awaited gets the same.
+ * Looks names up anew each time, but one name once at a time: calls that come while an answer is awaited get the same.
  * A look-up takes one of libuv's few threads for as long as it lasts, so that hundreds of apps with one gateway whose
  * name server is silent would otherwise hold up the look-ups of all others.
  */
@@ -21,7 +21,7 @@ export function createSharedLookup(base: LookupFunction = lookup as LookupFuncti
     waiting.set(question, callers);
     base(host, options, (...answer) => {
       waiting.delete(question);
-      for (const tell of callers) tell(...answer);
+      for (const answerCaller of callers) answerCaller(...answer);
     });
   };
 }

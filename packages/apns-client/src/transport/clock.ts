@@ -1,15 +1,15 @@
 /** Where time comes from; injected, so that tests decide when it passes. */
 export interface Clock {
-  /** Milliseconds that pass evenly, whatever is done to the system's clock: how long something takes is told by these. */
+  /** Milliseconds that pass evenly, whatever is done to the system's clock: durations and deadlines are measured by these. */
   now(): number;
-  /** Epoch milliseconds by the system's clock: what expires, expires by these. */
+  /** Epoch milliseconds by the system's clock: expirations are compared with these. */
   epochMs(): number;
   /** Calls `fire` once after `ms`; the function that comes back cancels. */
   after(ms: number, fire: () => void): () => void;
 }
 
 export const systemClock: Clock = {
-  // Near to epoch milliseconds, as long as nobody sets the system's clock.
+  // Near to epoch milliseconds, until the system's clock is set.
   now: () => performance.timeOrigin + performance.now(),
   epochMs: () => Date.now(),
   after(ms, fire) {

@@ -109,7 +109,7 @@ export class ConnectGate {
   }
 
   /** The gateway takes nothing: paused about `worker`, and asked again then. */
-  rest(nowMs: number, reason: string, untilMs: number): void {
+  pauseUntil(nowMs: number, reason: string, untilMs: number): void {
     this.#failures++;
     this.#cause = reason;
     if (this.#pause === undefined) this.#pace = 'backoff';
@@ -133,7 +133,7 @@ export class ConnectGate {
     this.#pause = { ...this.#pause!, untilMs, isHold: true };
   }
 
-  /** The credential changed, or somebody wants to know: the next attempt may start at once. */
+  /** The credential changed, or a probe was asked for: the next attempt may start at once. */
   retryNow(): void {
     this.#notBeforeMs = 0;
     this.#refusals = 0;

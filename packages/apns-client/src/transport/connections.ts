@@ -9,7 +9,7 @@ export interface Closure<Run = TrackedRun> {
   readonly detail: string;
   /** From its opening, milliseconds; 0 when it never opened. */
   readonly livedMs: number;
-  /** Written, and nobody can know what became of them. In the order of writing. */
+  /** Written, and their fate cannot be known. In the order of writing. */
   readonly uncertain: readonly Span<Run>[];
 }
 

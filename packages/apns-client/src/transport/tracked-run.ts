@@ -8,7 +8,7 @@ import type {
   OutcomeSink,
 } from './transport.ts';
 
-/** What a transport has taken and not settled yet. */
+/** Notifications handed over to a transport and not settled yet. */
 export interface Tally {
   inFlight: number;
 }

@@ -20,7 +20,7 @@ import type { NotificationRun, Transport, TransportObserver, TransportState } fr
 // (written), or it is settled. A move takes place in one turn of the event loop and before any sink hears of it, so
 // that no fault, and no call from a sink, can find a notification in none.
 
-/** What a protocol does in its own way. The core calls these methods, and nobody else does. */
+/** What a protocol does in its own way. Only the core calls these methods. */
 export interface Protocol {
   readonly gate: ConnectGate;
   readonly connections: ConnectionCounts;

@@ -7,7 +7,7 @@ import type { NotificationColumns } from '@pushfleet/apns-wire';
 // - settle: reach an outcome. Every position of a run gets exactly one settling call on its sink:
 //   accepted, rejected, retryable, uncertain, expired or unprocessed.
 // - unprocessed: never reached the gateway, or the gateway discarded it: resending is safe.
-// - uncertain: the connection died under it, so nobody can know.
+// - uncertain: the connection died under it, so that its fate cannot be known.
 //
 // Calls speak of ranges, half-open: [from, to). At hundreds of thousands of notifications a second there is no
 // room for a promise, a timer or an object per notification.
@@ -58,14 +58,14 @@ export interface OutcomeSink {
 
 /** Until when notifications may be written. Its holder prolongs it; it is read anew before every write. */
 export interface Lease {
-  /** By `Clock.now()`, milliseconds. From then on somebody else may be sending them. */
+  /** By `Clock.now()`, milliseconds. From then on another worker may be sending them. */
   readonly untilMs: number;
 }
 
 export interface NotificationRun {
   readonly columns: NotificationColumns;
   readonly sink: OutcomeSink;
-  /** What has not been written when it ends comes back as `unprocessed`. Absent: nobody else can have the run. */
+  /** What has not been written when it ends comes back as `unprocessed`. Absent: no other worker can have the run. */
   readonly lease?: Lease;
   /** Facts that only HTTP/2 sends; absent on binary. */
   readonly http2?: Http2Columns;
@@ -122,7 +122,7 @@ export type TransportState =
       readonly kind: 'paused';
       readonly about: PauseKind;
       readonly reason: string;
-      /** By `Clock.now()`, as all times here: near to epoch milliseconds. */
+      /** By `Clock.now()`, as all times of a state; not epoch milliseconds. */
       readonly sinceMs: number;
       /** When the gateway was last asked whether the trouble is over. */
       readonly checkedAtMs: number;
