@@ -154,10 +154,10 @@ export class FakeSocket implements GatewaySocket {
   }
 
   /** The connection breaks: what is on its way is lost, in both directions. */
-  break(): void {
+  break(code = 'ECONNRESET'): void {
     if (this.isOver) return;
     this.#lose();
-    this.#events.failed(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' }));
+    this.#events.failed(Object.assign(new Error(`read ${code}`), { code, syscall: 'read' }));
   }
 
   /** A write fails: what has not been read is lost, but what the gateway has said may still come in. */

@@ -267,6 +267,11 @@ export class FakeHttp2Socket implements FrameSocket {
     this.deliver();
   }
 
+  /** The gateway sends what the protocol forbids. */
+  babble(): void {
+    this.#say(encodeRstStream(99_999, 0));
+  }
+
   /** The gateway closes without a word. */
   close(): void {
     this.#waiting = [];
@@ -275,11 +280,11 @@ export class FakeHttp2Socket implements FrameSocket {
   }
 
   /** The connection breaks: what is on its way is lost, in both directions. */
-  break(): void {
+  break(code = 'ECONNRESET'): void {
     if (this.isOver) return;
     this.#lose();
     this.isOver = true;
-    this.#events.failed(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' }));
+    this.#events.failed(Object.assign(new Error(`read ${code}`), { code, syscall: 'read' }));
   }
 
   /** A write fails: what has not been read is lost, but what the gateway has said may still come in. */
