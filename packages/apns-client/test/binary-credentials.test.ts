@@ -113,6 +113,7 @@ describe('a certificate that the gateway does not take', () => {
         port: tls.port,
         ca: certificates.authority.certificatePem,
         credential: new TestCredential(tlsOf(certificates[kind])),
+        handshakeSilenceMs: 500,
       });
       const run = await submit({ count: 10 }).settled();
       expect(run.sums).toEqual({ unprocessed: 10 });
@@ -136,7 +137,7 @@ describe('a certificate that the gateway does not take', () => {
     });
     const { certificate, key } = (await issued.json()) as { certificate: string; key: string };
     credential.renew({ cert: await readFile(certificate, 'utf8'), key: await readFile(key, 'utf8') });
-    const { transport, observed, submit } = gateway.open({ credential });
+    const { transport, observed, submit } = gateway.open({ credential, handshakeSilenceMs: 500 });
     const run = await submit({ count: 10 }).settled();
     expect(run.sums).toEqual({ unprocessed: 10 });
     expect(observed.ends).toEqual(['gateway-closed', 'gateway-closed', 'gateway-closed']);
@@ -162,6 +163,7 @@ describe('a certificate that the gateway does not take', () => {
       port: tls.port,
       ca: certificates.authority.certificatePem,
       credential: new TestCredential(tlsOf(certificates.production)),
+      handshakeSilenceMs: 500,
       pauseProbeMs: 30,
     });
     await submit({ count: 1 }).settled();
