@@ -71,6 +71,7 @@ export const tasks = {
   demo: { steps: program('demo', 'scripts/demo/main.ts'), needsRedis: true },
   'demo:picture': { steps: program('picture of the demo', 'scripts/demo/record.ts'), needsRedis: true },
   bench: { steps: program('benchmarks', 'benchmarks/src/main.ts'), needsRedis: true },
+  fuzz: { steps: program('fuzz', 'apps/producer/test/fuzz/main.ts'), needsRedis: true },
   soak: { steps: program('soak', 'benchmarks/src/soak.ts'), needsRedis: true },
   simulator: { steps: program('simulator', 'apps/gateway-simulator/src/main.ts') },
   node: { steps: [{ name: 'node', command: ['node'], takesArguments: true }] },

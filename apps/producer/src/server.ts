@@ -11,7 +11,7 @@ import { compileValidator } from './http/compile-validator.ts';
 import { endConnections } from './http/end-connections.ts';
 import { KnownRoutes } from './http/known-routes.ts';
 import { describeApi } from './http/openapi.ts';
-import { Problem } from './http/problem.ts';
+import { invalidRequest, Problem } from './http/problem.ts';
 import type { RequestObserver } from './request-durations.ts';
 import { addAppRoutes } from './routes/apps.ts';
 import { addBroadcastRoutes } from './routes/broadcasts.ts';
@@ -37,6 +37,8 @@ export async function createServer(context: ProducerContext): Promise<ProducerSe
   const requestIds = createRequestIds();
   const app = fastify({
     bodyLimit,
+    // Refused below, in the form of this API.
+    http: { requireHostHeader: false },
     // Imports may have a body of gigabytes; a connection that says nothing for long is given up.
     requestTimeout: 3_600_000,
     connectionTimeout: 120_000,
@@ -52,6 +54,8 @@ export async function createServer(context: ProducerContext): Promise<ProducerSe
     frameworkErrors: (error, request, reply) => void answerProblem(error, request, reply, context.logger),
     clientErrorHandler: (error, socket) => answerClientError(error, socket, requestIds.next),
   });
+  // What else than 100-continue a client expects is nothing to us; Node.js would refuse it in words of its own.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
   readJsonBodies(app, {
     budget: new BodyBudget(context.maxBodyBytes ?? roomForBodies()),
     timeoutMs: context.bodyTimeoutMs,
@@ -133,7 +137,9 @@ function observeRequests(app: FastifyInstance, { metrics }: ProducerContext): vo
     reply.header('x-request-id', request.id);
     // Such a body is not read, and would be in the way of the next request.
     if (request.method === 'GET' && hasBody(request)) void reply.header('connection', 'close');
-    done();
+    const hasHost = request.headers.host !== undefined || request.raw.httpVersion === '1.0';
+    if (hasHost) done();
+    else done(invalidRequest('Host', 'must be there'));
   });
   const hookOf =
     (observe: RequestObserver): onResponseHookHandler =>

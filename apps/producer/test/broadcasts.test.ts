@@ -319,3 +319,16 @@ test.each<[name: string, wrong: object, code: string, field: string]>([
   expect(body.code).toBe(code);
   expect(body.errors[0].field).toBe(field);
 });
+
+test('text with the character of code 0, which Postgres does not store, goes out as it came', async () => {
+  const alert = { title: 'a\0b', body: 'c\\u0000d' };
+  const custom = { 'e\0f': ['g\0'] };
+  const created = await probe.call('POST', '/v1/broadcasts', {
+    body: { app: 'news', audience: { all: true }, alert, custom, sendAt: new Date(Date.now() + 3_600_000) },
+  });
+  expect(created.status).toBe(202);
+  const stored = await probe.database.store.broadcasts.get(created.body.broadcastId);
+  expect(stored?.delivery).toMatchObject({ alert, custom });
+  const list = await probe.call('GET', '/v1/broadcasts?app=news');
+  expect(list.status).toBe(200);
+});

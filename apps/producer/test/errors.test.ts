@@ -94,6 +94,7 @@ describe('every error is problem+json with a code and a request id, and repeats 
       400,
       'invalid-request',
     ],
+    ['no host', 'GET /v1/apps HTTP/1.1\r\nconnection: close\r\n\r\n', 400, 'invalid-request'],
     ['a route that there is not', line('GET', `/v2/${token}`), 404, 'no-route'],
     [
       'a method that the route does not take',
@@ -223,4 +224,8 @@ test('a request during the stop is told so and to come again, or its connection 
   expect(text.toLowerCase()).toContain('retry-after: 1');
   expect(text).toContain('"code":"stopping"');
   expect(text.toLowerCase()).toContain('connection: close');
+});
+
+test('what a client expects beyond 100-continue is no reason to refuse it', async () => {
+  expect((await raw(line('GET', '/v1/apps', 'expect: 200-ok'))).status).toBe(200);
 });

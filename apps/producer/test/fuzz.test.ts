@@ -1,7 +1,9 @@
-import { generateTokens } from '@pushfleet/testkit';
+import { createTestDatabase, generateTokens } from '@pushfleet/testkit';
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { arbitraryRequest, type FuzzedDocument } from './arbitrary-requests.ts';
+import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
+import { arbitraryRequest, type FuzzedDocument } from './fuzz/arbitrary-requests.ts';
+import { runFuzz } from './fuzz/run-fuzz.ts';
+import { memoryLimitBytes, startLimitedProducer } from './fuzz/start-limited.ts';
 import { openProducer, type ProducerProbe } from './producer-probe.ts';
 
 const tokens = generateTokens({ count: 3, seed: 29 });
@@ -70,3 +72,21 @@ test('bodies of noise are answered in kind', async () => {
   );
   checkLog();
 }, 60_000);
+
+test('a producer in 512 MiB answers what is broken, slow or given up, and stays alive', async () => {
+  const database = await createTestDatabase(inject('databaseUrl'));
+  onTestFinished(() => database.drop());
+  const producer = await startLimitedProducer({
+    redisUrl: inject('redisUrl'),
+    redisPrefix: `${inject('redisPrefix')}-fuzz`,
+    databaseUrl: database.url,
+  });
+  onTestFinished(() => producer.remove());
+  const { faults } = await runFuzz({ port: producer.port, requests: 1_000, seed: 47 });
+  expect(faults).toEqual([]);
+  expect((await fetch(`http://127.0.0.1:${producer.adminPort}/livez`)).status).toBe(200);
+  const { peakBytes, kills } = await producer.memory();
+  expect(kills).toBe(0);
+  expect(peakBytes).toBeLessThanOrEqual(memoryLimitBytes);
+  expect(await producer.started.stop()).toMatchObject({ code: 0 });
+}, 300_000);

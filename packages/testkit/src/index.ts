@@ -5,6 +5,7 @@ export type { ProxyConnection } from './fault-proxy/proxy-connection.ts';
 export type { CutMode, Direction, Toxic } from './fault-proxy/toxics.ts';
 export * from './fleet/start-service.ts';
 export * from './generators.ts';
+export { type MemoryGroup, openMemoryGroup } from './processes/memory-group.ts';
 export * from './processes/start-process.ts';
 export {
   type OutputLine,

@@ -17,7 +17,7 @@ export interface ImportOptions {
   readonly devices: Devices;
   readonly app: string;
   readonly format: 'ndjson' | 'csv';
-  /** Devices in one statement. */
+  /** Devices in one statement: what comes back of more keeps the process from others for too long. */
   readonly chunkSize?: number;
 }
 
@@ -32,7 +32,7 @@ export async function importDevices(
   records: AsyncIterable<SourceRecord>,
   options: ImportOptions,
 ): Promise<ImportResult> {
-  const { devices, app, chunkSize = 2_000 } = options;
+  const { devices, app, chunkSize = 500 } = options;
   const result: ImportResult = {
     imported: 0,
     created: 0,

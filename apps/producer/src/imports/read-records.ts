@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { setImmediate } from 'node:timers/promises';
 import { Problem } from '../http/problem.ts';
+import { FileTurns } from './file-turns.ts';
 
 // Bytes are looked at one by one as characters of the same codes: what parts records and fields is ASCII, and no byte
 // of a longer character of UTF-8 is. Text becomes text only when its bytes are known to be UTF-8: a record that is not
@@ -39,29 +39,12 @@ interface RecordReader {
 }
 
 /** Bytes that are looked at without a look at the time. */
-const pieceBytes = 16 * 1024;
-/** How long a file may keep the process from everything else, milliseconds. */
-const turnMs = 10;
-
-/** Lets others have their turn: a file that has come is else read, and refused line by line, in one go. */
-class Turns {
-  #sinceMs = performance.now();
-
-  get isOver(): boolean {
-    return performance.now() - this.#sinceMs > turnMs;
-  }
-
-  async next(): Promise<void> {
-    if (!this.isOver) return;
-    await setImmediate();
-    this.#sinceMs = performance.now();
-  }
-}
+const pieceBytes = 4 * 1024;
 
 async function* read(source: AsyncIterable<Buffer>, reader: RecordReader): AsyncGenerator<SourceRecord> {
   let start: Buffer | undefined = Buffer.alloc(0);
   let afterReturn = false;
-  const turns = new Turns();
+  const turns = new FileTurns();
   for await (const chunk of source) {
     let bytes = chunk;
     if (start !== undefined) {

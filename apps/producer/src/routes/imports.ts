@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { ProducerContext } from '../context.ts';
 import { checkEncoding } from '../http/body-types.ts';
 import { Problem } from '../http/problem.ts';
+import { FileAdmission } from '../imports/file-admission.ts';
 import { importDevices } from '../imports/import-devices.ts';
 import { readCsv, readLines } from '../imports/read-records.ts';
 import { readUserIds } from '../imports/read-user-ids.ts';
@@ -19,6 +20,7 @@ const refusals = [
   'unsupported-media-type',
   'internal',
   'database-unavailable',
+  'backpressure',
 ] as const;
 const count = z.int().min(0);
 
@@ -44,6 +46,7 @@ const streamed = ['application/x-ndjson', 'text/csv', 'text/plain'];
 
 export async function addImportRoutes(server: ProducerServer, context: ProducerContext): Promise<void> {
   const { database } = context;
+  const admission = new FileAdmission();
   // In a scope of their own: no other route takes these types.
   await server.register(async (scope) => {
     scope.removeAllContentTypeParsers();
@@ -79,7 +82,12 @@ export async function addImportRoutes(server: ProducerServer, context: ProducerC
           formatOf(request, ['application/x-ndjson', 'text/csv']) === 'text/csv' ? 'csv' : 'ndjson';
         const source = request.body as unknown as AsyncIterable<Buffer>;
         const records = format === 'csv' ? readCsv(source) : readLines(source);
-        return importDevices(records, { devices, app, format });
+        const leave = await admission.enter(request.grant.keyId ?? '');
+        try {
+          return await importDevices(records, { devices, app, format });
+        } finally {
+          leave();
+        }
       },
     );
 
@@ -103,9 +111,14 @@ export async function addImportRoutes(server: ProducerServer, context: ProducerC
         const isText = formatOf(request, ['text/plain', 'application/x-ndjson']) === 'text/plain';
         const lines = readLines(request.body as unknown as AsyncIterable<Buffer>);
         const uploadId = randomUUID();
-        const users = await uploads.create(uploadId, app, readUserIds(lines, isText));
-        void reply.code(201);
-        return { uploadId, users };
+        const leave = await admission.enter(request.grant.keyId ?? '');
+        try {
+          const users = await uploads.create(uploadId, app, readUserIds(lines, isText));
+          void reply.code(201);
+          return { uploadId, users };
+        } finally {
+          leave();
+        }
       },
     );
   });

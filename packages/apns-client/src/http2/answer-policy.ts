@@ -171,8 +171,8 @@ function readBody(body: string): { reason?: string; timestamp?: number } {
   if (typeof value !== 'object' || value === null) return {};
   const { reason, timestamp } = value as { reason?: unknown; timestamp?: unknown };
   return {
-    // It goes into reports and logs: a name, or nothing.
-    ...(typeof reason === 'string' && /^[A-Za-z][A-Za-z0-9]{0,63}$/.test(reason) ? { reason } : {}),
+    // It goes into reports and logs: a name that is shorter than a device token, or nothing.
+    ...(typeof reason === 'string' && /^[A-Za-z][A-Za-z0-9]{0,39}$/.test(reason) ? { reason } : {}),
     ...(typeof timestamp === 'number' && Number.isSafeInteger(timestamp) && timestamp >= 0
       ? { timestamp }
       : {}),

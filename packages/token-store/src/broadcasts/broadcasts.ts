@@ -1,5 +1,6 @@
 import { exceptionColumns } from '../batches.ts';
 import type { Statements } from '../database.ts';
+import { contentJson, readContent } from '../storable-text.ts';
 import {
   type AudienceColumns,
   type AudienceRun,
@@ -62,8 +63,13 @@ const columns = `id, app, lane, delivery, audience, state, error, created_at as 
   enqueued::float8 as enqueued, traceparent`;
 
 export function createBroadcasts(database: Statements): Broadcasts {
+  const many = async (sql: string, values: readonly unknown[]): Promise<Broadcast[]> =>
+    (await database.query<Broadcast>(sql, values)).rows.map((row) => ({
+      ...row,
+      delivery: readContent(row.delivery) as Broadcast['delivery'],
+    }));
   const one = async (sql: string, values: readonly unknown[]): Promise<Broadcast | undefined> =>
-    (await database.query<Broadcast>(sql, values)).rows[0];
+    (await many(sql, values))[0];
   const get = (id: string) => one(`select ${columns} from broadcasts where id = $1`, [id]);
   return {
     async create(broadcast) {
@@ -84,7 +90,7 @@ export function createBroadcasts(database: Statements): Broadcasts {
           id,
           app,
           lane,
-          JSON.stringify(delivery),
+          contentJson(delivery),
           JSON.stringify(audience),
           startAt,
           spreadOverMs,
@@ -102,14 +108,13 @@ export function createBroadcasts(database: Statements): Broadcasts {
     },
     get,
     async list(app, { before, limit }) {
-      const { rows } = await database.query<Broadcast>(
+      return many(
         `select ${columns} from broadcasts
          where app = $1 and ($3::uuid is null
            or (created_at, id) < (select b.created_at, b.id from broadcasts b where b.id = $3 and b.app = $1))
          order by created_at desc, id desc limit $2`,
         [app, limit, before ?? null],
       );
-      return rows;
     },
     move: (id, from, to) =>
       one(

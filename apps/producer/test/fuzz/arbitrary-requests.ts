@@ -36,6 +36,8 @@ export interface FuzzedRequest {
 export interface FuzzOptions {
   readonly apps: readonly string[];
   readonly tokens: readonly string[];
+  /** Ids of what there is: batches, broadcasts and the like. */
+  readonly ids?: readonly string[];
   /** Stands in every text that is made, so that it can be looked for. */
   readonly secret: string;
 }
@@ -52,6 +54,7 @@ export function arbitraryRequest(
     },
     { weight: 1, arbitrary: fc.constantFrom('', '\0', '\ud800', '💥', 'x'.repeat(5_000)) },
   );
+  const known = options.ids === undefined ? [] : [fc.constantFrom(...options.ids)];
   const anything = fc.oneof(text, fc.jsonValue({ maxDepth: 2 }), fc.double(), fc.constant(null));
 
   const ofSchema = (schema: Schema, depth: number, name = ''): fc.Arbitrary<unknown> => {
@@ -87,7 +90,7 @@ export function arbitraryRequest(
       case 'boolean':
         return fc.boolean();
       case 'string':
-        if (schema.format === 'uuid') return fc.uuid();
+        if (schema.format === 'uuid') return known.length === 0 ? fc.uuid() : fc.oneof(fc.uuid(), ...known);
         if (schema.format === 'date-time') return fc.constant('2030-01-31T12:00:00Z');
         return schema.examples === undefined ? text : fc.constantFrom(...schema.examples);
       default:
