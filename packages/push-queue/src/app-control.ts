@@ -8,6 +8,7 @@ import {
   doorbellChannel,
   pausesKey,
 } from './redis-keys.ts';
+import { wayOut } from './way-out.ts';
 
 // What the producer tells workers beside jobs: which apps rest, and what is cancelled. Workers read the pauses of an
 // app before they take a job of it, and the cancellation of a batch before they write a job of it; the doorbell
@@ -42,8 +43,7 @@ export interface AppPause {
  * KEYS: the pauses of the app. ARGV: cause, pause, the time in ms. A hold that has ended may be followed by another. Also
  * where Redis is full: an app that is paused adds nothing to it.
  */
-const pauseScript = `#!lua flags=allow-oom
-local old = redis.call('HGET', KEYS[1], ARGV[1])
+const pauseScript = `${wayOut}local old = redis.call('HGET', KEYS[1], ARGV[1])
 local pause = ARGV[2]
 if old then
   local stands = cjson.decode(old)
@@ -102,8 +102,7 @@ const wholeBatch = '0';
  * KEYS: what is cancelled of the batch, the sign that anything is, the times of the requests. ARGV: how long for in ms,
  * the time in ms, the members. Also where Redis is full: what is cancelled makes room in it.
  */
-const cancelScript = `#!lua flags=allow-oom
-for at = 3, #ARGV do
+const cancelScript = `${wayOut}for at = 3, #ARGV do
   redis.call('SADD', KEYS[1], ARGV[at])
   redis.call('HSETNX', KEYS[3], ARGV[at], ARGV[2])
 end

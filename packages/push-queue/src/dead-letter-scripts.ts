@@ -1,6 +1,7 @@
+import { wayOut } from './way-out.ts';
+
 // All that changes the dead letters of an app: each script keeps the letters, their index and their sums in step, so
-// that the bytes counted are those that lie there. Whatever makes room removes before it writes anything: a Redis that
-// is full refuses a script's first write when that may take memory, and none after it.
+// that the bytes counted are those that lie there.
 
 /** Letters that one script trims at most. */
 export const trimStep = 100;
@@ -58,7 +59,7 @@ end
  * went for their age and for room, and their notifications. KEYS: index, sums. ARGV: base, most bytes, oldest time,
  * then id, name, data, description, notifications and time of the letter.
  */
-export const keepLetterScript = `${functions}
+export const keepLetterScript = `${wayOut}${functions}
 local letter =
   { id = ARGV[4], name = ARGV[5], data = ARGV[6], meta = ARGV[7], count = ARGV[8], at = ARGV[9] }
 if redis.call('ZSCORE', KEYS[1], letter.id) then return { 0, 0, 0 } end
@@ -68,14 +69,14 @@ put(KEYS[1], KEYS[2], ARGV[1], letter)
 return trimmed`;
 
 /** Trims alone. KEYS: index, sums. ARGV: base, most bytes, oldest time. Gives what `keepLetterScript` gives. */
-export const trimLettersScript = `${functions}
+export const trimLettersScript = `${wayOut}${functions}
 return trim(KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), 0)`;
 
 /**
  * Takes a letter away. KEYS: index, sums, and the record of its replay. ARGV: base, id, and the milliseconds that the
  * record is remembered for from now on. Gives whether it was there.
  */
-export const removeLetterScript = `${functions}
+export const removeLetterScript = `${wayOut}${functions}
 local count = remove(KEYS[1], KEYS[2], ARGV[1], ARGV[2])
 if redis.call('PTTL', KEYS[3]) > tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[3], ARGV[3]) end
 return count and 1 or 0`;
@@ -106,7 +107,7 @@ return 'part'`;
  * Takes a part of a letter away. KEYS: index, sums. ARGV: base, id, the description that was read, name and time, then
  * data, description and notifications of the rest. Gives `gone`, `changed` or `part`.
  */
-export const removePartScript = `${functions}
+export const removePartScript = `${wayOut}${functions}
 local index, sums, base, id = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
 if not redis.call('ZSCORE', index, id) then return 'gone' end
 if redis.call('HGET', base .. id, 'meta') ~= ARGV[3] then return 'changed' end

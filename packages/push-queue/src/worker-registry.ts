@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { AppControlOptions, AppPause } from './app-control.ts';
 import { workerKey, workersKey } from './redis-keys.ts';
+import { wayOut } from './way-out.ts';
 
 // Which workers are alive, and what each of them says of its apps. A worker writes one key, however many apps it has,
 // and writes it anew before it expires: what a worker says ends with it. Who reads the keys decides for the fleet
@@ -77,8 +78,7 @@ const workerSchema = z.object({
 });
 
 /** Time is that of Redis. KEYS: the workers alive, this one. ARGV: id, life in ms, JSON. */
-const beatScript = `
-local time = redis.call('TIME')
+const beatScript = `${wayOut}local time = redis.call('TIME')
 local nowMs = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', nowMs)
 redis.call('ZADD', KEYS[1], nowMs + ARGV[2], ARGV[1])

@@ -57,7 +57,7 @@ export class FleetWatch {
 
   /** Looks once; failures are told and made good by the next look. */
   async look(): Promise<void> {
-    const { apps, quotas, facts, reader, metrics, store, logger, redis, postgres } = this.#options;
+    const { apps, quotas, facts, reader, metrics, redis } = this.#options;
     let read: AppFacts[];
     const applied = await this.#applied();
     const readAt = new Date();
@@ -72,12 +72,18 @@ export class FleetWatch {
       for (const { app, held } of read) {
         metrics.quota(app, held.sizes, quotaLimits(quotas?.get(app), memoryBytes));
       }
-      await this.#recount(read);
       redis.succeeded();
     } catch (error) {
       redis.failed(error);
       return;
     }
+    await this.#store(read, readAt, applied);
+    // A Redis that is full takes no recount, and all else has been done.
+    await this.#recount(read).catch((error: unknown) => redis.failed(error));
+  }
+
+  async #store(read: readonly AppFacts[], readAt: Date, applied: AppliedTotals | undefined): Promise<void> {
+    const { store, logger, postgres } = this.#options;
     try {
       await this.#tell(read.flatMap(({ app, pauses }) => pauses.map((one) => ({ app, pause: one }))));
       // Without it nothing would be known to be forgotten.

@@ -8,8 +8,11 @@ export interface ScriptRunner {
 
 // Redis' own clock tells how old a token is: the clocks of the fleet need not agree.
 
+/** Without a token nothing is sent, which is what makes room in a Redis that is full. */
+const wayOut = '#!lua flags=allow-oom';
+
 /** `born` is when the token was issued, milliseconds by the clock of Redis. */
-const setScript = `
+const setScript = `${wayOut}
 local now = redis.call('TIME')
 local born = now[1] * 1000 + math.floor(now[2] / 1000) - tonumber(ARGV[2])
 redis.call('SET', KEYS[1], born .. ' ' .. ARGV[1], 'PX', ARGV[3])
@@ -25,12 +28,12 @@ local nowMs = now[1] * 1000 + math.floor(now[2] / 1000)
 return { jwt, nowMs - tonumber(born), nowMs }`;
 
 /** Returns the time by the clock of Redis where the lock was free. */
-const lockScript = `
+const lockScript = `${wayOut}
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return false end
 local now = redis.call('TIME')
 return now[1] * 1000 + math.floor(now[2] / 1000)`;
 
-const holdScript = `
+const holdScript = `${wayOut}
 redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[1])
 return redis.call('PTTL', KEYS[1])`;
 

@@ -11,6 +11,7 @@ import { type AppQuota, type QueueClass, type QueueSize, quotaLimits } from '../
 import { appPrefix, doorbellChannel, heldKey, totalsKey } from '../redis-keys.ts';
 import { redisTroubleOf } from '../redis-trouble.ts';
 import { formatTraceparents } from '../traceparent.ts';
+import { wayOut } from '../way-out.ts';
 import { QueueMemory } from './queue-memory.ts';
 import { asQuotaError } from './quota-error.ts';
 import { asPushQueueError, neverSent, RedisLink } from './redis-link.ts';
@@ -55,6 +56,10 @@ const movePauseMs = 20;
 const maxEvents = 100;
 const deadJobs = { age: 30 * 86_400, count: 10_000 };
 
+/** KEYS: a record. ARGV: what it is to hold, for how long, ms. Gives what it holds already. */
+const rememberScript = `${wayOut}
+if redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2], 'NX') then return false end
+return redis.call('GET', KEYS[1])`;
 const notAdded = 'not-added';
 
 export class JobWriter {
@@ -90,10 +95,10 @@ export class JobWriter {
   async remember(key: string, value: string, windowMs: number): Promise<string | null> {
     const deadlineMs = performance.now() + this.#options.writeTimeoutMs;
     await this.#shared.ready(deadlineMs - performance.now(), key);
-    const [stored, found] = await this.#shared.answer(deadlineMs - performance.now(), () =>
-      Promise.all([this.#shared.client.set(key, value, 'PX', windowMs, 'NX'), this.#shared.client.get(key)]),
+    const found = await this.#shared.answer(deadlineMs - performance.now(), () =>
+      this.#shared.client.eval(rememberScript, 1, key, value, windowMs),
     );
-    return stored === 'OK' ? null : found;
+    return found as string | null;
   }
 
   /** Resolves when Redis has all of it. Throws `PushQueueError`. */

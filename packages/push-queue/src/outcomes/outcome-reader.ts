@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { RedisLink } from '../enqueue/redis-link.ts';
 import { defaultRedisPrefix, outcomeReaders, outcomesKey } from '../redis-keys.ts';
+import { wayOut } from '../way-out.ts';
 import { type FailedApp, parseEntries, type RawEntry, type ReadEntries } from './report-entry.ts';
 
 // The far end of the workers' outcome reports: one stream per app, read by a consumer group. An entry stays until it
@@ -41,6 +42,12 @@ for i = 2, #ARGV do
   redis.call('XACK', KEYS[1], ARGV[1], ARGV[i])
   redis.call('XDEL', KEYS[1], ARGV[i])
 end`;
+
+/** KEYS: the stream. ARGV: the group. Another reader may be first. */
+const groupScript = `${wayOut}
+local result = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
+if type(result) == 'table' and result.err and not string.find(result.err, 'BUSYGROUP') then return result end
+return 'OK'`;
 
 /** Every method throws PushQueueError. */
 export class OutcomeReader {
@@ -188,12 +195,7 @@ export class OutcomeReader {
     } catch (error) {
       if (!isNoGroup(error)) throw error;
     }
-    await client
-      .xgroup('CREATE', outcomesKey(this.#prefix, app), outcomeReaders, '0', 'MKSTREAM')
-      .catch((error: unknown) => {
-        // Another reader was first.
-        if (!(error instanceof Error && error.message.startsWith('BUSYGROUP'))) throw error;
-      });
+    await client.eval(groupScript, 1, outcomesKey(this.#prefix, app), outcomeReaders);
     return ask();
   }
 }

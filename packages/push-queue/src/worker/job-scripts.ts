@@ -1,6 +1,7 @@
 import { releaseFunction } from '../held-scripts.ts';
 import { shareField } from '../job-share.ts';
 import { waitsField } from '../push-job.ts';
+import { wayOut } from '../way-out.ts';
 
 // What a worker does in Redis beside BullMQ's own scripts. Each runs in the slot of one app, and each that changes a
 // job asks for its lock first: a worker that lost a job to another must neither report it nor overwrite its progress.
@@ -12,7 +13,7 @@ import { waitsField } from '../push-job.ts';
  * both sides. KEYS: job, lock, outcomes, totals, trace, counts. ARGV: lock token, report, trace, trace's life in ms, channel,
  * message, progress, traceparent or nothing, then fields of the totals and what each rises by: first what was enqueued.
  */
-export const reportScript = `${releaseFunction}
+export const reportScript = `${wayOut}${releaseFunction}
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 'lost' end
 if redis.call('HSETNX', KEYS[1], 'reported', ARGV[1]) == 0 then
@@ -33,7 +34,7 @@ return 'reported'`;
  * Writes down how far push jobs of one queue have come. Gives for each `kept`, `lost` or `gone`. KEYS: job and lock of
  * each. ARGV: lock token, progress and waits of each; nothing instead of waits: they stay as they are.
  */
-export const checkpointScript = `
+export const checkpointScript = `${wayOut}
 local answer = {}
 for at = 1, #KEYS, 2 do
   local arg = (at - 1) / 2 * 3
@@ -53,7 +54,7 @@ return answer`;
  * again as long as the job is active: nobody else can have it then. KEYS: stalled, active. ARGV: key prefix of the
  * jobs, duration in ms, then id and token of each.
  */
-export const renewScript = `
+export const renewScript = `${wayOut}
 local lost = {}
 for at = 3, #ARGV, 2 do
   local id, token = ARGV[at], ARGV[at + 1]

@@ -2,6 +2,7 @@ import { createRedisBackend, type RedisQueueBackend } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { keepLetterScript, trimLettersScript } from '../dead-letter-scripts.ts';
 import { RedisLink } from '../enqueue/redis-link.ts';
+import { wayOut } from '../way-out.ts';
 import { type LeaseClock, systemLeaseClock } from './job-lease.ts';
 import { checkpointScript, findTakenScript, peekScript, renewScript, reportScript } from './job-scripts.ts';
 
@@ -32,6 +33,31 @@ const scripts = {
   pushfleetTrimLetters: trimLettersScript,
 } as const;
 type ScriptName = keyof typeof scripts;
+
+/** BullMQ's scripts that take, put off, give back and end push jobs, and find those whose worker died. */
+const bullWayOut: ReadonlySet<string> = new Set([
+  'moveToActive',
+  'moveToFinished',
+  'moveToDelayed',
+  'moveJobFromActiveToWait',
+  'moveStalledJobsToWait',
+]);
+
+interface DefinedScript {
+  readonly lua: string;
+  readonly numberOfKeys: number;
+}
+
+/** BullMQ has defined its scripts by now, as `name:version`; those of the way out are defined anew. */
+function allowWhenFull(client: Redis): void {
+  const { scriptsSet } = client as unknown as {
+    readonly scriptsSet: Readonly<Record<string, DefinedScript>>;
+  };
+  for (const [command, { lua, numberOfKeys }] of Object.entries(scriptsSet)) {
+    if (!bullWayOut.has(command.split(':')[0]!)) continue;
+    client.defineCommand(command, { lua: wayOut + lua, numberOfKeys });
+  }
+}
 
 /**
  * The one connection over which a worker takes, keeps and ends push jobs, of however many apps: commands go out as
@@ -65,6 +91,7 @@ export class WorkerLink {
     };
     this.#backend = createRedisBackend('push', settings);
     this.#backend.on('error', () => undefined);
+    allowWhenFull(this.#link.client);
     const commands = this.#link.client as unknown as Record<string, (args: unknown[]) => unknown>;
     this.#runner = {
       runCommand: (name: string, args: unknown[]) => commands[name]!(args),
