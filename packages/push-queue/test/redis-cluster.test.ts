@@ -1,6 +1,8 @@
 import { findRedisProgram, generateTokens, openRedisCluster, type RedisCluster } from '@pushfleet/testkit';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { createPushQueue, type PushQueue } from '../src/index.ts';
+import { FleetFacts } from '../src/outcomes/index.ts';
+import { decodePushJob, LaneQueue, Settlement, WorkerLink } from '../src/worker/index.ts';
 
 const [token = ''] = generateTokens({ count: 1 });
 const program = await findRedisProgram();
@@ -83,6 +85,48 @@ test.skipIf(program === undefined)(
     await Promise.all(sends);
     expect(refused).toEqual([]);
     expect(taken).toBeGreaterThan(4);
+  },
+  60_000,
+);
+
+test.skipIf(program === undefined)(
+  'each app has its quota on its own node, counted down as its push jobs end, and counted anew',
+  async () => {
+    const prefix = 'quota';
+    const queue = createPushQueue({ redis: cluster.url, prefix, quota: { maxNotifications: 3 } });
+    onTestFinished(() => queue.close());
+    const link = new WorkerLink({
+      redis: cluster.url,
+      prefix,
+      lockDurationMs: 60_000,
+      stalledIntervalMs: 1_000,
+    });
+    onTestFinished(() => link.close());
+    const facts = new FleetFacts({ redis: cluster.url, prefix });
+    onTestFinished(() => facts.close());
+    await link.open(10_000);
+    const batch = (app: string, count: number) =>
+      queue.enqueueBatch({ app, defaults: { alert: 'x' }, notifications: Array(count).fill({ token }) });
+    for (const app of apps) {
+      await batch(app, 3);
+      await expect(batch(app, 1)).rejects.toMatchObject({ code: 'quota-exceeded' });
+      const lane = new LaneQueue(link, 'one', app, 'transactional');
+      // A worker tries again while the node is being connected to.
+      const taken = await vi.waitFor(() => lane.take(), { timeout: 10_000 });
+      if (taken.kind !== 'taken') throw new Error('there is no job');
+      const settlement = new Settlement(decodePushJob(taken.job.data, { app, lane: 'transactional' }));
+      settlement.handOver(undefined);
+      settlement.accept(0, 3, 'proved');
+      expect(await lane.report(taken.job, settlement.report({ id: taken.job.id, firstIndex: 1 }, 2))).toBe(
+        'done',
+      );
+      expect(await lane.finish(taken.job)).toBe('done');
+      await batch(app, 2);
+      expect(await facts.recount(app)).toBe('done');
+    }
+    for (const { held } of await facts.read(apps)) {
+      expect(held).toMatchObject({ sizes: { queued: { notifications: 2 } }, apart: 0 });
+    }
   },
   60_000,
 );
