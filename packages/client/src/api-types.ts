@@ -147,7 +147,7 @@ export type Broadcast = {
   /** Whom it is for, as it was asked for. */
   readonly audience?: Audience;
   /** `running`: the fan-out goes on, or waits for `startAt`. `delivering`: every device of the audience has been enqueued, and some have no outcome. `finished`: all have one. After `cancelled` and `failed` nothing more is enqueued; what is `queued` still gets its outcome. */
-  readonly state: 'running' | 'paused' | 'delivering' | 'finished' | 'cancelled' | 'failed';
+  readonly state: 'running' | 'paused' | 'delivering' | 'finished' | 'cancelling' | 'cancelled' | 'failed';
   /** Of `failed`. */
   readonly error?: string;
   readonly createdAt: string;

@@ -31,20 +31,36 @@ export interface OnceEvent {
   readonly key: string;
 }
 
+/** Of which `app.paused` was told: the rest of its key, and what was told. */
+export interface OpenPause {
+  readonly key: string;
+  readonly payload: Readonly<Record<string, unknown>>;
+}
+
 export interface Events {
   /** Writes an event unless one with its key has been written; gives whether it did. @throws TokenStoreError */
   tellOnce(event: OnceEvent): Promise<boolean>;
+  /** Pauses whose beginning has been told, and whose end has not. @throws TokenStoreError */
+  openPauses(): Promise<OpenPause[]>;
 }
 
 export function createEvents(database: Database): Events {
   return {
     async tellOnce({ app, kind, payload, key }) {
       const { rowCount } = await database.query(
-        `with fresh as (insert into told_once (key) values ($1) on conflict do nothing returning key)
+        `with fresh as (insert into told_once (key, payload) values ($1, case when $3 = 'app.paused' then $4::jsonb end) on conflict do nothing returning key)
          insert into events (app, kind, payload) select $2, $3, $4::jsonb from fresh`,
         [key, app, kind, storableJson(payload)],
       );
       return rowCount === 1;
+    },
+    async openPauses() {
+      const { rows } = await database.query<OpenPause>(
+        `select substr(p.key, 12) as key, p.payload from told_once p
+         where starts_with(p.key, 'app.paused ') and p.payload is not null
+           and not exists (select from told_once r where r.key = 'app.resumed ' || substr(p.key, 12))`,
+      );
+      return rows;
     },
   };
 }

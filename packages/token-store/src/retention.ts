@@ -82,6 +82,8 @@ async function removeOld(database: Database, options: RetentionOptions): Promise
   await removal.alongKey('batch_jobs', 'batch, first_index', 'batch < $1::uuid', [oldBatch]);
   await removal.alongKey('exceptions', 'batch, index', 'batch < $1::uuid', [oldBatch]);
   await removal.alongKey('audit_log', 'id', 'id < $1::uuid', [firstUuidOf(before(policy.auditMs))]);
+  // Their ids are those of the batches that they become.
+  await removal.alongKey('scheduled_sends', 'id', 'id < $1::uuid and settled_at is not null', [oldBatch]);
   await removal.alongKey('unreadable_reports', 'id', 'at < $1', [before(policy.batchesMs)]);
 
   const feedback = before(policy.feedbackMs);
@@ -96,7 +98,6 @@ async function removeOld(database: Database, options: RetentionOptions): Promise
        and exists (select from feedback_readings newer where newer.app = t.app and newer.id > t.id)`,
     [feedback],
   );
-  await removal.alongKey('scheduled_sends', 'id', 'settled_at < $1', [before(policy.batchesMs)]);
   await removeBroadcasts(removal, before(policy.batchesMs));
   await removeUploads(removal, before(policy.batchesMs), before(unfinishedUploadMs));
   await removal.alongBlocks('events', 'created_at < $1', [before(policy.eventsMs)]);

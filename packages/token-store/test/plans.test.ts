@@ -200,9 +200,10 @@ test('retention walks along primary keys, or from block to block', async () => {
       onRemoved: () => undefined,
     });
   const { scanned, indexes } = await accessOf(await statementsOf(run));
-  // Readings are one per app and interval, and their chunks are gone once they are applied; the audit log is empty here.
+  // Readings are one per app and interval, and their chunks are gone once they are applied; the audit log and what is scheduled are empty here.
   const few = [
     'audit_log',
+    'scheduled_sends',
     'unreadable_reports',
     'feedback_readings',
     'feedback_chunks',

@@ -226,3 +226,17 @@ test('what was told once is forgotten with the history of devices', async () => 
   await context.sql(`insert into told_once values ('old', $1), ('new', $2)`, [daysAgo(401), daysAgo(399)]);
   expect(await run()).toEqual({ told_once: 1 });
 });
+
+test('a scheduled send goes with the batches of its time, once it has gone out', async () => {
+  const { scheduledSends } = context.store;
+  const app = newApp();
+  const [gone, waiting, newer] = [batchFrom(91), batchFrom(91, '1'), batchFrom(89)];
+  for (const id of [gone, waiting, newer])
+    await scheduledSends.create({ id, app, lane: 'bulk', size: 1, sendAt: new Date(nowMs), call: {} });
+  for (const id of [gone, newer])
+    expect(await scheduledSends.end(id, 'waiting', { state: 'enqueued' })).toBe(true);
+  expect(await scheduledSends.end(gone, 'waiting', { state: 'enqueued' })).toBe(false);
+  expect(await run()).toEqual({ scheduled_sends: 1 });
+  expect(await scheduledSends.get(waiting)).toMatchObject({ state: 'waiting' });
+  expect(await scheduledSends.get(newer)).toMatchObject({ state: 'enqueued', call: null });
+});

@@ -42,6 +42,8 @@ export class FleetWatch {
   readonly #told = new Map<string, Told>();
   /** When an app was last counted anew, by its id. */
   readonly #recountedAtMs = new Map<string, number>();
+  /** Whether those that others have told of are among them. */
+  #hasRead = false;
 
   constructor(options: FleetWatchOptions) {
     this.#options = options;
@@ -122,6 +124,15 @@ export class FleetWatch {
   }
 
   async #tell(pauses: readonly Told[]): Promise<void> {
+    // The one who told of a beginning may not be there to tell of the end.
+    if (!this.#hasRead) {
+      const { store, apps } = this.#options;
+      for (const { key, payload } of await store.events.openPauses()) {
+        const app = key.split(' ', 1)[0]!;
+        if (apps.includes(app)) this.#told.set(key, { app, pause: payload as unknown as AppPause });
+      }
+      this.#hasRead = true;
+    }
     const current = new Map(pauses.map((told) => [keyOf(told), told]));
     for (const [key, told] of current) {
       if (this.#told.has(key)) continue;

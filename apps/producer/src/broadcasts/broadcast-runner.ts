@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { PushQueueError } from '@pushfleet/push-queue';
-import { type Broadcast, TokenStoreError } from '@pushfleet/token-store';
+import { type Broadcast, type Lease, TokenStoreError } from '@pushfleet/token-store';
 import type { DatabaseLink } from '../database-link.ts';
 import { FanOut, type FanOutOptions } from './fan-out.ts';
+import { finishCancelling, settleChunk } from './settle-chunk.ts';
 
 export interface BroadcastRunnerOptions extends Omit<FanOutOptions, 'broadcasts' | 'lease'> {
   readonly database: DatabaseLink;
@@ -68,6 +69,7 @@ export class BroadcastRunner {
     const lease = { owner: this.#owner, leaseMs };
     let broadcast: Broadcast | undefined;
     try {
+      while (await this.#settleOne(lease));
       broadcast = await broadcasts.claim(lease);
       if (broadcast === undefined) return false;
       const { id, app } = broadcast;
@@ -84,8 +86,37 @@ export class BroadcastRunner {
       if (err instanceof PushQueueError && err.code === 'closed') return true;
       logger.error(facts, 'a broadcast has failed');
       if (broadcast === undefined) return false;
-      await broadcasts.fail(broadcast.id, this.#owner, messageOf(err)).catch(() => undefined);
+      await this.#fail(broadcast.id, messageOf(err)).catch(() => undefined);
       return true;
+    }
+  }
+
+  /** Where it fails, another tries again when the lease is over. */
+  async #fail(id: string, message: string): Promise<void> {
+    const { database, queue } = this.#options;
+    const { broadcasts } = database.store;
+    // A chunk of which no answer came may be in the queue.
+    const broadcast = await broadcasts.get(id);
+    if (broadcast !== undefined) await settleChunk(broadcast, 'renounce', { queue, broadcasts });
+    await broadcasts.fail(id, this.#owner, message);
+  }
+
+  /** Finishes what another has begun: a cancellation, a chunk of one that is paused. False: there was nothing. */
+  async #settleOne(lease: Lease): Promise<boolean> {
+    const { database, queue, redis, logger } = this.#options;
+    const { broadcasts } = database.store;
+    const broadcast = await broadcasts.claimUnsettled(lease);
+    if (broadcast === undefined) return false;
+    const { id, app, state } = broadcast;
+    try {
+      if (state === 'cancelling') await finishCancelling(broadcast, { queue, redis, broadcasts });
+      else await settleChunk(broadcast, 'recall', { queue, broadcasts });
+      await broadcasts.release(id, this.#owner);
+      return true;
+    } catch (err) {
+      if (err instanceof TokenStoreError) throw err;
+      logger.warn({ app, broadcast: id, err }, 'a broadcast cannot be settled yet; it is tried again');
+      return false;
     }
   }
 }

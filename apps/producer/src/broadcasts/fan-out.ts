@@ -12,7 +12,7 @@ import type { Logger } from '@pushfleet/service-kit';
 import type { AudienceColumns, Broadcast, Broadcasts, Lease } from '@pushfleet/token-store';
 import type { RedisRoom } from '../redis-room.ts';
 import { withinChunkSpan } from '../tracing/within-chunk-span.ts';
-import { cancelChunk, chunkKey, chunkMemoryMs } from './cancel-chunk.ts';
+import { chunkKey, chunkMemoryMs } from './settle-chunk.ts';
 
 // One broadcast from where it stands to its end. Each step: the run of keys of the next chunk is written down, the
 // chunk is enqueued under a key of its own, and its end is written down together with the run of the one after it.
@@ -59,26 +59,6 @@ export class FanOut {
    * Throws `PushQueueError` for what cannot be sent at all, and `TokenStoreError`.
    */
   async run(): Promise<void> {
-    await this.#run();
-    const { broadcasts } = this.#options;
-    // Cancelled while the chunk at hand was enqueued: whoever cancelled it could not see that chunk.
-    const isCancelled = (await broadcasts.get(this.#broadcast.id))?.state === 'cancelled';
-    if (isCancelled) await this.#cancelChunk();
-  }
-
-  async #cancelChunk(): Promise<void> {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        await cancelChunk(this.#broadcast, this.#chunk, this.#options);
-        return;
-      } catch (error) {
-        if (!isTransient(error) || this.#signal.aborted) throw error;
-      }
-      await delay(retryPauseMs(attempt), undefined, { signal: this.#signal }).catch(() => undefined);
-    }
-  }
-
-  async #run(): Promise<void> {
     const { id, afterToken, pendingToken } = this.#broadcast;
     const { broadcasts, lease } = this.#options;
     await this.#setRate();

@@ -39,5 +39,5 @@ export async function* progressEvents(first: Broadcast, options: ProgressOptions
 }
 
 function isOver({ state, queued }: BroadcastAnswer): boolean {
-  return state !== 'running' && state !== 'paused' && queued === 0;
+  return !['running', 'paused', 'cancelling'].includes(state) && queued === 0;
 }

@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { trace } from '@opentelemetry/api';
-import { cancel, fingerprintOf } from '@pushfleet/push-queue';
+import { fingerprintOf } from '@pushfleet/push-queue';
 import { traceparentOf } from '@pushfleet/service-kit';
-import type { Audience, Broadcast, BroadcastState } from '@pushfleet/token-store';
+import { type Audience, type Broadcast, type BroadcastState, broadcastStates } from '@pushfleet/token-store';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { isVisible } from '../auth/grant.ts';
 import { answerOf } from '../broadcasts/broadcast-answer.ts';
-import { cancelChunk, cancellationMs } from '../broadcasts/cancel-chunk.ts';
 import { progressEvents } from '../broadcasts/progress-events.ts';
 import { ProgressReadings } from '../broadcasts/progress-readings.ts';
+import { finishCancelling } from '../broadcasts/settle-chunk.ts';
 import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
 import { readIdempotencyKey } from '../notifications/idempotency-key.ts';
@@ -33,7 +33,7 @@ const params = z.object({ id });
 const refusals = ['invalid-request', 'internal', 'database-unavailable'] as const;
 
 export function addBroadcastRoutes(server: ProducerServer, context: ProducerContext): void {
-  const { database, redis } = context;
+  const { database, redis, queue } = context;
 
   const readings = new ProgressReadings(async (broadcast) => tell(await get(broadcast)));
 
@@ -213,25 +213,29 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
       schema: {
         tags: ['Broadcasts'],
         summary: 'Cancel a broadcast',
-        description: 'The fan-out ends, and what is queued and not yet sent ends as `cancelled`.',
+        description:
+          'The fan-out ends, and what is queued and not yet sent ends as `cancelled`. `cancelling`: it is written down, and ' +
+          'is done as soon as Redis can be reached.',
         params,
         response: {
           202: broadcastSchema,
-          ...problems(...refusals, 'unknown-broadcast', 'already-settled', 'redis-unavailable'),
+          ...problems(...refusals, 'unknown-broadcast'),
         },
       },
     },
     async (request, reply) => {
       const { broadcasts } = database.store;
-      const from = ['running', 'paused', 'finished', 'failed', 'cancelled'] as const;
-      const moved = await move(request, from, 'cancelled');
-      for (const batch of await broadcasts.batchesOf(moved.id)) {
-        await cancel(redis, moved.app, batch, cancellationMs);
-      }
-      // Whoever enqueued this one may have died before it was written down.
-      if (moved.pendingToken !== null) await cancelChunk(moved, moved.chunk, context);
+      const moved = await move(request, broadcastStates, 'cancelling');
       void reply.code(202);
-      return tell(moved);
+      try {
+        return await tell(
+          (await finishCancelling(moved, { queue, redis, broadcasts })) ?? (await get(moved.id)),
+        );
+      } catch (err) {
+        // It is written down: whoever runs broadcasts goes on with it until it is done.
+        context.logger.warn({ app: moved.app, broadcast: moved.id, err }, 'a cancellation is finished later');
+        return tell(moved);
+      }
     },
   );
 

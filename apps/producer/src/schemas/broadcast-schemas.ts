@@ -71,7 +71,7 @@ export const broadcastRequestSchema = z
 
 export const dryRunSchema = z.strictObject({ devices: count }).meta({ id: 'AudienceCount' });
 
-const states = ['running', 'paused', 'delivering', 'finished', 'cancelled', 'failed'] as const;
+const states = ['running', 'paused', 'delivering', 'finished', 'cancelling', 'cancelled', 'failed'] as const;
 
 export const broadcastSchema = z
   .strictObject({

@@ -16,8 +16,18 @@ export type TagExpression =
   | { readonly or: readonly TagExpression[] }
   | { readonly not: TagExpression };
 
-/** Where the fan-out stands. `finished`: everything has been enqueued, which says nothing of its outcomes. */
-export const broadcastStates = ['running', 'paused', 'cancelled', 'finished', 'failed'] as const;
+/**
+ * Where the fan-out stands. `cancelling`: it has ended, and what is queued is being cancelled, whoever has begun that.
+ * `finished`: everything has been enqueued, which says nothing of its outcomes.
+ */
+export const broadcastStates = [
+  'running',
+  'paused',
+  'cancelling',
+  'cancelled',
+  'finished',
+  'failed',
+] as const;
 export type BroadcastState = (typeof broadcastStates)[number];
 
 export interface Broadcast {

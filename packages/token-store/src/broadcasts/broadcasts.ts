@@ -42,6 +42,16 @@ export interface Broadcasts {
     options: { after?: ExceptionPlace | undefined; limit: number },
   ): Promise<BroadcastException[]>;
 
+  /**
+   * Takes one whose last steps nobody is known to finish: one that is `cancelling`, or `paused` by whoever died in the
+   * middle of a chunk.
+   */
+  claimUnsettled(lease: Lease): Promise<Broadcast | undefined>;
+  /** Says that a chunk that was about to be enqueued has been; does nothing where that is known. */
+  recordChunk(id: string, chunk: number, sent: { batch: string; count: number }): Promise<void>;
+  /** From `cancelling` to `cancelled`: nothing of it will be sent that has not been. Undefined: it was not `cancelling`. */
+  endCancelling(id: string): Promise<Broadcast | undefined>;
+
   /** Takes one that has to be run and that nobody runs. */
   claim(lease: Lease): Promise<Broadcast | undefined>;
   /** Undefined: the lease is lost, or it is not to be run any more. */
@@ -118,7 +128,8 @@ export function createBroadcasts(database: Statements): Broadcasts {
     },
     move: (id, from, to) =>
       one(
-        `update broadcasts set state = $3, finished_at = case when $3 in ('cancelled') then now() end
+        `update broadcasts set state = $3,
+           finished_at = case when $3 = 'cancelling' then coalesce(finished_at, now()) end
          where id = $1 and state = any($2::text[]) returning ${columns}`,
         [id, from, to],
       ),
@@ -153,6 +164,34 @@ export function createBroadcasts(database: Statements): Broadcasts {
       );
       return rows;
     },
+    claimUnsettled: ({ owner, leaseMs }) =>
+      one(
+        `update broadcasts set lease_owner = $1, lease_until = now() + $2 * interval '1 ms'
+         where id = (
+           select id from broadcasts
+           where (state = 'cancelling' or (state = 'paused' and pending_token is not null and lease_owner is not null))
+             and lease_until < now()
+           order by lease_until limit 1 for update skip locked
+         ) returning ${columns}`,
+        [owner, leaseMs],
+      ),
+    async recordChunk(id, chunk, { batch, count }) {
+      await database.query(
+        `with moved as (
+           update broadcasts set chunk = chunk + 1, after_token = pending_token, pending_token = null,
+             enqueued = enqueued + $4
+           where id = $1 and chunk = $2 and pending_token is not null returning id
+         )
+         insert into broadcast_chunks (broadcast, chunk, batch, count) select id, $2, $3, $4 from moved`,
+        [id, chunk, batch, count],
+      );
+    },
+    endCancelling: (id) =>
+      one(
+        `update broadcasts set state = 'cancelled', lease_owner = null
+         where id = $1 and state = 'cancelling' returning ${columns}`,
+        [id],
+      ),
     claim: ({ owner, leaseMs }) =>
       one(
         `update broadcasts set lease_owner = $1, lease_until = now() + $2 * interval '1 ms',
