@@ -10,6 +10,7 @@ import { addSendCommand } from './api/send-command.ts';
 import { addStatusCommands } from './api/status-commands.ts';
 import { addAppsCommands } from './apps/apps-commands.ts';
 import { addQueuesCommand } from './apps/queues-command.ts';
+import { addAuditCommand } from './audit/audit-command.ts';
 import { addChannelsCommands } from './channels/channels-commands.ts';
 import { CliError } from './cli-error.ts';
 import { addCompletionCommand } from './completion/completion-command.ts';
@@ -32,6 +33,7 @@ const commandGroups: readonly AddCommands[] = [
   addQueuesCommand,
   addDeadLettersCommands,
   addKeysCommands,
+  addAuditCommand,
   addChannelsCommands,
   addCredentialsCommands,
   addDoctorCommand,

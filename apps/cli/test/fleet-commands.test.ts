@@ -1,8 +1,10 @@
 import {
   beatWorker,
+  clearAuditOutbox,
   createPushQueue,
   type FleetWorker,
   type PushQueue,
+  readAuditOutbox,
   readPauses,
   removeWorker,
 } from '@pushfleet/push-queue';
@@ -163,4 +165,24 @@ test('a reason that would command the terminal, or pass for a line of its own, i
   const { stdout } = await runCli(['apps', 'news'], env);
   expect(stdout).toContain('a\\u001b[2J\\u202e\\u000ashop  gone');
   await runCli(['resume', 'news'], env);
+});
+
+test('who pauses and resumes an app is on its way to the audit log, from whichever terminal', async () => {
+  const options = { redis, prefix };
+  await clearAuditOutbox(options, await readAuditOutbox(options, 1_000));
+  const ssh = { ...env, SSH_CONNECTION: '192.0.2.7 50000 192.0.2.1 22' };
+  await runCli(['pause', 'shop', '--reason', 'certificate'], ssh);
+  await runCli(['resume', 'shop', '--cause', 'operator'], env);
+  const entries = (await readAuditOutbox(options, 10)).map(({ text }) => JSON.parse(text));
+  expect(entries.toSorted((a, b) => (a.id < b.id ? -1 : 1))).toMatchObject([
+    {
+      action: 'app.pause',
+      actor: { kind: 'cli', id: expect.stringMatching(/^.+@.+$/) },
+      address: '192.0.2.7',
+      before: { pauses: [] },
+      after: { pauses: [{ cause: 'operator', reason: 'certificate' }] },
+      result: 'done',
+    },
+    { action: 'app.resume', address: null, before: { pauses: [{}] }, after: { pauses: [] }, result: 'done' },
+  ]);
 });

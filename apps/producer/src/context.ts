@@ -2,6 +2,7 @@ import type { Tracer } from '@opentelemetry/api';
 import type { PushQueue } from '@pushfleet/push-queue';
 import type { StatusOptions } from '@pushfleet/push-queue/status';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
+import type { AuditTrail } from './audit/audit-trail.ts';
 import type { KeyRequirement } from './auth/require-keys.ts';
 import type { BroadcastRunner } from './broadcasts/broadcast-runner.ts';
 import type { DatabaseLink } from './database-link.ts';
@@ -18,6 +19,7 @@ export interface ProducerContext {
   /** For what is read of Redis and told to workers; sends do not use it. */
   readonly redis: StatusOptions;
   readonly database: DatabaseLink;
+  readonly audit: Pick<AuditTrail, 'record' | 'settled'>;
   readonly broadcastRunner: Pick<BroadcastRunner, 'wake'>;
   readonly scheduledSends: Pick<ScheduledSendRunner, 'wake'>;
   /** Where webhooks may go. */

@@ -6,6 +6,7 @@ import {
   openAdminServer,
   type ServiceContext,
 } from '@pushfleet/service-kit';
+import { AuditTrail } from './audit/audit-trail.ts';
 import { KeyRing } from './auth/key-ring.ts';
 import type { KeyRequirement } from './auth/require-keys.ts';
 import { readBoardKey } from './board/board-key.ts';
@@ -86,6 +87,8 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
   });
   resources.add('webhooks', () => webhookRunner.close());
 
+  const audit = new AuditTrail({ redis: statusOptions, database, logger });
+  resources.add('audit', () => audit.close());
   let keys: KeyRequirement | undefined;
   if (environment.auth === 'keys') {
     const keyRing = new KeyRing({ database, redis: statusOptions, logger });
@@ -99,6 +102,7 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
     queue,
     redis: statusOptions,
     database,
+    audit,
     broadcastRunner,
     scheduledSends,
     webhookRules,

@@ -14,6 +14,7 @@ import { describeApi } from './http/openapi.ts';
 import { invalidRequest, Problem } from './http/problem.ts';
 import type { RequestObserver } from './request-durations.ts';
 import { addAppRoutes } from './routes/apps.ts';
+import { addAuditRoutes } from './routes/audit.ts';
 import { addBroadcastRoutes } from './routes/broadcasts.ts';
 import { addBulkDeadLetterRoutes } from './routes/bulk-dead-letters.ts';
 import { addCancellationRoutes } from './routes/cancellations.ts';
@@ -84,6 +85,7 @@ export async function createServer(context: ProducerContext): Promise<ProducerSe
   addDeadLetterRoutes(server, context);
   addBulkDeadLetterRoutes(server, context);
   addWebhookRoutes(server, context);
+  addAuditRoutes(server, context);
   await app.ready();
   return server;
 }

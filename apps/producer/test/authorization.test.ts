@@ -44,6 +44,7 @@ const rights: Readonly<Record<string, readonly ApiKeyScope[]>> = {
   'GET /v1/webhooks': ['admin'],
   'DELETE /v1/webhooks/{id}': ['admin'],
   'GET /v1/webhooks/{id}/deliveries': ['admin'],
+  'GET /v1/audit': ['audit'],
 };
 const routes = Object.keys(rights);
 

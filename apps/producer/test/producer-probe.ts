@@ -13,6 +13,7 @@ import { createTestDatabase } from '@pushfleet/testkit';
 import { Redis } from 'ioredis';
 import { Registry } from 'prom-client';
 import { inject } from 'vitest';
+import { AuditTrail } from '../src/audit/audit-trail.ts';
 import { KeyRing } from '../src/auth/key-ring.ts';
 import { BroadcastRunner } from '../src/broadcasts/broadcast-runner.ts';
 import { DatabaseLink } from '../src/database-link.ts';
@@ -136,12 +137,14 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
       : new KeyRing({ database, redis: statusOptions, logger, refreshMs: 100 });
   const keys = keyRing === undefined ? undefined : { keyRing, ratePerSecond: options.keys!.ratePerSecond };
   await keyRing?.refresh();
+  const audit = new AuditTrail({ redis: statusOptions, database, logger, pollMs: 100 });
   const server = await createServer({
     logger,
     apps,
     queue,
     redis: { redis, prefix },
     database,
+    audit,
     broadcastRunner,
     scheduledSends,
     webhookRules: options.webhookRules ?? { allowPrivate: false },
@@ -194,6 +197,7 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
     async close() {
       stopping.abort();
       await server.close();
+      await audit.close();
       await keyRing?.close();
       await broadcastRunner.close();
       await scheduledSends.close();

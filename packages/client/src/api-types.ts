@@ -106,6 +106,37 @@ export type AudienceInput = {
   readonly upload?: string;
 };
 
+export type AuditEntry = {
+  readonly id: string;
+  readonly at: string;
+  readonly actor: {
+    /** `key`, `cli`, or `anyone` where keys are off. */
+    readonly kind: string;
+    /** Id of the key, or `user@host`. */
+    readonly id: string | null;
+    /** Name of the key. */
+    readonly name: string | null;
+  };
+  /** IP address that it came from. */
+  readonly address: string | null;
+  readonly requestId: string | null;
+  /** Such as `app.pause`. */
+  readonly action: string;
+  readonly app: string | null;
+  /** Id of what was changed. */
+  readonly target: string | null;
+  readonly before: { readonly [name: string]: unknown } | null;
+  readonly after: { readonly [name: string]: unknown } | null;
+  /** `begun`, `done`, `failed`; `begun`: whether it was done is not known. */
+  readonly result: string;
+};
+
+export type AuditPage = {
+  readonly entries: readonly AuditEntry[];
+  /** Give it as `before`; null: that was the last page. */
+  readonly next: string | null;
+};
+
 export type Batch = {
   readonly batchId: string;
   /** Id of the app, as in pushfleet.yaml. */
@@ -930,10 +961,12 @@ export interface Operations {
   };
   'GET /v1/webhooks': {
     readonly path: undefined;
-    readonly query: { readonly app: string };
+    readonly query: { readonly app: string; readonly after?: string; readonly limit?: number };
     readonly body: undefined;
     readonly answer: {
       readonly webhooks: readonly Webhook[];
+      /** Give it as `after`; null: that was the last page. */
+      readonly next: string | null;
     };
   };
   'DELETE /v1/webhooks/{id}': {
@@ -947,5 +980,35 @@ export interface Operations {
     readonly query: { readonly before?: string; readonly limit?: number };
     readonly body: undefined;
     readonly answer: WebhookDeliveryPage;
+  };
+  'GET /v1/audit': {
+    readonly path: undefined;
+    readonly query: {
+      readonly app?: string;
+      readonly actor?: string;
+      readonly action?:
+        | 'key.create'
+        | 'key.rotate'
+        | 'key.revoke'
+        | 'webhook.create'
+        | 'webhook.delete'
+        | 'app.pause'
+        | 'app.resume'
+        | 'batch.cancel'
+        | 'notification.cancel'
+        | 'broadcast.create'
+        | 'broadcast.pause'
+        | 'broadcast.resume'
+        | 'broadcast.cancel'
+        | 'dead-letters.replay'
+        | 'dead-letters.discard';
+      readonly target?: string;
+      readonly since?: string;
+      readonly until?: string;
+      readonly before?: string;
+      readonly limit?: number;
+    };
+    readonly body: undefined;
+    readonly answer: AuditPage;
   };
 }

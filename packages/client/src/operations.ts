@@ -12,6 +12,7 @@ export const operations = [
   'GET /v1/apps/{app}',
   'GET /v1/apps/{app}/dead-letters',
   'GET /v1/apps/{app}/dead-letters/{id}',
+  'GET /v1/audit',
   'GET /v1/batches/{id}',
   'GET /v1/batches/{id}/exceptions',
   'GET /v1/broadcasts',

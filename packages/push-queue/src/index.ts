@@ -1,4 +1,5 @@
 export * from './app-control.ts';
+export * from './audit-outbox.ts';
 export * from './dead-letter.ts';
 export type { AppTraits } from './enqueue/app-directory.ts';
 export type { BatchResult, TokensResult } from './enqueue/batch-sends.ts';

@@ -12,7 +12,8 @@ import {
 import type { AppFacts } from '@pushfleet/push-queue/outcomes';
 import type { FleetApp } from '@pushfleet/service-kit';
 import { type Command, Option } from 'commander';
-import { chosenApps, fleetHelp, withFleet } from '../fleet/fleet.ts';
+import { recordInRedis } from '../audit/audit-origin.ts';
+import { chosenApps, type Fleet, fleetHelp, withFleet } from '../fleet/fleet.ts';
 import { duration, table } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 import { visibleLine } from '../visible-text.ts';
@@ -199,8 +200,14 @@ Example:
     .action(async (app: string, { reason }: { readonly reason: string }) => {
       await withFleet(terminal, async (fleet) => {
         chosenApps(fleet, app);
-        await pauseApp(fleet.control, app, { cause: 'operator', reason, sinceMs: Date.now() });
-        const causes = (await readPauses(fleet.control, app)).map(({ cause }) => cause);
+        const before = await pausesOf(fleet, app);
+        const change = { action: 'app.pause', app, target: app, before } as const;
+        const { pauses } = await recordInRedis(fleet, terminal.env, change, async () => {
+          await pauseApp(fleet.control, app, { cause: 'operator', reason, sinceMs: Date.now() });
+          const after = await pausesOf(fleet, app);
+          return { value: after, after };
+        });
+        const causes = pauses.map(({ cause }) => cause);
         terminal.print({ app, paused: causes }, () => `${app} rests`);
       });
     });
@@ -229,13 +236,24 @@ Example:
       await withFleet(terminal, async (fleet) => {
         chosenApps(fleet, app);
         const causes = cause === undefined ? pauseCauses : [cause];
-        const resumed = await resumeApp(fleet.control, app, causes, resumeTimeoutMs);
+        const before = await pausesOf(fleet, app);
+        const change = { action: 'app.resume', app, target: app, before } as const;
+        const resumed = await recordInRedis(fleet, terminal.env, change, async () => {
+          const value = await resumeApp(fleet.control, app, causes, resumeTimeoutMs);
+          return { value, after: await pausesOf(fleet, app) };
+        });
         const paused = resumed.pauses.map((pause) => pause.cause);
         terminal.print({ app, paused, troubles: resumed.troubles, unheard: resumed.unheard }, () =>
           showResumed(app, resumed),
         );
       });
     });
+}
+
+/** As the audit log keeps them. */
+async function pausesOf({ control }: Fleet, app: string) {
+  const pauses = await readPauses(control, app);
+  return { pauses: pauses.map(({ cause, reason }) => ({ cause, reason })) };
 }
 
 function showResumed(app: string, { pauses, troubles, unheard }: Resumed): string {

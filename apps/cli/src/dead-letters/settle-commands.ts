@@ -6,6 +6,7 @@ import {
   replayDeadLetters,
 } from '@pushfleet/push-queue/status';
 import type { Command } from 'commander';
+import { recordInRedis } from '../audit/audit-origin.ts';
 import { CliError } from '../cli-error.ts';
 import { chosenApps, type Fleet, fleetHelp, withFleet } from '../fleet/fleet.ts';
 import { parseCount } from '../parse-count.ts';
@@ -52,7 +53,15 @@ Examples:
           apps: Object.fromEntries(fleet.config.apps.map((each) => [each.id, each])),
         });
         try {
-          await replay(fleet, terminal, queue, choice, meant, options);
+          await recordInRedis(
+            fleet,
+            terminal.env,
+            changeOf('dead-letters.replay', choice, meant),
+            async () => ({
+              value: undefined,
+              after: await replay(fleet, terminal, queue, choice, meant, options),
+            }),
+          );
         } finally {
           await queue.close();
         }
@@ -76,9 +85,33 @@ Examples:
       await withFleet(terminal, async (fleet) => {
         const meant = await countChosen(fleet, choice);
         if (options.dryRun === true) tellDryRun(terminal, choice, meant);
-        else await discard(fleet, terminal, choice);
+        else
+          await recordInRedis(
+            fleet,
+            terminal.env,
+            changeOf('dead-letters.discard', choice, meant),
+            async () => ({
+              value: undefined,
+              after: await discard(fleet, terminal, choice),
+            }),
+          );
       });
     });
+}
+
+function changeOf(
+  action: 'dead-letters.replay' | 'dead-letters.discard',
+  choice: LetterChoice,
+  { letters, notifications }: MatchingLetters,
+) {
+  const { app } = choice;
+  const filter = 'filter' in choice ? choice.filter : null;
+  return {
+    action,
+    app,
+    target: 'id' in choice ? choice.id : null,
+    before: { filter, letters, notifications },
+  };
 }
 
 /** @throws CliError `app-unknown`, `letter-unknown` */
@@ -113,7 +146,7 @@ async function replay(
   choice: LetterChoice,
   meant: MatchingLetters,
   { rate, ttl }: ReplayCommandOptions,
-): Promise<void> {
+): Promise<Readonly<Record<string, unknown>>> {
   const { app } = choice;
   const replayed: { letter: string; batchId: string; notifications: number }[] = [];
   const refused: { letter: string; error: string }[] = [];
@@ -142,9 +175,14 @@ async function replay(
       `${replayed.length} replayed`,
     ].join('\n'),
   );
+  return { notifications, letters: replayed.length, refused: refused.length };
 }
 
-async function discard({ control }: Fleet, terminal: Terminal, choice: LetterChoice): Promise<void> {
+async function discard(
+  { control }: Fleet,
+  terminal: Terminal,
+  choice: LetterChoice,
+): Promise<Readonly<Record<string, unknown>>> {
   const { app } = choice;
   const discarded: string[] = [];
   const parts: string[] = [];
@@ -163,6 +201,7 @@ async function discard({ control }: Fleet, terminal: Terminal, choice: LetterCho
       ...(parts.length === 0 ? [] : [`${parts.length} keep notifications of other reasons`]),
     ].join('\n'),
   );
+  return { letters: discarded.length, parts: parts.length };
 }
 
 function asList<T>(one: T | undefined): T[] {

@@ -37,7 +37,7 @@ const params = z.object({ app: appId });
 const refusals = ['invalid-request', 'unknown-app', 'internal', 'redis-unavailable'] as const;
 
 export function addAppRoutes(server: ProducerServer, context: ProducerContext): void {
-  const { apps, redis } = context;
+  const { apps, audit, redis } = context;
 
   server.get(
     '/v1/apps',
@@ -105,8 +105,12 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
     async (request) => {
       const app = checkApp(context, request, request.params.app);
       const { reason } = request.body;
-      await pauseApp(redis, app.id, { cause: 'operator', reason, sinceMs: Date.now() });
-      return currentState(context, app);
+      const before = await pausesOf(app.id);
+      const change = { action: 'app.pause', app: app.id, target: app.id, before } as const;
+      return audit.record(request, change, async () => {
+        await pauseApp(redis, app.id, { cause: 'operator', reason, sinceMs: Date.now() });
+        return { value: await currentState(context, app), after: await pausesOf(app.id) };
+      });
     },
   );
 
@@ -127,10 +131,19 @@ export function addAppRoutes(server: ProducerServer, context: ProducerContext): 
     async (request) => {
       const app = checkApp(context, request, request.params.app);
       const causes = request.body.causes ?? ['operator', 'invalid-tokens'];
-      await resumeApp(redis, app.id, causes, resumeTimeoutMs);
-      return currentState(context, app);
+      const before = await pausesOf(app.id);
+      const change = { action: 'app.resume', app: app.id, target: app.id, before } as const;
+      return audit.record(request, change, async () => {
+        await resumeApp(redis, app.id, causes, resumeTimeoutMs);
+        return { value: await currentState(context, app), after: await pausesOf(app.id) };
+      });
     },
   );
+
+  async function pausesOf(app: string) {
+    const pauses = await readPauses(redis, app);
+    return { pauses: pauses.map(({ cause, reason }) => ({ cause, reason })) };
+  }
 }
 
 function totalsOf({

@@ -6,6 +6,7 @@ import { traceparentOf } from '@pushfleet/service-kit';
 import { type Audience, type Broadcast, type BroadcastState, broadcastStates } from '@pushfleet/token-store';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { entryOf } from '../audit/audit-origin.ts';
 import { isVisible } from '../auth/grant.ts';
 import { answerOf } from '../broadcasts/broadcast-answer.ts';
 import { progressEvents } from '../broadcasts/progress-events.ts';
@@ -78,7 +79,7 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
       );
       if (dryRun) return { devices: await broadcasts.countAudience(app, stored) };
       const header = request.headers['idempotency-key'];
-      const created = await broadcasts.create({
+      const broadcast = {
         id: randomUUID(),
         app,
         lane,
@@ -91,6 +92,11 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
             ? undefined
             : { key: readIdempotencyKey(header), fingerprint: fingerprintOf(request.body) },
         traceparent: traceparentOf(trace.getActiveSpan()),
+      };
+      const created = await database.store.change(async (stores) => {
+        const value = await stores.broadcasts.create(broadcast);
+        const isNew = value !== undefined && !value.replayed;
+        return { value, entry: isNew ? createdEntry(request, value.broadcast) : undefined };
       });
       if (created === undefined) {
         throw new Problem('idempotency-conflict', 'the idempotency key was used for another broadcast');
@@ -181,7 +187,7 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
     verb: 'pause' | 'resume',
     summary: string,
     from: readonly BroadcastState[],
-    to: BroadcastState,
+    to: keyof typeof movements,
   ) =>
     server.post(
       `/v1/broadcasts/:id/${verb}`,
@@ -256,10 +262,15 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
   async function move(
     request: IdRequest,
     from: readonly BroadcastState[],
-    to: BroadcastState,
+    to: keyof typeof movements,
   ): Promise<Broadcast> {
-    const { id, state } = await find(request);
-    const moved = await database.store.broadcasts.move(id, from, to);
+    const { id, app, state } = await find(request);
+    const moved = await database.store.change(async ({ broadcasts }) => {
+      const value = await broadcasts.move(id, from, to);
+      const states = { before: { state }, after: { state: to } };
+      const change = { action: movements[to], app, target: id, ...states } as const;
+      return { value, entry: value === undefined ? undefined : entryOf(request, change) };
+    });
     if (moved === undefined)
       throw new Problem('already-settled', `the fan-out of the broadcast ${id} is ${state}`);
     return moved;
@@ -272,4 +283,20 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
 
 function unknownBroadcast(id: string): Problem {
   return new Problem('unknown-broadcast', `there is no broadcast ${id}`);
+}
+
+/** What the audit log calls a move to a state. */
+const movements = {
+  running: 'broadcast.resume',
+  paused: 'broadcast.pause',
+  cancelled: 'broadcast.cancel',
+} as const;
+
+/** Without what people are told. */
+function createdEntry(
+  request: FastifyRequest,
+  { id, app, lane, audience, startAt, spreadOverMs }: Broadcast,
+) {
+  const after = { lane, audience, startAt: startAt.toISOString(), spreadOverMs };
+  return entryOf(request, { action: 'broadcast.create', app, target: id, before: null, after });
 }

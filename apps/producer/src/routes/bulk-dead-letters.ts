@@ -23,7 +23,7 @@ const refusals = [
 
 /** Each request takes one step, so that nothing goes on here that could be lost: docs/decisions/0071-dead-letters.md. */
 export function addBulkDeadLetterRoutes(server: ProducerServer, context: ProducerContext): void {
-  const { redis, queue } = context;
+  const { audit, redis, queue } = context;
 
   server.post(
     '/v1/apps/:app/dead-letters/replay',
@@ -47,14 +47,19 @@ export function addBulkDeadLetterRoutes(server: ProducerServer, context: Produce
       context.room?.check();
       const { limit, cursor, ttl } = request.body;
       const filter = filterOf(request.body);
-      const { letters, next = null } = await replayStep(redis, queue, app, filter, { limit, cursor, ttl });
-      const replayed = letters.flatMap((one) => ('error' in one ? [] : [one]));
-      return {
-        notifications: replayed.reduce((sum, { notifications }) => sum + notifications, 0),
-        letters: replayed.map(({ letter: id, batchId, notifications }) => ({ id, batchId, notifications })),
-        refused: letters.flatMap((one) => ('error' in one ? [{ id: one.letter, detail: one.error }] : [])),
-        next,
-      };
+      const change = { action: 'dead-letters.replay', app, target: null, before: { filter } } as const;
+      return audit.record(request, change, async () => {
+        const { letters, next = null } = await replayStep(redis, queue, app, filter, { limit, cursor, ttl });
+        const replayed = letters.flatMap((one) => ('error' in one ? [] : [one]));
+        const value = {
+          notifications: replayed.reduce((sum, { notifications }) => sum + notifications, 0),
+          letters: replayed.map(({ letter: id, batchId, notifications }) => ({ id, batchId, notifications })),
+          refused: letters.flatMap((one) => ('error' in one ? [{ id: one.letter, detail: one.error }] : [])),
+          next,
+        };
+        const { notifications, refused } = value;
+        return { value, after: { notifications, letters: replayed.length, refused: refused.length } };
+      });
     },
   );
 
@@ -75,17 +80,15 @@ export function addBulkDeadLetterRoutes(server: ProducerServer, context: Produce
     async (request) => {
       const { id: app } = checkApp(context, request, request.params.app);
       const { limit, cursor } = request.body;
-      const { letters, next = null } = await discardStep(redis, app, filterOf(request.body), {
-        limit,
-        cursor,
+      const filter = filterOf(request.body);
+      const change = { action: 'dead-letters.discard', app, target: null, before: { filter } } as const;
+      return audit.record(request, change, async () => {
+        const { letters, next = null } = await discardStep(redis, app, filter, { limit, cursor });
+        const parts = letters.filter(({ isPart }) => isPart).length;
+        const notifications = letters.reduce((sum, one) => sum + one.notifications, 0);
+        const after = { notifications, letters: letters.length - parts, parts };
+        return { value: { ...after, next }, after };
       });
-      const parts = letters.filter(({ isPart }) => isPart).length;
-      return {
-        notifications: letters.reduce((sum, { notifications }) => sum + notifications, 0),
-        letters: letters.length - parts,
-        parts,
-        next,
-      };
     },
   );
 }

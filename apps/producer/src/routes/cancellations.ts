@@ -77,15 +77,31 @@ async function cancelQueued(
   const earlier = await readCancelRequest(redis, found, remaining, index);
   const startMs = Math.max(...jobs.map((job) => job.startMs));
   const expiresInMs = Math.max(0, startMs - Date.now()) + graceMs;
-  // An earlier request is made again: its marks may have been meant for an earlier time.
-  await cancel(redis, found.app, batch, expiresInMs, isWhole ? undefined : [index]);
-  const cancelRequestedAt = earlier ?? (await readCancelRequest(redis, found, remaining, index))!;
-  return {
-    id,
-    queued: isWhole ? remaining.reduce((sum, [from, to]) => sum + to - from, 0) : 1,
-    cancelRequestedAt: cancelRequestedAt.toISOString(),
-    ...(earlier === undefined ? {} : { alreadyRequested: true }),
-  };
+  const queued = isWhole ? remaining.reduce((sum, [from, to]) => sum + to - from, 0) : 1;
+  const located = found;
+  return context.audit.record(request, changeOf(found.app, id, isWhole, { queued, earlier }), async () => {
+    // An earlier request is made again: its marks may have been meant for an earlier time.
+    await cancel(redis, located.app, batch, expiresInMs, isWhole ? undefined : [index]);
+    const requestedAt = earlier ?? (await readCancelRequest(redis, located, remaining, index))!;
+    const cancelRequestedAt = requestedAt.toISOString();
+    const value = {
+      id,
+      queued,
+      cancelRequestedAt,
+      ...(earlier === undefined ? {} : { alreadyRequested: true as const }),
+    };
+    return { value, after: { cancelRequestedAt } };
+  });
+}
+
+function changeOf(
+  app: string,
+  target: string,
+  isWhole: boolean,
+  { queued, earlier }: { readonly queued: number; readonly earlier: Date | null | undefined },
+) {
+  const action = isWhole ? ('batch.cancel' as const) : ('notification.cancel' as const);
+  return { action, app, target, before: { queued, cancelRequestedAt: earlier?.toISOString() ?? null } };
 }
 
 /** What is to go out later; undefined: it has, or has ended. @throws Problem, TokenStoreError */
@@ -100,20 +116,25 @@ async function cancelScheduled(
   const { batch, index } = parseNotificationId(id)!;
   const scheduled = index === 0 ? await findScheduled(context, request, batch) : undefined;
   if (scheduled === undefined) throw notFound(unknown, id);
-  const cancelling = await scheduledSends.requestCancel(batch);
-  if (cancelling === undefined) return undefined;
-  try {
-    await finishCancelling(cancelling, { queue, redis, scheduledSends });
-  } catch (err) {
-    // It is written down, and whoever runs what was scheduled goes on with it.
-    logger.warn({ app: cancelling.app, batch, err }, 'a cancellation is finished later');
-  }
-  return {
-    id,
-    queued: cancelling.size,
-    cancelRequestedAt: cancelling.cancelRequestedAt!.toISOString(),
-    ...(scheduled.cancelRequestedAt === null ? {} : { alreadyRequested: true }),
-  };
+  const { app, size: queued, cancelRequestedAt: earlier } = scheduled;
+  return context.audit.record(request, changeOf(app, id, true, { queued, earlier }), async () => {
+    const cancelling = await scheduledSends.requestCancel(batch);
+    if (cancelling === undefined) return { value: undefined, after: { settled: true } };
+    try {
+      await finishCancelling(cancelling, { queue, redis, scheduledSends });
+    } catch (err) {
+      // It is written down, and whoever runs what was scheduled goes on with it.
+      logger.warn({ app, batch, err }, 'a cancellation is finished later');
+    }
+    const cancelRequestedAt = cancelling.cancelRequestedAt!.toISOString();
+    const value = {
+      id,
+      queued,
+      cancelRequestedAt,
+      ...(earlier === null ? {} : { alreadyRequested: true as const }),
+    };
+    return { value, after: { cancelRequestedAt } };
+  });
 }
 
 function notFound(code: ProblemCode, id: string): Problem {

@@ -34,7 +34,7 @@ const params = z.object({
 const refusals = ['invalid-request', 'unknown-app', 'internal', 'redis-unavailable'] as const;
 
 export function addDeadLetterRoutes(server: ProducerServer, context: ProducerContext): void {
-  const { redis, queue } = context;
+  const { audit, redis, queue } = context;
 
   server.get(
     '/v1/apps/:app/dead-letters',
@@ -110,9 +110,13 @@ export function addDeadLetterRoutes(server: ProducerServer, context: ProducerCon
           `the data of ${stored.id} cannot be read: ${stored.letter.error}`,
         );
       }
-      const result = await replayDeadLetter(redis, queue, app, stored.id, request.body);
-      if (result === undefined) throw unknownLetter();
-      const { batchId, notifications, replayed } = result;
+      const before = { count: stored.letter.job.count };
+      const change = { action: 'dead-letters.replay', app, target: stored.id, before } as const;
+      const { batchId, notifications, replayed } = await audit.record(request, change, async () => {
+        const result = await replayDeadLetter(redis, queue, app, stored.id, request.body);
+        if (result === undefined) throw unknownLetter();
+        return { value: result, after: { batchId: result.batchId, notifications: result.notifications } };
+      });
       void reply.code(202);
       const notificationIds = Array.from({ length: notifications }, (_, place) =>
         notificationId(batchId, place + 1),
@@ -137,7 +141,15 @@ export function addDeadLetterRoutes(server: ProducerServer, context: ProducerCon
     },
     async (request, reply) => {
       const { id: app } = checkApp(context, request, request.params.app);
-      if (!(await discardDeadLetter(redis, app, request.params.id))) throw unknownLetter();
+      const { id } = request.params;
+      const { listed } = await find(app, id);
+      const before =
+        listed.kind === 'dead' ? { kind: 'dead', reasons: listed.reasons } : { kind: listed.kind };
+      const change = { action: 'dead-letters.discard', app, target: id, before } as const;
+      await audit.record(request, change, async () => {
+        if (!(await discardDeadLetter(redis, app, id))) throw unknownLetter();
+        return { value: undefined, after: {} };
+      });
       return reply.code(204).send();
     },
   );

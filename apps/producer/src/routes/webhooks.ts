@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { type Delivery, eventKinds, type Webhook } from '@pushfleet/token-store';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { entryOf } from '../audit/audit-origin.ts';
 import { isVisible } from '../auth/grant.ts';
 import type { ProducerContext } from '../context.ts';
 import { invalidRequest, Problem } from '../http/problem.ts';
@@ -49,12 +50,11 @@ export function addWebhookRoutes(server: ProducerServer, context: ProducerContex
         throw error;
       }
       const secret = randomBytes(32);
-      const webhook = await database.store.webhooks.create({
-        id: randomUUID(),
-        app,
-        url,
-        kinds: kinds ?? null,
-        secret,
+      const created = { id: randomUUID(), app, url, kinds: kinds ?? null, secret };
+      const webhook = await database.store.change(async ({ webhooks }) => {
+        const value = await webhooks.create(created);
+        const change = { action: 'webhook.create', app, target: value.id, before: null } as const;
+        return { value, entry: entryOf(request, { ...change, after: auditedOf(value) }) };
       });
       void reply.code(201);
       return { ...answerOf(webhook), secret: secretText(secret) };
@@ -67,18 +67,30 @@ export function addWebhookRoutes(server: ProducerServer, context: ProducerContex
       config: { scopes: ['admin'] },
       schema: {
         tags: ['Webhooks'],
-        summary: 'The webhooks of an app',
-        querystring: z.strictObject({ app: appId }),
+        summary: 'The webhooks of an app, in the order of their ids',
+        querystring: z.strictObject({
+          app: appId,
+          after: id.optional().meta({ description: '`next` of the page before.' }),
+          limit: z.coerce.number().int().min(1).max(500).default(100),
+        }),
         response: {
-          200: z.strictObject({ webhooks: z.array(webhookSchema) }),
+          200: z.strictObject({
+            webhooks: z.array(webhookSchema),
+            next: z
+              .uuid()
+              .nullable()
+              .meta({ description: 'Give it as `after`; null: that was the last page.' }),
+          }),
           ...problems(...refusals, 'unknown-app'),
         },
       },
     },
     async (request) => {
-      const { app } = request.query;
+      const { app, after, limit } = request.query;
       checkApp(context, request, app);
-      return { webhooks: (await database.store.webhooks.list(app)).map(answerOf) };
+      const found = await database.store.webhooks.list(app, { after, limit: limit + 1 });
+      const webhooks = found.slice(0, limit).map(answerOf);
+      return { webhooks, next: found.length > limit ? webhooks.at(-1)!.webhookId : null };
     },
   );
 
@@ -97,8 +109,13 @@ export function addWebhookRoutes(server: ProducerServer, context: ProducerContex
       },
     },
     async (request, reply) => {
-      const { id } = await find(request);
-      await database.store.webhooks.remove(id);
+      const webhook = await find(request);
+      const { id, app } = webhook;
+      await database.store.change(async ({ webhooks }) => {
+        const change = { action: 'webhook.delete', app, target: id, before: auditedOf(webhook) } as const;
+        const isGone = await webhooks.remove(id);
+        return { value: isGone, entry: isGone ? entryOf(request, { ...change, after: null }) : undefined };
+      });
       return reply.code(204).send();
     },
   );
@@ -136,6 +153,11 @@ export function addWebhookRoutes(server: ProducerServer, context: ProducerContex
     if (webhook !== undefined && isVisible(request, webhook.app)) return webhook;
     throw new Problem('unknown-webhook', `there is no webhook ${id}`);
   }
+}
+
+/** Of the URL what it is for: the rest of it may be a secret. */
+function auditedOf({ url, kinds, active }: Webhook) {
+  return { origin: new URL(url).origin, kinds, active };
 }
 
 function answerOf({ id, app, url, kinds, active, createdAt }: Webhook): WebhookAnswer {

@@ -20,7 +20,8 @@ export interface Changed<T> {
 }
 
 /**
- * Makes a change and writes it into the audit log, both or neither. `work` may be run again, after a deadlock.
+ * Makes a change and writes it into the audit log, both or neither. `work` may be run again, after a deadlock; what it
+ * throws becomes a TokenStoreError.
  * @throws TokenStoreError
  */
 export type Change = <T>(work: (stores: ChangingStores) => Promise<Changed<T>>) => Promise<T>;

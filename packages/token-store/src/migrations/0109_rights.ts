@@ -1,7 +1,7 @@
 import type { MigrationBuilder } from 'node-pg-migrate';
 
 // Keys that expire, are rotated and tell of their last use; scopes in smaller parts, of which keys that are there get
-// those that they were good for. And the audit log. docs/decisions/0073-rights-and-audit.md.
+// those that they were good for. And the audit log. docs/decisions/0074-rights-and-audit.md.
 
 export const down = false;
 

@@ -73,7 +73,8 @@ export interface TakeOptions {
 export interface Webhooks {
   create(webhook: NewWebhook): Promise<Webhook>;
   get(id: string): Promise<Webhook | undefined>;
-  list(app: string): Promise<Webhook[]>;
+  /** In the order of their ids. `after`: an id. */
+  list(app: string, page: { after?: string | undefined; limit: number }): Promise<Webhook[]>;
   /** With its deliveries. False: there is none. */
   remove(id: string): Promise<boolean>;
   deactivate(id: string): Promise<void>;
@@ -105,10 +106,10 @@ export function createWebhooks(database: Statements): Webhooks {
       const { rows } = await database.query<Webhook>(`select ${columns} from webhooks where id = $1`, [id]);
       return rows[0];
     },
-    async list(app) {
+    async list(app, { after, limit }) {
       const { rows } = await database.query<Webhook>(
-        `select ${columns} from webhooks where app = $1 order by created_at`,
-        [app],
+        `select ${columns} from webhooks where app = $1 and ($2::uuid is null or id > $2) order by id limit $3`,
+        [app, after ?? null, limit],
       );
       return rows;
     },
