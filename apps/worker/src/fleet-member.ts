@@ -10,6 +10,7 @@ import {
   removeWorker,
 } from '@pushfleet/push-queue';
 import type { WorkerLink } from '@pushfleet/push-queue/worker';
+import type { Logger } from '@pushfleet/service-kit';
 
 /** What a worker says of one of its apps, as it is now. */
 interface MemberApp {
@@ -21,10 +22,9 @@ interface MemberApp {
 export interface FleetMemberOptions {
   readonly link: WorkerLink;
   readonly worker: Pick<FleetWorker, 'id' | 'host' | 'pid' | 'version' | 'sinceMs'>;
-  readonly apps: readonly MemberApp[];
   /** How often the fleet hears that this worker is alive. Default 3,000. */
   readonly beatIntervalMs?: number | undefined;
-  readonly onError: (error: unknown) => void;
+  readonly logger: Logger;
 }
 
 const defaultBeatIntervalMs = 3_000;
@@ -42,6 +42,8 @@ export class FleetMember {
   readonly #options: FleetMemberOptions;
   readonly #control: AppControlOptions;
   readonly #beatIntervalMs: number;
+  /** Undefined until it joins. */
+  #apps: readonly MemberApp[] | undefined;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   /** Something has changed since the beat that is under way began. */
@@ -55,8 +57,9 @@ export class FleetMember {
     this.#beatIntervalMs = options.beatIntervalMs ?? defaultBeatIntervalMs;
   }
 
-  /** Joins the fleet. Resolves when Redis has been told, or could not be. */
-  async start(): Promise<void> {
+  /** Joins the fleet, for these apps. Resolves when Redis has been told, or could not be. */
+  async join(apps: readonly MemberApp[]): Promise<void> {
+    this.#apps = apps;
     this.beatSoon();
     await this.#running;
   }
@@ -64,7 +67,7 @@ export class FleetMember {
   /** Beats at once, since what it says of an app has changed, or as soon as the beat under way has ended. */
   beatSoon(): void {
     this.#isStale = true;
-    if (this.#isClosed || this.#running !== undefined) return;
+    if (this.#apps === undefined || this.#isClosed || this.#running !== undefined) return;
     clearTimeout(this.#timer);
     this.#running = this.#beat().finally(() => {
       this.#running = undefined;
@@ -83,8 +86,10 @@ export class FleetMember {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     await this.#running;
-    const { link, worker, onError } = this.#options;
-    await link.answer(() => removeWorker(this.#control, worker.id)).catch(onError);
+    const { link, worker } = this.#options;
+    await link
+      .answer(() => removeWorker(this.#control, worker.id))
+      .catch((err: unknown) => this.#logFailure(err));
   }
 
   #again(): void {
@@ -95,19 +100,20 @@ export class FleetMember {
   }
 
   async #beat(): Promise<void> {
-    const { link, onError } = this.#options;
+    const { link } = this.#options;
     this.#isStale = false;
     try {
       const lifeMs = this.#beatIntervalMs * missedBeats;
       await link.answer(() => beatWorker(this.#control, this.#describe(), lifeMs));
       await link.answer(() => this.#pauseWhereAllAgree());
     } catch (error) {
-      onError(error);
+      this.#logFailure(error);
     }
   }
 
   #describe(): FleetWorker {
-    const { worker, apps } = this.#options;
+    const { worker } = this.#options;
+    const apps = this.#apps ?? [];
     const troubles = apps.flatMap(({ id, trouble }) =>
       trouble === undefined ? [] : [[id, trouble] as const],
     );
@@ -122,7 +128,7 @@ export class FleetMember {
 
   async #pauseWhereAllAgree(): Promise<void> {
     const isRefused = ({ trouble }: MemberApp) => trouble !== undefined && trouble.about !== 'worker';
-    const refused = this.#options.apps.filter(isRefused);
+    const refused = (this.#apps ?? []).filter(isRefused);
     if (refused.length === 0) return;
     const workers = await readWorkers(this.#control);
     for (const app of refused) {
@@ -130,5 +136,9 @@ export class FleetMember {
       // The gateway may have taken something while the others were read.
       if (pause !== undefined && isRefused(app)) await pauseApp(this.#control, app.id, pause);
     }
+  }
+
+  #logFailure(err: unknown): void {
+    this.#options.logger.debug({ err }, 'the fleet could not be told how this worker is');
   }
 }

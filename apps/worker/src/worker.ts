@@ -8,7 +8,7 @@ import { Doorbell, LockKeeper, QueueWatch, WorkerLink } from '@pushfleet/push-qu
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
 import type { Registry } from 'prom-client';
 import { AppSender } from './app/app-sender.ts';
-import { canariesOver } from './canary/canary.ts';
+import { Canaries } from './canary/canary.ts';
 import { FleetMember } from './fleet-member.ts';
 import { type CreateTransport, Transports } from './gateway/create-transport.ts';
 import { defaultRetryBackoffs, type RetryBackoff } from './job/retry-delay.ts';
@@ -89,6 +89,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     throw error;
   }
   const onRedisError = (err: unknown) => logger.debug({ err }, 'Redis did not answer');
+  const senders: AppSender[] = [];
   const locks = new LockKeeper({
     links: Object.values(links),
     onStoodStill: (stoodStillMs) => {
@@ -102,12 +103,13 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     tokenStore: createRedisTokenStore(link.client, options.redisPrefix),
     logger,
   });
-  const families = createWorkerMetrics(register, () => {
+  const collect = () => {
     for (const sender of senders) sender.collectMetrics();
     for (const [app, ageMs] of transports.tokenAgesMs())
       families.providerTokenAge.set({ app }, ageMs / 1_000);
     for (const { app, credential } of options.apps) setExpiry(families.credentialExpiry, app.id, credential);
-  });
+  };
+  const families = createWorkerMetrics(register, collect);
   const workerId = randomUUID();
   const canaryQueue = options.apps.some(({ app }) => app.canary !== undefined)
     ? createPushQueue({
@@ -116,9 +118,15 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
         apps: Object.fromEntries(options.apps.map(({ app }) => [app.id, app])),
       })
     : undefined;
-  const createCanary = canaryQueue && canariesOver(canaryQueue, register);
-  const senders: readonly AppSender[] = options.apps.map(
-    ({ app, credential }) =>
+  const canaries = canaryQueue && new Canaries(canaryQueue, register);
+  const member = new FleetMember({
+    link,
+    worker: { id: workerId, host: hostname(), pid: process.pid, version, sinceMs: Date.now() },
+    beatIntervalMs: options.beatIntervalMs,
+    logger,
+  });
+  for (const { app, credential } of options.apps) {
+    senders.push(
       new AppSender({
         app,
         credential,
@@ -130,19 +138,13 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
         metrics: new AppMetrics(families, app),
         backoffs: retryBackoff === undefined ? defaultRetryBackoffs : sameForAll(retryBackoff),
         checkpointIntervalMs: options.checkpointIntervalMs ?? 250,
-        createCanary,
+        canaries,
+        fleet: member,
         spans: new JobSpans(options.tracer, app),
         logger: logger.child({ app: app.id }),
-        onStanding: () => member.beatSoon(),
       }),
-  );
-  const member = new FleetMember({
-    link,
-    worker: { id: workerId, host: hostname(), pid: process.pid, version, sinceMs: Date.now() },
-    apps: senders,
-    beatIntervalMs: options.beatIntervalMs,
-    onError: onRedisError,
-  });
+    );
+  }
   const byId = new Map(senders.map((sender) => [sender.id, sender]));
   const watch = new QueueWatch({
     link,
@@ -194,7 +196,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
   trimLetters();
   const trims = setInterval(trimLetters, options.letterTrimIntervalMs ?? 60_000);
   // Before it takes anything: a fleet that pauses asks all of its workers.
-  await endsWithin(member.start(), joinTimeoutMs);
+  await endsWithin(member.join(senders), joinTimeoutMs);
   watch.start();
   // Who says that it is ready hears what rings from now on. Without the doorbell the watch finds it, only later.
   await endsWithin(listening.promise, doorbellTimeoutMs);

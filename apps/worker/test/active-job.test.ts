@@ -67,13 +67,8 @@ function hold() {
       secondsToSettled: { observe: () => undefined },
       secondsToTaken: { observe: () => undefined },
     },
-    events: {
-      leftQueue: () => undefined,
-      tryEnded: () => void triesEnded++,
-      decided: () => undefined,
-      refused: () => undefined,
-      uncertain: () => undefined,
-    },
+    home: { lane: 'bulk', leftQueue: () => undefined, tryEnded: () => void triesEnded++ },
+    verdicts: { decided: () => undefined, refused: () => undefined, uncertain: () => undefined },
     span: undefined,
   });
   return { job, counted, tries: () => triesEnded };
@@ -125,6 +120,7 @@ async function holdInLane() {
   let hasJob = true;
   const queue = {
     app: 'shop',
+    lane: 'bulk',
     link,
     take: async () => {
       if (!hasJob) return { kind: 'empty', nextAtMs: undefined };
@@ -143,14 +139,16 @@ async function holdInLane() {
   const jobEnd = new JobEnd({
     app: { attempts: 5, onUncertain: 'resend', retryForMs: 1_000 },
     link,
-    countsTries: () => true,
+    health: { slowed: undefined },
+    pauses: { isTripped: false },
     metrics: { countRetried: () => undefined },
     logger,
   } as unknown as JobEndOptions);
   const held = Promise.withResolvers<void>();
   const lane = new AppLane({
-    lane: 'bulk',
+    app: { transport: 'binary', onUncertain: 'resend' },
     queue,
+    transport: { submit: () => undefined },
     intake: { controlRings: 0, open: () => job, isFresh: () => true },
     jobEnd,
     locks: {
@@ -162,19 +160,13 @@ async function holdInLane() {
     budget: { reserve: () => undefined, release: () => undefined },
     spans: { begin: () => undefined },
     logger,
-    mayTake: () => true,
-    mayWait: () => true,
-    announces: false,
-    onChange: () => held.resolve(),
-    follow: (one: Promise<void>) => void work.push(one),
+    loop: { wake: () => held.resolve() },
+    work: { follow: (one: Promise<void>) => void work.push(one) },
   } as unknown as AppLaneOptions);
   lane.ring();
   lane.take();
   await held.promise;
-  lane.submitReady(
-    () => true,
-    (each) => void each.beginTry('binary'),
-  );
+  lane.handOverFirst(undefined);
   const end = async () => {
     job.accepted(0, count, 'proved');
     lane.tryEnded(job);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { AppHealth } from '../src/app/app-health.ts';
+import { AppHealth } from '../src/standing/app-health.ts';
 
 const second = 1_000;
 

@@ -1,6 +1,6 @@
-import type { ConnectionEnd, TransportState } from '@pushfleet/apns-client';
+import type { TransportState } from '@pushfleet/apns-client';
 import type { WatchedCredential } from '@pushfleet/apns-credentials';
-import { type AppSlowed, type AppTrouble, type Lane, lanes, type SlowCause } from '@pushfleet/push-queue';
+import { type AppSlowed, type AppTrouble, type Lane, lanes } from '@pushfleet/push-queue';
 import {
   type AppSight,
   DeadLetters,
@@ -10,20 +10,23 @@ import {
   type WorkerLink,
 } from '@pushfleet/push-queue/worker';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
-import type { Canary, CreateCanary } from '../canary/canary.ts';
+import type { Canaries, Canary } from '../canary/canary.ts';
+import type { FleetMember } from '../fleet-member.ts';
 import { AppTransport } from '../gateway/app-transport.ts';
 import type { CreateTransport } from '../gateway/create-transport.ts';
-import type { ActiveJob, ActiveJobEvents } from '../job/active-job.ts';
 import { JobEnd } from '../job/job-end.ts';
 import { JobIntake } from '../job/job-intake.ts';
 import type { defaultRetryBackoffs } from '../job/retry-delay.ts';
 import { AppLane } from '../lane/app-lane.ts';
+import { Loop } from '../loop.ts';
 import type { MemoryBudget } from '../memory-budget.ts';
 import type { AppMetrics } from '../metrics/app-metrics.ts';
+import { PendingWork } from '../pending-work.ts';
+import { AppHealth } from '../standing/app-health.ts';
+import { AppPauses } from '../standing/app-pauses.ts';
 import type { JobSpans } from '../tracing/job-span.ts';
-import { AppHealth } from './app-health.ts';
-import { AppPauses } from './app-pauses.ts';
-import { slowCauseOf } from './slow-cause.ts';
+import { AppStanding } from './app-standing.ts';
+import { type AppView, type LaneView, planStep, type Step } from './plan.ts';
 
 export interface AppSenderOptions {
   readonly app: FleetApp;
@@ -39,118 +42,78 @@ export interface AppSenderOptions {
   readonly checkpointIntervalMs: number;
   readonly spans: JobSpans;
   /** Undefined: no app has a canary. */
-  readonly createCanary?: CreateCanary | undefined;
+  readonly canaries: Canaries | undefined;
+  /** What the fleet is to know of this worker goes through it. */
+  readonly fleet: FleetMember;
   readonly logger: Logger;
-  /** What the fleet is to know of this worker has changed: its trouble, or that it is slowed. */
-  readonly onStanding: () => void;
 }
-
-/** One push job that is out to try whether a trouble is over. */
-interface Probe {
-  readonly about: 'pause' | 'health';
-  /** Notifications of it that may be handed over. */
-  readonly most: number;
-  isHandedOver: boolean;
-}
-
-/** Push jobs that are ready and not handed over, by lane: what keeps the transport busy while Redis answers. */
-const readyAhead = 8;
-/** About what one job takes of the transport's room. */
-const roomPerJob = 1_000;
 
 /**
- * Everything of one app in this worker: its lanes, its transport, its pauses. Nothing of it is shared with other apps
- * but the memory budget, of which each has its share.
+ * Everything of one app in this worker: its lanes, its transport, its standing, and the one loop that moves push jobs
+ * through them. A turn of the loop observes, has `planStep` say what to do next, does it, and observes again until there is
+ * nothing to do. All the rest only wakes the loop. Nothing is shared with other apps but the memory budget, of which each
+ * has its share.
  */
 export class AppSender implements WatchedApp {
   readonly id: string;
   readonly queues: readonly LaneQueue[];
   readonly #options: AppSenderOptions;
-  /** In their order of precedence. */
-  readonly #lanes: readonly AppLane[];
+  readonly #loop = new Loop(() => this.#turn());
+  readonly #work: PendingWork;
   readonly #pauses: AppPauses;
+  readonly #health = new AppHealth();
   readonly #transport: AppTransport;
+  readonly #standing: AppStanding;
   readonly #intake: JobIntake;
   readonly #letters: DeadLetters;
   readonly #canary: Canary | undefined;
-  /** What goes on in Redis; a stop waits for it. */
-  readonly #pending = new Set<Promise<void>>();
-  readonly #health = new AppHealth();
-  /** While it is out, no other push job is taken. */
-  #probe: Probe | undefined;
-  /** What the transport has not written is to come back. */
-  #isRecallDue = false;
-  /** The published hold whose end has been used to ask the gateway, epoch milliseconds. */
-  #probedHoldMs = 0;
-  /** Too many tokens were called invalid, here or at another worker. */
-  #isTripped = false;
-  #toldTrouble: AppTrouble | undefined;
-  #pumpScheduled = false;
-  #stopped = false;
+  readonly #lanes: Readonly<Record<Lane, AppLane>>;
+  readonly #allLanes: readonly AppLane[];
+  readonly #unsubscribe: () => void;
+  /** The version of the pauses that was last applied. */
+  #appliedPauses = 0;
+  #isStopped = false;
 
   constructor(options: AppSenderOptions) {
-    const { app, links, workerId, logger } = options;
+    const { app, links, workerId, logger, canaries } = options;
     const link = links.transactional;
+    const loop = this.#loop;
+    const health = this.#health;
     this.id = app.id;
     this.#options = options;
-    options.metrics.setPaused(new Set());
-    this.#pauses = new AppPauses({
-      app: app.id,
-      link,
-      logger,
-      onChange: () => this.#pausesChanged(),
-    });
-    const onChange = () => this.#schedulePump();
-    this.#transport = new AppTransport({ ...options, pauses: this.#pauses, onChange });
-    const events: ActiveJobEvents = {
-      leftQueue: (lane, notifications) => this.#transport.leftQueue(lane, notifications),
-      tryEnded: (job) => this.#lanes.find(({ lane }) => lane === job.decoded.lane)!.tryEnded(job),
-      decided: (accepted, answer) => {
-        this.#transport.recordDecision(accepted, answer);
-        this.#health.recordGood(answer === undefined ? accepted : 1, performance.now());
-        if (this.#probe?.about === 'pause') this.#pauses.lift();
-      },
-      // Whosever fault the gateway calls it: when it is the rule, it is the gateway's.
-      refused: ({ retryAfterMs }) => this.#troubled('answers', 1, retryAfterMs),
-      // What a transport sends again by itself is no trouble of the app yet: it slows down by itself.
-      uncertain: (notifications, cause) => this.#doubted(notifications, cause),
-    };
-    this.#intake = new JobIntake({ ...options, events });
+    this.#work = new PendingWork(logger);
+    const pauses = new AppPauses({ app: app.id, link, logger, loop });
+    this.#pauses = pauses;
+    this.#transport = new AppTransport({ ...options, pauses, loop });
+    this.#standing = new AppStanding({ ...options, pauses, health, transport: this.#transport, loop });
+    this.#unsubscribe = options.credential.onChange(() => this.#standing.renewCredential());
+    this.#intake = new JobIntake({ ...options, verdicts: this.#standing });
     this.#letters = new DeadLetters(link, app.id, {
       retention: app.deadLetters,
       onTrimmed: (trimmed) => logger.warn({ trimmed }, 'dead letters went to keep within their bounds'),
     });
-    const canary = options.createCanary?.(app, link, () => this.#pauses.rests, logger);
-    this.#canary = canary;
+    this.#canary = canaries?.create(app, link, pauses, logger);
     const jobEnd = new JobEnd({
       ...options,
       link,
       letters: this.#letters,
-      // When errors are the rule, they are the gateway's.
-      countsTries: () => this.#health.slowed === undefined,
-      ...(canary === undefined
-        ? {}
-        : {
-            onReported: ({ decoded, settlement }, seconds) =>
-              canary.settled(decoded, settlement.exceptions[0], seconds),
-          }),
+      health,
+      pauses,
+      canary: this.#canary,
     });
-    this.#lanes = lanes.map(
-      (lane) =>
-        new AppLane({
-          ...options,
-          lane,
-          queue: new LaneQueue(links[lane], workerId, app.id, lane),
-          intake: this.#intake,
-          jobEnd,
-          mayTake: (ahead) => this.#mayTake(lane, ahead),
-          mayWait: () => !this.#stopped && (!this.#isRestricted || this.#probe !== undefined),
-          onChange,
-          announces: app.onUncertain === 'drop',
-          follow: (work) => this.#follow(work),
-        }),
-    );
-    this.queues = this.#lanes.map(({ queue }) => queue);
+    const createLane = (lane: Lane) =>
+      new AppLane({
+        ...options,
+        queue: new LaneQueue(links[lane], workerId, app.id, lane),
+        transport: this.#transport.lanes[lane],
+        intake: this.#intake,
+        jobEnd,
+        work: this.#work,
+        loop,
+      });
+    this.#lanes = { transactional: createLane('transactional'), bulk: createLane('bulk') };
+    this.#allLanes = lanes.map((lane) => this.#lanes[lane]);
+    this.queues = this.#allLanes.map(({ queue }) => queue);
   }
 
   /** States of its transports; none: it has had no work. */
@@ -173,16 +136,9 @@ export class AppSender implements WatchedApp {
     return this.#health.slowed;
   }
 
-  /** The doorbell has rung for this app. */
-  ring(what: string): void {
-    if (what === 'control') {
-      this.#intake.ring();
-      return;
-    }
-    const rung = this.#lanes.find(({ lane }) => lane === what);
-    if (rung === undefined) return;
-    rung.ring();
-    this.#schedulePump();
+  /** Push jobs that this worker holds. */
+  get held(): number {
+    return this.#allLanes.reduce((sum, { held }) => sum + held.size, 0);
   }
 
   /** Whether a ring of the doorbell is reason to look at the app in Redis: its pauses may have changed, or are not known. */
@@ -190,41 +146,43 @@ export class AppSender implements WatchedApp {
     return rung === 'control' || !this.#pauses.isKnown;
   }
 
+  /** The doorbell has rung for this app. */
+  ring(what: string): void {
+    if (what === 'control') {
+      this.#intake.ring();
+      return;
+    }
+    const rung = this.#allLanes.find(({ lane }) => lane === what);
+    if (rung === undefined) return;
+    rung.ring();
+    this.#loop.wake();
+  }
+
   /** Asks the gateway now whether what this worker rests for is over. */
   probeNow(): void {
     this.#pauses.probeSoon();
     this.#transport.probeNow();
-    this.#schedulePump();
+    this.#loop.wake();
   }
 
   /** To be called now and then. Both times are of the same moment: see `Clock` of apns-client. */
   tick(nowMs: number, epochMs: number): void {
-    const before = this.#health.slowed;
-    this.#health.tick(nowMs);
-    if (before !== undefined) this.#healthChanged(before);
-    this.#transport.tick(epochMs);
-    const { holdUntilMs = 0 } = this.#pauses;
-    if (holdUntilMs > this.#probedHoldMs && epochMs >= holdUntilMs) {
-      // The fleet's hold ends for all; one that began here with a restart ends with it.
-      this.#probedHoldMs = holdUntilMs;
-      this.#transport.probeNow();
-    }
-    if (this.#isRestricted) this.#schedulePump();
+    this.#standing.tick(nowMs, epochMs);
   }
 
   seen(sight: AppSight): void {
     this.#pauses.update(sight.pauses);
     for (const [place, { waiting, nextAtMs }] of sight.lanes.entries()) {
-      const lane = this.#lanes[place]!;
+      const lane = this.#allLanes[place]!;
       if (waiting > 0) lane.ring();
       if (nextAtMs !== undefined) lane.expectAt(nextAtMs);
     }
-    this.#schedulePump();
+    this.#loop.wake();
   }
 
   /** Writes the progress of jobs down that have been at it for a while. */
   checkpoint(nowMs: number): void {
-    for (const lane of this.#lanes) lane.checkpoint(nowMs, this.#options.checkpointIntervalMs);
+    for (const lane of this.#allLanes) lane.checkpoint(nowMs, this.#options.checkpointIntervalMs);
   }
 
   /** Ends the connections at once: what waits in their sockets may be another worker's by now. */
@@ -240,8 +198,11 @@ export class AppSender implements WatchedApp {
   collectMetrics(): void {
     const { transports } = this.#transport;
     if (transports.length === 0) return;
-    const active = this.#lanes.map(({ lane, held }) => [lane, held.size]);
-    this.#options.metrics.collect(transports, Object.fromEntries(active) as Record<Lane, number>);
+    const { transactional, bulk } = this.#lanes;
+    this.#options.metrics.collect(transports, {
+      transactional: transactional.held.size,
+      bulk: bulk.held.size,
+    });
   }
 
   /**
@@ -249,146 +210,90 @@ export class AppSender implements WatchedApp {
    * everything that was taken is where it belongs.
    */
   async stop(drainTimeoutMs: number): Promise<void> {
-    this.#stopped = true;
-    const lanesStopped = this.#lanes.map(async (lane) => lane.stop());
+    this.#isStopped = true;
+    for (const lane of this.#allLanes) lane.stop();
+    this.#unsubscribe();
     await this.#canary?.stop();
-    await Promise.all([this.#transport.drain(drainTimeoutMs), ...lanesStopped]);
-    while (this.#pending.size > 0) await Promise.all(this.#pending);
+    await this.#transport.drain(drainTimeoutMs);
+    await this.#work.ended();
   }
 
-  /** Push jobs that this worker holds. */
-  get held(): number {
-    return this.#lanes.reduce((sum, { held }) => sum + held.size, 0);
-  }
-
-  #schedulePump(): void {
-    if (this.#pumpScheduled) return;
-    this.#pumpScheduled = true;
-    queueMicrotask(() => {
-      this.#pumpScheduled = false;
-      this.#pump();
-    });
-  }
-
-  /** Transactional first: what it hands over, and what it takes. */
-  #pump(): void {
-    if (this.#stopped) return;
-    const nowMs = performance.now();
-    if (this.#isRecallDue) this.#transport.recall();
-    this.#isRecallDue = false;
-    if (this.#isIdle) this.#endProbe(nowMs);
-    for (const lane of this.#lanes) {
-      if (lane.hasReady) this.#transport.open(lane.lane);
-      lane.submitReady(
-        () => this.#maySubmit(lane.lane),
-        (job) => this.#submit(lane.lane, job, nowMs),
-      );
+  #turn(): void {
+    for (;;) {
+      this.#applyPauses();
+      const step = this.#isStopped ? undefined : planStep(this.#observe());
+      if (step === undefined) return;
+      this.#act(step);
     }
-    if (this.#isRestricted && this.#isIdle) this.#probe = this.#nextProbe(nowMs);
-    for (const lane of this.#lanes) lane.take();
-    // There is no job to probe with.
-    if (this.#isIdle) this.#probe = undefined;
   }
 
-  get #isIdle(): boolean {
-    return this.#lanes.every(({ isIdle }) => isIdle);
+  #applyPauses(): void {
+    if (this.#pauses.version === this.#appliedPauses) return;
+    this.#appliedPauses = this.#pauses.version;
+    this.#standing.applyPauses();
+    if (!this.#pauses.isTripped) return;
+    for (const { held } of this.#allLanes) for (const job of held) job.settlement.withholdEvidence();
   }
 
-  /** Nothing but probes may be sent. */
-  get #isRestricted(): boolean {
-    return this.#pauses.rests || this.#health.slowed !== undefined;
+  #observe(): AppView {
+    const { isRestricted, probe, isRecallDue } = this.#standing;
+    return {
+      isRestricted,
+      probe,
+      dueProbe: isRestricted ? this.#standing.dueProbe(performance.now(), Date.now()) : undefined,
+      isRecallDue,
+      mayHoldMore: this.#options.budget.mayHoldMore(this.id),
+      lanes: {
+        transactional: observeLane(this.#lanes.transactional),
+        bulk: observeLane(this.#lanes.bulk),
+      },
+    };
   }
 
-  #mayTake(lane: Lane, ahead: number): boolean {
-    if (this.#stopped || ahead >= readyAhead) return false;
-    if (this.#probe !== undefined) return this.#isIdle && this.#transport.roomFor(lane) > 0;
-    if (this.#isRestricted || !this.#options.budget.mayHoldMore(this.id)) return false;
-    return this.#transport.roomFor(lane) - ahead * roomPerJob > 0;
-  }
-
-  #maySubmit(lane: Lane): boolean {
-    if (this.#isRestricted && this.#probe?.isHandedOver !== false) return false;
-    return this.#transport.maySubmit(lane);
-  }
-
-  #submit(lane: Lane, job: ActiveJob, nowMs: number): void {
-    const probe = this.#probe;
-    if (probe !== undefined) {
-      probe.isHandedOver = true;
-      if (probe.about === 'health') this.#health.beginProbe();
-      else this.#pauses.noteProbe(nowMs);
+  #act(step: Step): void {
+    switch (step.kind) {
+      case 'recall':
+        this.#standing.noteRecall();
+        this.#transport.recall();
+        break;
+      case 'end-probe':
+        this.#standing.endProbe(performance.now());
+        break;
+      case 'give-back':
+        this.#lanes[step.lane].giveReadyBack();
+        break;
+      case 'open-transport':
+        this.#transport.lanes[step.lane].open();
+        break;
+      case 'announce':
+        this.#lanes[step.lane].announceFirst();
+        break;
+      case 'check':
+        this.#lanes[step.lane].checkFirst();
+        break;
+      case 'hand-over':
+        this.#standing.handOver(performance.now());
+        this.#lanes[step.lane].handOverFirst(step.most);
+        break;
+      case 'take':
+        if (step.probe !== undefined) this.#standing.armProbe(step.probe);
+        this.#lanes[step.lane].take();
+        break;
+      default:
+        step satisfies never;
     }
-    this.#transport.submit(lane, job.beginTry(this.#options.app.transport, probe?.most));
   }
+}
 
-  /** What may be tried now although the app is restricted; undefined: nothing. */
-  #nextProbe(nowMs: number): Probe | undefined {
-    if (this.#pauses.rests) {
-      const isDue = this.#pauses.isProbeDue(nowMs, Date.now());
-      return isDue ? { about: 'pause', most: 1, isHandedOver: false } : undefined;
-    }
-    if (!this.#health.isProbeDue(nowMs)) return undefined;
-    return { about: 'health', most: this.#health.allowance, isHandedOver: false };
-  }
-
-  /** Everything of the probe has come back, if there was one. */
-  #endProbe(nowMs: number): void {
-    const before = this.#health.slowed;
-    this.#probe = undefined;
-    this.#health.endProbe(nowMs);
-    if (before !== undefined) this.#healthChanged(before);
-  }
-
-  #doubted(notifications: number, end: ConnectionEnd): void {
-    const cause = slowCauseOf(end);
-    if (cause !== undefined) this.#troubled(cause, notifications);
-  }
-
-  /** So many notifications met with trouble that is not theirs. */
-  #troubled(cause: SlowCause, notifications: number, retryAfterMs?: number): void {
-    const before = this.#health.slowed;
-    this.#health.recordTrouble(cause, notifications, performance.now(), Date.now(), retryAfterMs);
-    if (before === undefined) this.#healthChanged(before);
-  }
-
-  #healthChanged(before: AppSlowed | undefined): void {
-    const { slowed } = this.#health;
-    if (slowed === before) return;
-    const { metrics, logger, onStanding } = this.#options;
-    metrics.setSlowed(slowed);
-    if (slowed === undefined) {
-      logger.info('the gateway serves the app again: it is slowed no more');
-    } else {
-      logger.warn({ cause: slowed.cause }, 'the gateway is in trouble: the app is slowed');
-      for (const lane of this.#lanes) lane.giveReadyBack();
-      // Not at once: it is the transport that tells of the trouble.
-      this.#isRecallDue = true;
-    }
-    onStanding();
-    this.#schedulePump();
-  }
-
-  #pausesChanged(): void {
-    const { causes, trouble, rests } = this.#pauses;
-    if (this.#probe?.isHandedOver === false) this.#probe = undefined;
-    this.#options.metrics.setPaused(causes);
-    this.#options.metrics.setUnable(trouble?.about);
-    if (causes.has('invalid-tokens')) {
-      for (const { held } of this.#lanes) for (const job of held) job.settlement.withholdEvidence();
-    } else if (this.#isTripped) {
-      this.#transport.resetBreaker();
-    }
-    this.#isTripped = causes.has('invalid-tokens');
-    if (rests) for (const lane of this.#lanes) lane.giveReadyBack();
-    if (trouble !== this.#toldTrouble) this.#options.onStanding();
-    this.#toldTrouble = trouble;
-    this.#schedulePump();
-  }
-
-  #follow(work: Promise<void>): void {
-    const followed = work
-      .catch((err: unknown) => this.#options.logger.error({ err }, 'a push job was left behind'))
-      .finally(() => this.#pending.delete(followed));
-    this.#pending.add(followed);
-  }
+function observeLane({ lane, isIdle, ready, firstNeeds, ahead, mayAsk, transport }: AppLane): LaneView {
+  return {
+    isIdle,
+    ready,
+    firstNeeds,
+    ahead,
+    mayAsk,
+    isTransportMissing: transport.isMissing,
+    room: transport.roomFor(lane),
+    mayHandOver: transport.mayHandOver(lane),
+  };
 }

@@ -2,6 +2,7 @@ import { appPrefix, type PushQueue } from '@pushfleet/push-queue';
 import type { DecodedPushJob, WorkerLink } from '@pushfleet/push-queue/worker';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
 import type { Registry } from 'prom-client';
+import type { AppPauses } from '../standing/app-pauses.ts';
 import { type CanaryMetrics, type CanaryOutcome, createCanaryMetrics } from './canary-metrics.ts';
 
 export interface CanaryOptions {
@@ -11,8 +12,8 @@ export interface CanaryOptions {
   /** Of its own, so that no other notification shares a push job with a canary. */
   readonly queue: PushQueue;
   readonly metrics: CanaryMetrics;
-  /** The app rests: nothing would be sent. */
-  readonly rests: () => boolean;
+  /** While the app rests, no canary is sent. */
+  readonly pauses: AppPauses;
   readonly logger: Logger;
 }
 
@@ -79,11 +80,11 @@ export class Canary {
   }
 
   async #lookOnce(): Promise<void> {
-    const { link, settings, metrics, rests } = this.#options;
+    const { link, settings, metrics, pauses } = this.#options;
     const { client } = link;
     const succeededAt = await link.answer(() => client.get(this.#key('succeeded')));
     if (succeededAt !== null) metrics.setSucceeded(Number(succeededAt) / 1_000);
-    if (rests()) return;
+    if (pauses.rests) return;
     const { everyMs } = settings;
     const claimed = await link.answer(() => client.set(this.#key('due'), '1', 'PX', everyMs, 'NX'));
     if (claimed === null) return;
@@ -138,19 +139,20 @@ export class Canary {
   }
 }
 
-/** Undefined: the app has no canary. */
-export type CreateCanary = (
-  app: FleetApp,
-  link: WorkerLink,
-  rests: () => boolean,
-  logger: Logger,
-) => Canary | undefined;
-
 /** Makes the canaries of the apps that have one, which send over one queue. */
-export function canariesOver(queue: PushQueue, register: Registry): CreateCanary {
-  const metricsOf = createCanaryMetrics(register);
-  return (app, link, rests, logger) =>
-    app.canary === undefined
-      ? undefined
-      : new Canary({ app, settings: app.canary, link, queue, metrics: metricsOf(app.id), rests, logger });
+export class Canaries {
+  readonly #queue: PushQueue;
+  readonly #metricsOf: ReturnType<typeof createCanaryMetrics>;
+
+  constructor(queue: PushQueue, register: Registry) {
+    this.#queue = queue;
+    this.#metricsOf = createCanaryMetrics(register);
+  }
+
+  /** Undefined: the app has no canary. */
+  create(app: FleetApp, link: WorkerLink, pauses: AppPauses, logger: Logger): Canary | undefined {
+    if (app.canary === undefined) return undefined;
+    const metrics = this.#metricsOf(app.id);
+    return new Canary({ app, settings: app.canary, link, queue: this.#queue, metrics, pauses, logger });
+  }
 }

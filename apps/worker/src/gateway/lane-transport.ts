@@ -1,15 +1,18 @@
 import type { NotificationRun, Transport, TransportState } from '@pushfleet/apns-client';
 import type { AppTrouble, Lane } from '@pushfleet/push-queue';
+import type { Loop } from '../loop.ts';
+import type { AppPauses } from '../standing/app-pauses.ts';
+import type { TransportBuilder } from './transport-builder.ts';
 
 export interface LaneTransportOptions {
-  /** Opens no connection. @throws what is wrong with the files that it needs */
-  readonly create: (stateChanged: (state: TransportState) => void) => Transport;
-  /** Whether it can send has changed. */
-  readonly onTrouble: () => void;
-  /** The gateway lets it send again. */
-  readonly onRecovered: () => void;
-  /** There may be room, or the state has changed. */
-  readonly onChange: () => void;
+  /** The lane that it is built for; where the lanes share it, `bulk`. */
+  readonly of: Lane;
+  readonly connections: number;
+  readonly builder: TransportBuilder;
+  /** Hears what keeps it from sending. */
+  readonly pauses: AppPauses;
+  /** Woken when there may be room, or the state has changed. */
+  readonly loop: Loop;
 }
 
 /**
@@ -54,20 +57,25 @@ export class LaneTransport {
 
   /** How many notifications a lane may take jobs for. Before it is built, one job's: the job that it is built for. */
   roomFor(lane: Lane): number {
-    if (this.#transport === undefined) return this.#failure === undefined ? 1 : 0;
+    if (this.#transport === undefined) return this.isMissing ? 1 : 0;
     const { room, inFlight } = this.#transport;
     if (lane === 'transactional') return room;
     return room - Math.min((room + inFlight) * bulkReserve.share, bulkReserve.most);
   }
 
+  /** Whether it is not built, and has not failed to be a short while ago. */
+  get isMissing(): boolean {
+    return this.#transport === undefined && this.#failure === undefined;
+  }
+
   /** Whether a lane may hand a job over now. */
-  maySubmit(lane: Lane): boolean {
+  mayHandOver(lane: Lane): boolean {
     return this.#transport !== undefined && this.#unwritten < mostUnwritten[lane] && this.roomFor(lane) > 0;
   }
 
-  /** Builds it, unless it is there, or could not be built a short while ago. */
+  /** Builds it if it is missing. Opens no connection. */
   open(): void {
-    if (this.#transport === undefined && this.#failure === undefined) this.#build();
+    if (this.isMissing) this.#build();
   }
 
   submit(run: NotificationRun): void {
@@ -75,9 +83,10 @@ export class LaneTransport {
     this.#transport!.submit(run);
   }
 
-  /** So many wait in the transport no more. */
+  /** So many of those handed over do not wait in the transport any more: they are written, or settled without. */
   leftQueue(notifications: number): void {
     this.#unwritten -= notifications;
+    this.#options.loop.wake();
   }
 
   /** Hands back what has not been written. */
@@ -122,47 +131,53 @@ export class LaneTransport {
     await Promise.all(this.#retiring);
   }
 
-  /** What it says concerns nobody any more. */
+  /** Takes the transport out of service: what it says from now on changes nothing here. */
   #forget(): void {
     this.#transport = undefined;
     if (!this.#isPaused) return;
     this.#isPaused = false;
-    this.#options.onTrouble();
+    this.#reportTrouble();
   }
 
   #build(): void {
-    const { create, onTrouble, onChange } = this.#options;
+    const { builder, connections, loop } = this.#options;
     try {
       let built: Transport | undefined;
-      const transport = create((state) => {
-        // Those that are taken out of service say nothing any more.
+      const transport = builder.build(connections, (state) => {
+        // One that was taken out of service is not listened to.
         if (built !== undefined && built === this.#transport) this.#stateChanged(state);
       });
       built = transport;
       this.#transport = transport;
       const hadFailed = this.#failure !== undefined;
       this.#failure = undefined;
-      transport.onRoom(onChange);
+      transport.onRoom(() => loop.wake());
       this.#stateChanged(transport.state);
-      if (hadFailed) onTrouble();
+      if (hadFailed) this.#reportTrouble();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       const nowMs = Date.now();
       const sinceMs = this.#failure?.sinceMs ?? nowMs;
       const untilMs = nowMs + rebuildIntervalMs;
       this.#failure = { about: 'worker', reason, sinceMs, checkedAtMs: nowMs, untilMs, isHold: false };
-      onTrouble();
+      this.#reportTrouble();
     }
   }
 
   #stateChanged(state: TransportState): void {
-    const { onTrouble, onRecovered } = this.#options;
+    const { pauses } = this.#options;
     if (state.kind === 'paused') {
       this.#isPaused = true;
-      onTrouble();
+      this.#reportTrouble();
     } else if (this.#isPaused && state.kind !== 'closed') {
+      // The gateway lets it send again.
       this.#isPaused = false;
-      onRecovered();
+      this.#reportTrouble();
+      if (pauses.trouble === undefined) pauses.lift();
     }
+  }
+
+  #reportTrouble(): void {
+    this.#options.pauses.setTrouble(this.#options.of, this.trouble);
   }
 }

@@ -18,13 +18,18 @@ import {
 import type { LaneMetrics } from '../metrics/app-metrics.ts';
 import type { JobSpan } from '../tracing/job-span.ts';
 
-/** What a push job tells the app that it belongs to. */
-export interface ActiveJobEvents {
+/** Who holds a push job. Both come in the middle of what the transport does. */
+export interface JobHome {
+  readonly lane: Lane;
   /** Handed to the socket for the first time, or settled without: these do not wait in the transport any more. */
-  leftQueue(lane: Lane, notifications: number): void;
+  leftQueue(notifications: number): void;
   /** Every notification that was handed over has its verdict. */
   tryEnded(job: ActiveJob): void;
-  /** The gateway accepted or rejected something. */
+}
+
+/** Hears what the gateway says of an app's notifications, in the middle of what the transport does. */
+export interface VerdictListener {
+  /** The gateway accepted so many, or rejected one, with this answer. */
   decided(accepted: number, answer?: GatewayAnswer): void;
   /** The gateway did not take something, and may later. */
   refused(answer: GatewayAnswer): void;
@@ -55,7 +60,8 @@ export class ActiveJob implements OutcomeSink {
   /** What the last checkpoint held, and when it was made. */
   checkpointedChanges = 0;
   checkpointedAtMs = performance.now();
-  readonly #events: ActiveJobEvents;
+  readonly #home: JobHome;
+  readonly #verdicts: VerdictListener;
   /** What the metrics have of its outcomes, or an earlier worker's. */
   #counted: SettledCounts;
   /** Positions of the run below it have left the transport's queue. */
@@ -67,7 +73,8 @@ export class ActiveJob implements OutcomeSink {
     readonly firstIndex: number;
     readonly settlement: Settlement;
     readonly metrics: LaneMetrics;
-    readonly events: ActiveJobEvents;
+    readonly home: JobHome;
+    readonly verdicts: VerdictListener;
     readonly span: JobSpan | undefined;
   }) {
     this.taken = options.taken;
@@ -76,7 +83,8 @@ export class ActiveJob implements OutcomeSink {
     this.metrics = options.metrics;
     this.span = options.span;
     this.checkpointedChanges = options.settlement.changes;
-    this.#events = options.events;
+    this.#home = options.home;
+    this.#verdicts = options.verdicts;
     this.#counted = options.settlement.settled();
   }
 
@@ -127,25 +135,25 @@ export class ActiveJob implements OutcomeSink {
 
   accepted(from: number, to: number, certainty: Certainty): void {
     const settled = this.settlement.accept(from, to, certainty);
-    this.#events.decided(settled);
+    this.#verdicts.decided(settled);
     this.#verdict();
   }
 
   rejected(position: number, answer: GatewayAnswer): void {
     this.settlement.reject(position, answer, Date.now());
-    this.#events.decided(0, answer);
+    this.#verdicts.decided(0, answer);
     this.#verdict();
   }
 
   retryable(position: number, answer: GatewayAnswer): void {
     this.settlement.retry(position, answer);
-    this.#events.refused(answer);
+    this.#verdicts.refused(answer);
     this.#verdict();
   }
 
   uncertain(from: number, to: number, cause: ConnectionEnd): void {
     this.settlement.uncertain(from, to);
-    this.#events.uncertain(to - from, cause);
+    this.#verdicts.uncertain(to - from, cause);
     this.#verdict();
   }
 
@@ -168,12 +176,12 @@ export class ActiveJob implements OutcomeSink {
   #verdict(): void {
     if (this.settlement.outstanding > 0) return;
     this.#leaveQueue(this.#runCount);
-    this.#events.tryEnded(this);
+    this.#home.tryEnded(this);
   }
 
   #leaveQueue(to: number): void {
     if (to <= this.#high) return;
-    this.#events.leftQueue(this.decoded.lane, to - this.#high);
+    this.#home.leftQueue(to - this.#high);
     this.#high = to;
   }
 

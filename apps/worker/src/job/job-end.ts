@@ -10,7 +10,10 @@ import {
   type WorkerLink,
 } from '@pushfleet/push-queue/worker';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
+import type { Canary } from '../canary/canary.ts';
 import type { AppMetrics } from '../metrics/app-metrics.ts';
+import type { AppHealth } from '../standing/app-health.ts';
+import type { AppPauses } from '../standing/app-pauses.ts';
 import type { JobSpan } from '../tracing/job-span.ts';
 import type { ActiveJob } from './active-job.ts';
 import { type defaultRetryBackoffs, drawRetryWaits } from './retry-delay.ts';
@@ -22,10 +25,12 @@ export interface JobEndOptions {
   readonly locks: LockKeeper;
   readonly metrics: AppMetrics;
   readonly backoffs: typeof defaultRetryBackoffs;
-  /** False: errors are the rule now, and no notification is held to have caused its own. */
-  readonly countsTries: () => boolean;
-  /** Redis has the report of a job, all of whose outcomes are known. Must not throw. */
-  readonly onReported?: (job: ActiveJob, seconds: number) => void;
+  /** While the app is slowed, errors are the rule, and no notification is held to have caused its own. */
+  readonly health: AppHealth;
+  /** While too many tokens are called invalid, none of it is evidence. */
+  readonly pauses: AppPauses;
+  /** Hears of every push job that is reported. */
+  readonly canary: Canary | undefined;
   readonly logger: Logger;
 }
 
@@ -45,11 +50,14 @@ export class JobEnd {
 
   /** Never rejects. */
   async end(queue: LaneQueue, job: ActiveJob): Promise<void> {
-    const { app, metrics, backoffs, countsTries } = this.#options;
+    const { app, metrics, backoffs, health, pauses } = this.#options;
     if (job.isLost) return;
     const { attempts, onUncertain, retryForMs } = app;
+    // It may end in the same moment that it trips the breaker.
+    if (pauses.isTripped) job.settlement.withholdEvidence();
+    const countTries = health.slowed === undefined;
     const { left, retried } = job.settlement.endTry(
-      { attempts, onUncertain, retryForMs, countTries: countsTries(), waitMs: drawRetryWaits(backoffs) },
+      { attempts, onUncertain, retryForMs, countTries, waitMs: drawRetryWaits(backoffs) },
       Date.now(),
     );
     if (left === 0) await this.#finish(queue, job);
@@ -161,7 +169,7 @@ export class JobEnd {
       job.countSettled(job.settlement.settled());
       const seconds = Math.max(0, nowMs - job.taken.availableAtMs) / 1_000;
       job.metrics.secondsToSettled.observe(seconds);
-      this.#options.onReported?.(job, seconds);
+      this.#options.canary?.settled(job.decoded, job.settlement.exceptions[0], seconds);
     }
     await this.#leave(job, () => queue.finish(job.taken));
   }

@@ -1,4 +1,4 @@
-import { type Lane, parsePushJobId, readCancellation } from '@pushfleet/push-queue';
+import { parsePushJobId, readCancellation } from '@pushfleet/push-queue';
 import {
   decodePushJob,
   PoisonedJobError,
@@ -12,12 +12,12 @@ import {
 import type { FleetApp } from '@pushfleet/service-kit';
 import type { AppMetrics } from '../metrics/app-metrics.ts';
 import type { JobSpan } from '../tracing/job-span.ts';
-import { ActiveJob, type ActiveJobEvents } from './active-job.ts';
+import { ActiveJob, type JobHome, type VerdictListener } from './active-job.ts';
 
 export interface JobIntakeOptions {
   readonly app: FleetApp;
   readonly metrics: AppMetrics;
-  readonly events: ActiveJobEvents;
+  readonly verdicts: VerdictListener;
 }
 
 /** A cancellation read longer ago than this is read again before the job is handed over, milliseconds. */
@@ -47,8 +47,9 @@ export class JobIntake {
    * @param controlRings As it was before the job was taken.
    * @throws PoisonedJobError when no worker can read the job
    */
-  open(lane: Lane, taken: TakenJob, controlRings: number, span: JobSpan | undefined): ActiveJob {
-    const { app, metrics, events } = this.#options;
+  open(taken: TakenJob, controlRings: number, home: JobHome, span: JobSpan | undefined): ActiveJob {
+    const { app, metrics, verdicts } = this.#options;
+    const { lane } = home;
     const laneMetrics = metrics.openLane(lane);
     const nowMs = Date.now();
     laneMetrics.jobsTaken.inc();
@@ -64,7 +65,8 @@ export class JobIntake {
       firstIndex: parsedId.firstIndex,
       settlement: new Settlement(decoded, taken.progress, taken.waits),
       metrics: laneMetrics,
-      events,
+      home,
+      verdicts,
       span,
     });
     if (!taken.mayBeCancelled) {

@@ -5,61 +5,57 @@ import {
   PoisonedJobError,
   type TakenJob,
 } from '@pushfleet/push-queue/worker';
-import type { Logger } from '@pushfleet/service-kit';
-import type { ActiveJob } from '../job/active-job.ts';
+import type { FleetApp, Logger } from '@pushfleet/service-kit';
+import type { LaneTransport } from '../gateway/lane-transport.ts';
+import type { ActiveJob, JobHome } from '../job/active-job.ts';
 import type { JobEnd } from '../job/job-end.ts';
 import type { JobIntake } from '../job/job-intake.ts';
+import type { Loop } from '../loop.ts';
 import type { MemoryBudget } from '../memory-budget.ts';
+import type { PendingWork } from '../pending-work.ts';
 import type { JobSpans } from '../tracing/job-span.ts';
-import { LaneFeed } from './lane-feed.ts';
+import { TakePace } from './take-pace.ts';
 
 export interface AppLaneOptions {
-  readonly lane: Lane;
+  readonly app: FleetApp;
   readonly queue: LaneQueue;
+  readonly transport: LaneTransport;
   readonly intake: JobIntake;
   readonly jobEnd: JobEnd;
   readonly locks: LockKeeper;
   readonly budget: MemoryBudget;
   readonly spans: JobSpans;
+  /** Follows what goes on in Redis. */
+  readonly work: PendingWork;
+  /** Woken when jobs have come, gone or become ready. */
+  readonly loop: Loop;
   readonly logger: Logger;
-  /** Whether there is room for one job more, with so many ahead of it. */
-  readonly mayTake: (ahead: number) => boolean;
-  /** Whether jobs may wait here to be handed over; not while the app rests, or stops. */
-  readonly mayWait: () => boolean;
-  /** Whether Redis is to know before a job is handed over: what it may have sent is not sent again after a crash. */
-  readonly announces: boolean;
-  /** Jobs have come, gone or become ready. */
-  readonly onChange: () => void;
-  /** Has a stop wait for what goes on in Redis. */
-  readonly follow: (work: Promise<void>) => void;
 }
 
-/** The push jobs of one app and lane that this worker holds, from the moment they are taken until they are gone. */
-export class AppLane {
+/**
+ * The push jobs of one app and lane that this worker holds, from the moment they are taken until they are gone. What it
+ * does next, the loop of the app tells it.
+ */
+export class AppLane implements JobHome {
   readonly lane: Lane;
   readonly queue: LaneQueue;
+  readonly transport: LaneTransport;
   readonly #options: AppLaneOptions;
-  readonly #feed: LaneFeed;
+  readonly #pace: TakePace;
   readonly #held = new Set<ActiveJob>();
   /** Waits to be handed over, oldest first. */
   readonly #ready: ActiveJob[] = [];
-  /** Held, and asking or telling Redis something before they are ready. */
-  #asking = 0;
+  /** Held, and being checked or announced. */
+  #preparing = 0;
   #isCheckpointing = false;
+  #isStopped = false;
 
   constructor(options: AppLaneOptions) {
-    const { lane, queue, intake, logger, mayTake, onChange, follow } = options;
-    this.lane = lane;
-    this.queue = queue;
+    this.lane = options.queue.lane;
+    this.queue = options.queue;
+    this.transport = options.transport;
     this.#options = options;
-    this.#feed = new LaneFeed({
-      queue,
-      mayTake: (beingTaken) => mayTake(this.#ready.length + this.#asking + beingTaken),
-      controlRings: () => intake.controlRings,
-      onTaken: (job, controlRings) => follow(this.#receive(job, controlRings)),
-      onChange,
-      onError: (err) => logger.debug({ err }, 'a push job could not be taken'),
-    });
+    this.#pace = new TakePace(options.loop);
   }
 
   get held(): ReadonlySet<ActiveJob> {
@@ -68,42 +64,68 @@ export class AppLane {
 
   /** Holds nothing, and is about to hold nothing. */
   get isIdle(): boolean {
-    return this.#held.size === 0 && this.#feed.beingTaken === 0;
+    return this.#held.size === 0 && this.#pace.underWay === 0;
   }
 
-  /** Whether a job waits to be handed over. */
-  get hasReady(): boolean {
-    return this.#ready.length > 0;
+  /** How many jobs wait to be handed over. */
+  get ready(): number {
+    return this.#ready.length;
+  }
+
+  /** What the first of them needs before it is handed over. What may have been cancelled meanwhile is checked again. */
+  get firstNeeds(): 'announcing' | 'checking' | 'nothing' {
+    const [job] = this.#ready;
+    if (job === undefined) return 'nothing';
+    // What it may have sent is not sent again after a crash: Redis has to know before.
+    if (this.#options.app.onUncertain === 'drop' && !job.isAnnounced) return 'announcing';
+    return this.#options.intake.isFresh(job) ? 'nothing' : 'checking';
+  }
+
+  /** Jobs that will be ready before one that is taken now. */
+  get ahead(): number {
+    return this.#ready.length + this.#preparing + this.#pace.underWay;
+  }
+
+  /** Whether Redis may have a job, and may be asked for one now. */
+  get mayAsk(): boolean {
+    return this.#pace.mayAsk;
   }
 
   /** There may be jobs to take. */
   ring(): void {
-    this.#feed.ring();
+    this.#pace.ring();
   }
 
   /** A delayed job is due at `atMs`, epoch milliseconds. */
   expectAt(atMs: number): void {
-    this.#feed.expectAt(atMs);
+    this.#pace.expectAt(atMs);
   }
 
-  /** Takes jobs while there is room for them. */
+  /** Takes a job, if Redis has one, and makes it ready. */
   take(): void {
-    this.#feed.feed();
+    this.#pace.begin();
+    this.#options.work.follow(this.#take());
   }
 
-  /** Hands ready jobs over while `maySubmit`. What may have been cancelled meanwhile is looked at again first. */
-  submitReady(maySubmit: () => boolean, submit: (job: ActiveJob) => void): void {
-    while (this.#ready.length > 0 && maySubmit()) {
-      const job = this.#ready.shift()!;
-      if (this.#options.announces && !job.isAnnounced) this.#options.follow(this.#announce(job));
-      else if (this.#options.intake.isFresh(job)) submit(job);
-      else this.#options.follow(this.#ask(job, 'unshift'));
-    }
+  /** Announces the first job that is ready, which is the first again afterwards. */
+  announceFirst(): void {
+    this.#options.work.follow(this.#announce(this.#ready.shift()!));
+  }
+
+  /** Checks what is cancelled of the first job that is ready, which is the first again afterwards. */
+  checkFirst(): void {
+    this.#options.work.follow(this.#check(this.#ready.shift()!, 'unshift'));
+  }
+
+  /** Hands over the first job that is ready, or `most` notifications of it. */
+  handOverFirst(most: number | undefined): void {
+    const job = this.#ready.shift()!;
+    this.transport.submit(job.beginTry(this.#options.app.transport, most));
   }
 
   /** Writes the progress of jobs down that have been at it for `intervalMs`. */
   checkpoint(nowMs: number, intervalMs: number): void {
-    const { jobEnd, follow } = this.#options;
+    const { jobEnd, work } = this.#options;
     if (this.#isCheckpointing || this.#held.size === 0) return;
     const changed = [...this.#held].filter((job) => {
       const { outstanding, changes } = job.settlement;
@@ -113,17 +135,11 @@ export class AppLane {
     if (changed.length === 0) return;
     this.#isCheckpointing = true;
     const written = jobEnd.checkpoint(this.queue, changed, nowMs);
-    follow(
+    work.follow(
       written.finally(() => {
         this.#isCheckpointing = false;
       }),
     );
-  }
-
-  /** Every notification that was handed over has its verdict. */
-  tryEnded(job: ActiveJob): void {
-    const { jobEnd, follow } = this.#options;
-    follow(jobEnd.end(this.queue, job).then(() => this.#forget(job)));
   }
 
   /** Gives back what has not been handed over. */
@@ -131,58 +147,89 @@ export class AppLane {
     for (const job of this.#ready.splice(0)) this.#giveBack(job);
   }
 
-  /** Takes nothing any more; resolves when what was being taken has come. */
-  async stop(): Promise<void> {
+  /** Takes nothing any more, and gives back what has not been handed over, also what is still being taken. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#pace.stop();
     this.giveReadyBack();
-    await this.#feed.stop();
+  }
+
+  leftQueue(notifications: number): void {
+    this.transport.leftQueue(notifications);
+  }
+
+  tryEnded(job: ActiveJob): void {
+    const { jobEnd, work } = this.#options;
+    work.follow(jobEnd.end(this.queue, job).then(() => this.#forget(job)));
+  }
+
+  async #take(): Promise<void> {
+    const { intake, loop, logger } = this.#options;
+    const { rings } = this.#pace;
+    // What is cancelled before the job is taken is known with it.
+    const { controlRings } = intake;
+    let taken: TakenJob | undefined;
+    try {
+      const result = await this.queue.take();
+      if (result.kind === 'empty') {
+        this.#pace.foundNone(rings, result.nextAtMs);
+      } else {
+        this.#pace.took();
+        taken = result.job;
+      }
+    } catch (err) {
+      logger.debug({ err, lane: this.lane }, 'a push job could not be taken');
+      this.#pace.failed();
+    }
+    loop.wake();
+    if (taken !== undefined) await this.#receive(taken, controlRings);
   }
 
   /** Decodes a job, ends what of it needs no gateway, and puts it among those that are ready. */
   async #receive(taken: TakenJob, controlRings: number): Promise<void> {
-    const { intake, jobEnd, locks, budget, spans, onChange } = this.#options;
+    const { intake, jobEnd, locks, budget, spans, loop } = this.#options;
     const span = spans.begin(this.lane, taken);
     let job: ActiveJob;
     try {
-      job = intake.open(this.lane, taken, controlRings, span);
+      job = intake.open(taken, controlRings, this, span);
     } catch (error) {
       if (!(error instanceof PoisonedJobError)) throw error;
       await jobEnd.bury(this.queue, taken, error, span);
-      onChange();
+      loop.wake();
       return;
     }
     budget.reserve(this.queue.app, job.decoded.bytes);
     this.#held.add(job);
     locks.hold(this.queue, taken, () => this.#lost(job));
     if (intake.isFresh(job)) this.#place(job, 'push');
-    else await this.#ask(job, 'push');
+    else await this.#check(job, 'push');
   }
 
-  /** Looks at what is cancelled of a job. */
-  async #ask(job: ActiveJob, at: 'push' | 'unshift'): Promise<void> {
-    this.#asking++;
+  async #check(job: ActiveJob, at: 'push' | 'unshift'): Promise<void> {
+    this.#preparing++;
     await this.#options.intake.refresh(this.queue.link, job);
-    this.#asking--;
+    this.#preparing--;
     this.#place(job, at);
   }
 
   async #announce(job: ActiveJob): Promise<void> {
-    this.#asking++;
+    this.#preparing++;
     await this.#options.jobEnd.announce(this.queue, job);
-    this.#asking--;
+    this.#preparing--;
     this.#place(job, 'unshift');
   }
 
   #place(job: ActiveJob, at: 'push' | 'unshift'): void {
     if (job.isLost) this.#forget(job);
     else if (job.settlement.left === 0) this.tryEnded(job);
-    else if (this.#options.mayWait() && job.settlement.dueAtMs() <= Date.now()) this.#ready[at](job);
-    else this.#giveBack(job);
-    this.#options.onChange();
+    else if (this.#isStopped || job.settlement.dueAtMs() > Date.now()) this.#giveBack(job);
+    else this.#ready[at](job);
+    this.#options.loop.wake();
   }
 
   #giveBack(job: ActiveJob): void {
-    const { jobEnd, follow } = this.#options;
-    follow(jobEnd.giveBack(this.queue, job).then(() => this.#forget(job)));
+    const { jobEnd, work } = this.#options;
+    work.follow(jobEnd.giveBack(this.queue, job).then(() => this.#forget(job)));
   }
 
   /** Another worker has it: our silence was taken for death. */
@@ -198,11 +245,11 @@ export class AppLane {
 
   #forget(job: ActiveJob): void {
     if (!this.#held.delete(job)) return;
-    const { locks, budget, onChange } = this.#options;
+    const { locks, budget, loop } = this.#options;
     locks.release(this.queue, job.taken);
     budget.release(this.queue.app, job.decoded.bytes);
     if (job.isLost) job.span?.setFailed('lost');
     job.span?.end();
-    onChange();
+    loop.wake();
   }
 }

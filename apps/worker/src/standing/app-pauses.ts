@@ -1,13 +1,21 @@
-import { type AppPause, type AppTrouble, liftPauses, type PauseCause, pauseApp } from '@pushfleet/push-queue';
+import {
+  type AppPause,
+  type AppTrouble,
+  type Lane,
+  liftPauses,
+  type PauseCause,
+  pauseApp,
+} from '@pushfleet/push-queue';
 import type { WorkerLink } from '@pushfleet/push-queue/worker';
 import type { Logger } from '@pushfleet/service-kit';
+import type { Loop } from '../loop.ts';
 
 export interface AppPausesOptions {
   readonly app: string;
   readonly link: WorkerLink;
   readonly logger: Logger;
-  /** What the app rests for has changed. */
-  readonly onChange: () => void;
+  /** Woken when what the app rests for has changed. */
+  readonly loop: Loop;
 }
 
 /** What the fleet pauses by itself for, and lifts by itself. */
@@ -25,13 +33,20 @@ export class AppPauses {
   #stored: readonly AppPause[] | undefined;
   /** The breaker has tripped here, and Redis may not know yet. */
   #tripped: string | undefined;
-  #trouble: AppTrouble | undefined;
+  /** Of the transport of each lane; where the lanes share it, of `bulk`. */
+  readonly #troubles: Record<Lane, AppTrouble | undefined> = { transactional: undefined, bulk: undefined };
   #causes: ReadonlySet<PauseCause> = new Set();
   /** The first look at a pause of others is a probe: this worker may have been started with what mends it. */
   #nextProbeMs = 0;
+  #version = 0;
 
   constructor(options: AppPausesOptions) {
     this.#options = options;
+  }
+
+  /** Rises whenever something of what follows has changed. */
+  get version(): number {
+    return this.#version;
   }
 
   /** Why the fleet rests. */
@@ -41,7 +56,12 @@ export class AppPauses {
 
   /** Why this worker cannot send; as it was when it began. */
   get trouble(): AppTrouble | undefined {
-    return this.#trouble;
+    return this.#troubles.bulk ?? this.#troubles.transactional;
+  }
+
+  /** Too many tokens were called invalid, here or at another worker: none of that is evidence against a device. */
+  get isTripped(): boolean {
+    return this.#causes.has('invalid-tokens');
   }
 
   /** Whether the pauses have been read. */
@@ -50,7 +70,7 @@ export class AppPauses {
   }
 
   get rests(): boolean {
-    return !this.isKnown || this.#causes.size > 0 || this.#trouble !== undefined;
+    return !this.isKnown || this.#causes.size > 0 || this.trouble !== undefined;
   }
 
   /** Why the fleet rests, for people, by cause. */
@@ -76,7 +96,7 @@ export class AppPauses {
 
   /** The breaker has tripped: the fleet rests until an operator lets it go on. */
   trip(reason: string): void {
-    if (this.#causes.has('invalid-tokens')) return;
+    if (this.isTripped) return;
     this.#tripped = reason;
     const { app, link, logger } = this.#options;
     logger.error({ cause: 'invalid-tokens', reason }, 'the app is paused');
@@ -90,11 +110,12 @@ export class AppPauses {
     void written.then(() => this.update([...(this.#stored ?? []), pause]));
   }
 
-  /** What keeps this worker from sending for the app; undefined: nothing. */
-  setTrouble(trouble: AppTrouble | undefined): void {
-    const before = this.#trouble;
-    if (before === trouble) return;
-    this.#trouble = trouble;
+  /** What keeps the transport of a lane from sending; undefined: nothing. */
+  setTrouble(of: Lane, troubleOfLane: AppTrouble | undefined): void {
+    const before = this.trouble;
+    this.#troubles[of] = troubleOfLane;
+    const { trouble } = this;
+    if (before === undefined && trouble === undefined) return;
     const { logger } = this.#options;
     if (trouble === undefined) {
       logger.info({ about: before?.about }, 'this worker can send for the app again');
@@ -113,7 +134,7 @@ export class AppPauses {
     if (lifted.length > 0) logger.info({ causes: lifted }, 'the app resumes');
     this.#judge();
     void link.persist(
-      () => this.#trouble !== undefined,
+      () => this.trouble !== undefined,
       () => link.answer(() => liftPauses({ redis: link.client, prefix: link.prefix }, app, ownCauses)),
     );
   }
@@ -123,7 +144,7 @@ export class AppPauses {
    * times are of the same moment: `nowMs` passes evenly, `epochMs` is the system's clock.
    */
   isProbeDue(nowMs: number, epochMs: number): boolean {
-    if (this.#causes.size === 0 || this.#trouble !== undefined || this.#tripped !== undefined) return false;
+    if (this.#causes.size === 0 || this.trouble !== undefined || this.#tripped !== undefined) return false;
     for (const cause of this.#causes) if (!ownCauses.includes(cause)) return false;
     return nowMs >= this.#nextProbeMs && epochMs >= (this.holdUntilMs ?? 0);
   }
@@ -143,6 +164,8 @@ export class AppPauses {
     if (this.#tripped !== undefined) causes.add('invalid-tokens');
     const isSame = causes.size === this.#causes.size && [...causes].every((cause) => this.#causes.has(cause));
     this.#causes = causes;
-    if (isOther || !isSame) this.#options.onChange();
+    if (!isOther && isSame) return;
+    this.#version++;
+    this.#options.loop.wake();
   }
 }
