@@ -14,8 +14,8 @@ import type { Canaries, Canary } from '../canary/canary.ts';
 import type { FleetMember } from '../fleet-member.ts';
 import { AppTransport } from '../gateway/app-transport.ts';
 import type { CreateTransport } from '../gateway/create-transport.ts';
-import { JobEnd } from '../job/job-end.ts';
 import { JobIntake } from '../job/job-intake.ts';
+import { JobStore } from '../job/job-store.ts';
 import type { defaultRetryBackoffs } from '../job/retry-delay.ts';
 import { AppLane } from '../lane/app-lane.ts';
 import { Loop } from '../loop.ts';
@@ -93,7 +93,7 @@ export class AppSender implements WatchedApp {
       onTrimmed: (trimmed) => logger.warn({ trimmed }, 'dead letters went to keep within their bounds'),
     });
     this.#canary = canaries?.create(app, link, pauses, logger);
-    const jobEnd = new JobEnd({
+    const store = new JobStore({
       ...options,
       link,
       letters: this.#letters,
@@ -107,7 +107,7 @@ export class AppSender implements WatchedApp {
         queue: new LaneQueue(links[lane], workerId, app.id, lane),
         transport: this.#transport.lanes[lane],
         intake: this.#intake,
-        jobEnd,
+        store,
         work: this.#work,
         loop,
       });

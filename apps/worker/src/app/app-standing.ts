@@ -3,7 +3,7 @@ import type { AppSlowed, AppTrouble, SlowCause } from '@pushfleet/push-queue';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
 import type { FleetMember } from '../fleet-member.ts';
 import type { AppTransport } from '../gateway/app-transport.ts';
-import type { VerdictListener } from '../job/active-job.ts';
+import type { VerdictListener } from '../job/push-job.ts';
 import type { Loop } from '../loop.ts';
 import type { AppMetrics } from '../metrics/app-metrics.ts';
 import type { AppHealth } from '../standing/app-health.ts';

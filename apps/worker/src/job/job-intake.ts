@@ -12,7 +12,7 @@ import {
 import type { FleetApp } from '@pushfleet/service-kit';
 import type { AppMetrics } from '../metrics/app-metrics.ts';
 import type { JobSpan } from '../tracing/job-span.ts';
-import { ActiveJob, type JobHome, type VerdictListener } from './active-job.ts';
+import { type JobHome, PushJob, type VerdictListener } from './push-job.ts';
 
 export interface JobIntakeOptions {
   readonly app: FleetApp;
@@ -47,7 +47,7 @@ export class JobIntake {
    * @param controlRings As it was before the job was taken.
    * @throws PoisonedJobError when no worker can read the job
    */
-  open(taken: TakenJob, controlRings: number, home: JobHome, span: JobSpan | undefined): ActiveJob {
+  open(taken: TakenJob, controlRings: number, home: JobHome, span: JobSpan | undefined): PushJob {
     const { app, metrics, verdicts } = this.#options;
     const { lane } = home;
     const laneMetrics = metrics.openLane(lane);
@@ -60,7 +60,7 @@ export class JobIntake {
     const parsedId = parsePushJobId(taken.id);
     if (taken.name !== 'push' || parsedId === undefined) throw new PoisonedJobError('it is no push job');
     if (parsedId.batch !== decoded.batch) throw new PoisonedJobError('batch is not that of the id');
-    const job = new ActiveJob({
+    const job = new PushJob({
       taken: held,
       firstIndex: parsedId.firstIndex,
       settlement: new Settlement(decoded, taken.progress, taken.waits),
@@ -80,7 +80,7 @@ export class JobIntake {
   }
 
   /** Whether what is cancelled of the job is known well enough to hand it over now. */
-  isFresh(job: ActiveJob): boolean {
+  isFresh(job: PushJob): boolean {
     return (
       job.controlRings === this.#controlRings &&
       performance.now() - job.cancellationReadAtMs <= cancellationLifeMs
@@ -88,14 +88,14 @@ export class JobIntake {
   }
 
   /** Takes out of the job what has been cancelled. Never rejects. */
-  async refresh(link: WorkerLink, job: ActiveJob): Promise<void> {
+  async refresh(link: WorkerLink, job: PushJob): Promise<void> {
     await link.persist(
       () => job.isLost,
       () => this.#readCancellation(link, job),
     );
   }
 
-  async #readCancellation(link: WorkerLink, job: ActiveJob): Promise<void> {
+  async #readCancellation(link: WorkerLink, job: PushJob): Promise<void> {
     const { app } = this.#options;
     const rings = this.#controlRings;
     const cancellation = await link.answer(() =>
@@ -115,14 +115,14 @@ export class JobIntake {
   }
 
   /** What a worker that died had handed over may have been sent: at most once means not again. */
-  #dropUncertain(job: ActiveJob, nowMs: number): void {
+  #dropUncertain(job: PushJob, nowMs: number): void {
     if (this.#options.app.onUncertain !== 'drop' || job.taken.progress?.handedOver !== true) return;
     const { settlement } = job;
     settlement.endPlaces('dead', uncertainReason, nowMs, (place) => settlement.isDue(place, nowMs));
   }
 
   /** The producer measures payloads by the configuration it knows; it may be another one, or none. */
-  #refuseTooLarge(job: ActiveJob, nowMs: number): void {
+  #refuseTooLarge(job: PushJob, nowMs: number): void {
     const { app, metrics } = this.#options;
     const { columns, pushType } = job.decoded;
     const { payloadOf, payloadOffsets } = columns;

@@ -7,9 +7,9 @@ import {
 } from '@pushfleet/push-queue/worker';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
 import type { LaneTransport } from '../gateway/lane-transport.ts';
-import type { ActiveJob, JobHome } from '../job/active-job.ts';
-import type { JobEnd } from '../job/job-end.ts';
 import type { JobIntake } from '../job/job-intake.ts';
+import type { JobStore } from '../job/job-store.ts';
+import type { JobHome, PushJob } from '../job/push-job.ts';
 import type { Loop } from '../loop.ts';
 import type { MemoryBudget } from '../memory-budget.ts';
 import type { PendingWork } from '../pending-work.ts';
@@ -21,7 +21,7 @@ export interface AppLaneOptions {
   readonly queue: LaneQueue;
   readonly transport: LaneTransport;
   readonly intake: JobIntake;
-  readonly jobEnd: JobEnd;
+  readonly store: JobStore;
   readonly locks: LockKeeper;
   readonly budget: MemoryBudget;
   readonly spans: JobSpans;
@@ -42,9 +42,9 @@ export class AppLane implements JobHome {
   readonly transport: LaneTransport;
   readonly #options: AppLaneOptions;
   readonly #pace: TakePace;
-  readonly #held = new Set<ActiveJob>();
+  readonly #held = new Set<PushJob>();
   /** Waits to be handed over, oldest first. */
-  readonly #ready: ActiveJob[] = [];
+  readonly #ready: PushJob[] = [];
   /** Held, and being checked or announced. */
   #preparing = 0;
   #isCheckpointing = false;
@@ -58,7 +58,7 @@ export class AppLane implements JobHome {
     this.#pace = new TakePace(options.loop);
   }
 
-  get held(): ReadonlySet<ActiveJob> {
+  get held(): ReadonlySet<PushJob> {
     return this.#held;
   }
 
@@ -125,16 +125,15 @@ export class AppLane implements JobHome {
 
   /** Writes the progress of jobs down that have been at it for `intervalMs`. */
   checkpoint(nowMs: number, intervalMs: number): void {
-    const { jobEnd, work } = this.#options;
+    const { store, work } = this.#options;
     if (this.#isCheckpointing || this.#held.size === 0) return;
     const changed = [...this.#held].filter((job) => {
-      const { outstanding, changes } = job.settlement;
-      if (changes === job.checkpointedChanges || outstanding === 0 || job.isLost) return false;
+      if (job.state !== 'sending' || job.settlement.changes === job.checkpointedChanges) return false;
       return nowMs - job.checkpointedAtMs >= intervalMs;
     });
     if (changed.length === 0) return;
     this.#isCheckpointing = true;
-    const written = jobEnd.checkpoint(this.queue, changed, nowMs);
+    const written = store.checkpoint(this.queue, changed, nowMs);
     work.follow(
       written.finally(() => {
         this.#isCheckpointing = false;
@@ -158,9 +157,9 @@ export class AppLane implements JobHome {
     this.transport.leftQueue(notifications);
   }
 
-  tryEnded(job: ActiveJob): void {
-    const { jobEnd, work } = this.#options;
-    work.follow(jobEnd.end(this.queue, job).then(() => this.#forget(job)));
+  tryEnded(job: PushJob): void {
+    const { store, work } = this.#options;
+    work.follow(store.end(this.queue, job).then(() => this.#forget(job)));
   }
 
   async #take(): Promise<void> {
@@ -187,68 +186,77 @@ export class AppLane implements JobHome {
 
   /** Decodes a job, ends what of it needs no gateway, and puts it among those that are ready. */
   async #receive(taken: TakenJob, controlRings: number): Promise<void> {
-    const { intake, jobEnd, locks, budget, spans, loop } = this.#options;
+    const { intake, store, locks, budget, spans, loop } = this.#options;
     const span = spans.begin(this.lane, taken);
-    let job: ActiveJob;
+    let job: PushJob;
     try {
       job = intake.open(taken, controlRings, this, span);
     } catch (error) {
       if (!(error instanceof PoisonedJobError)) throw error;
-      await jobEnd.bury(this.queue, taken, error, span);
+      await store.bury(this.queue, taken, error, span);
       loop.wake();
       return;
     }
     budget.reserve(this.queue.app, job.decoded.bytes);
     this.#held.add(job);
-    locks.hold(this.queue, taken, () => this.#lost(job));
+    locks.hold(this.queue, taken, () => this.#lose(job));
     if (intake.isFresh(job)) this.#place(job, 'push');
     else await this.#check(job, 'push');
   }
 
-  async #check(job: ActiveJob, at: 'push' | 'unshift'): Promise<void> {
+  /** Reads what is cancelled of a job. */
+  async #check(job: PushJob, at: 'push' | 'unshift'): Promise<void> {
+    job.go('check');
     this.#preparing++;
     await this.#options.intake.refresh(this.queue.link, job);
     this.#preparing--;
     this.#place(job, at);
   }
 
-  async #announce(job: ActiveJob): Promise<void> {
+  async #announce(job: PushJob): Promise<void> {
+    job.go('announce');
     this.#preparing++;
-    await this.#options.jobEnd.announce(this.queue, job);
+    await this.#options.store.announce(this.queue, job);
     this.#preparing--;
     this.#place(job, 'unshift');
   }
 
-  #place(job: ActiveJob, at: 'push' | 'unshift'): void {
-    if (job.isLost) this.#forget(job);
-    else if (job.settlement.left === 0) this.tryEnded(job);
-    else if (this.#isStopped || job.settlement.dueAtMs() > Date.now()) this.#giveBack(job);
-    else this.#ready[at](job);
+  /** Nothing goes on in Redis for a job: decides where it goes. */
+  #place(job: PushJob, at: 'push' | 'unshift'): void {
+    if (job.isLost) {
+      this.#forget(job);
+    } else if (job.settlement.left === 0) {
+      this.tryEnded(job);
+    } else if (this.#isStopped || job.settlement.dueAtMs() > Date.now()) {
+      this.#giveBack(job);
+    } else {
+      this.#ready[at](job);
+      job.go('wait');
+    }
     this.#options.loop.wake();
   }
 
-  #giveBack(job: ActiveJob): void {
-    const { jobEnd, work } = this.#options;
-    work.follow(jobEnd.giveBack(this.queue, job).then(() => this.#forget(job)));
+  #giveBack(job: PushJob): void {
+    const { store, work } = this.#options;
+    work.follow(store.giveBack(this.queue, job).then(() => this.#forget(job)));
   }
 
-  /** Another worker has it: our silence was taken for death. */
-  #lost(job: ActiveJob): void {
-    // It has left our hands, and the answer to that is on its way.
-    if (job.isLeaving) return;
-    this.#options.jobEnd.lost(job, 'lost');
+  /** The keeper of the locks has found that another worker has a job: our silence was taken for death. */
+  #lose(job: PushJob): void {
+    this.#options.store.lose(job, 'lost');
     const place = this.#ready.indexOf(job);
     if (place < 0) return;
     this.#ready.splice(place, 1);
     this.#forget(job);
   }
 
-  #forget(job: ActiveJob): void {
-    if (!this.#held.delete(job)) return;
+  #forget(job: PushJob): void {
     const { locks, budget, loop } = this.#options;
+    if (job.isLost) job.span?.setFailed('lost');
+    job.go('forget');
+    this.#held.delete(job);
     locks.release(this.queue, job.taken);
     budget.release(this.queue.app, job.decoded.bytes);
-    if (job.isLost) job.span?.setFailed('lost');
     job.span?.end();
     loop.wake();
   }

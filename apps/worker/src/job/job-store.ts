@@ -15,10 +15,11 @@ import type { AppMetrics } from '../metrics/app-metrics.ts';
 import type { AppHealth } from '../standing/app-health.ts';
 import type { AppPauses } from '../standing/app-pauses.ts';
 import type { JobSpan } from '../tracing/job-span.ts';
-import type { ActiveJob } from './active-job.ts';
+import { jobTransitions } from './job-state.ts';
+import type { PushJob } from './push-job.ts';
 import { type defaultRetryBackoffs, drawRetryWaits } from './retry-delay.ts';
 
-export interface JobEndOptions {
+export interface JobStoreOptions {
   readonly app: FleetApp;
   readonly link: WorkerLink;
   readonly letters: DeadLetters;
@@ -38,18 +39,19 @@ export interface JobEndOptions {
 const mostPerCheckpoint = 64;
 
 /**
- * What happens to a push job in Redis when a try of it has ended. Goes on until Redis has it, or until the job is
- * another worker's: an outcome that is known is never lost while this process lives.
+ * What Redis is told of the push jobs of one app: that one is about to be handed over, how far it has come, what became of
+ * it. What ends a try goes on until Redis has it, or until the job is lost: an outcome that is known is never lost while
+ * this process lives.
  */
-export class JobEnd {
-  readonly #options: JobEndOptions;
+export class JobStore {
+  readonly #options: JobStoreOptions;
 
-  constructor(options: JobEndOptions) {
+  constructor(options: JobStoreOptions) {
     this.#options = options;
   }
 
-  /** Never rejects. */
-  async end(queue: LaneQueue, job: ActiveJob): Promise<void> {
+  /** Ends the try of a job: reports it, or gives back what is left of it. Never rejects. */
+  async end(queue: LaneQueue, job: PushJob): Promise<void> {
     const { app, metrics, backoffs, health, pauses } = this.#options;
     if (job.isLost) return;
     const { attempts, onUncertain, retryForMs } = app;
@@ -60,14 +62,15 @@ export class JobEnd {
       { attempts, onUncertain, retryForMs, countTries, waitMs: drawRetryWaits(backoffs) },
       Date.now(),
     );
-    if (left === 0) await this.#finish(queue, job);
+    if (left === 0) await this.#report(queue, job);
     else await this.giveBack(queue, job);
     if (!job.isLost) metrics.countRetried(retried);
   }
 
   /** Gives back what is left of a job: to be taken when the first of it is due. Never rejects. */
-  async giveBack(queue: LaneQueue, job: ActiveJob): Promise<void> {
+  async giveBack(queue: LaneQueue, job: PushJob): Promise<void> {
     const { settlement } = job;
+    job.go('give-back');
     settlement.withdrawHandover();
     const dueAtMs = settlement.dueAtMs();
     const waitMs = dueAtMs - Date.now();
@@ -80,14 +83,14 @@ export class JobEnd {
   }
 
   /** Writes down that a job is about to be handed over. Never rejects. */
-  async announce(queue: LaneQueue, job: ActiveJob): Promise<void> {
+  async announce(queue: LaneQueue, job: PushJob): Promise<void> {
     job.settlement.announceHandover();
     await this.#save(queue, job);
     job.isAnnounced = true;
   }
 
   /** Writes the progress of jobs that go on. Never rejects: the next one comes anyway. */
-  async checkpoint(queue: LaneQueue, jobs: readonly ActiveJob[], nowMs: number): Promise<void> {
+  async checkpoint(queue: LaneQueue, jobs: readonly PushJob[], nowMs: number): Promise<void> {
     const chunk = jobs.slice(0, mostPerCheckpoint);
     const notes = chunk.map((job) => {
       const { changes } = job.settlement;
@@ -98,7 +101,7 @@ export class JobEnd {
       const held = await queue.checkpoint(notes.map(({ job, saved }) => ({ job: job.taken, saved })));
       for (const [at, { job, changes, settled }] of notes.entries()) {
         job.checkpointedChanges = Math.max(job.checkpointedChanges, changes);
-        this.#heard(job, held[at], settled);
+        this.#noteSaved(job, held[at], settled);
       }
     } catch (err) {
       this.#options.logger.debug({ err, jobs: chunk.length }, 'a checkpoint failed');
@@ -106,10 +109,10 @@ export class JobEnd {
     if (jobs.length > chunk.length) await this.checkpoint(queue, jobs.slice(chunk.length), nowMs);
   }
 
-  /** Another worker has a job, or it has ended there already: our silence was taken for death. */
-  lost(job: ActiveJob, held: Exclude<Held, 'done'>): void {
-    if (job.isLost) return;
-    job.lose();
+  /** A job is not ours any more: our silence was taken for death. Changes nothing once Redis has what is known of it. */
+  lose(job: PushJob, held: Exclude<Held, 'done'>): void {
+    if (jobTransitions[job.state].lose === undefined) return;
+    job.go('lose');
     this.#options.logger.warn(
       { jobId: job.taken.id, ...job.span?.ids },
       held === 'lost' ? 'a push job was lost to another worker' : 'a push job is in Redis no more',
@@ -147,8 +150,10 @@ export class JobEnd {
     span?.end();
   }
 
-  async #finish(queue: LaneQueue, job: ActiveJob): Promise<void> {
+  /** All of a job has its outcome: writes its dead letters and its report, and ends it. */
+  async #report(queue: LaneQueue, job: PushJob): Promise<void> {
     const { letters, link } = this.#options;
+    job.go('report');
     const nowMs = Date.now();
     if (job.settlement.settled().dead > 0) {
       // Before the letter, so that a crash in between ends with the same notifications dead.
@@ -164,35 +169,36 @@ export class JobEnd {
       () => job.isLost,
       () => queue.report(job.taken, report, job.span?.traceparent),
     );
-    if (held === 'lost') this.lost(job, held);
     if (held === 'done') {
       job.countSettled(job.settlement.settled());
       const seconds = Math.max(0, nowMs - job.taken.availableAtMs) / 1_000;
       job.metrics.secondsToSettled.observe(seconds);
       this.#options.canary?.settled(job.decoded, job.settlement.exceptions[0], seconds);
     }
+    if (held === 'lost') this.lose(job, held);
     await this.#leave(job, () => queue.finish(job.taken));
   }
 
   /** Writes down how far a job has come. */
-  async #save(queue: LaneQueue, job: ActiveJob): Promise<void> {
+  async #save(queue: LaneQueue, job: PushJob): Promise<void> {
     const settled = job.settlement.settled();
     const saved = job.settlement.saved();
     const held = await this.#options.link.persist(
       () => job.isLost,
       () => queue.checkpoint([{ job: job.taken, saved }]),
     );
-    this.#heard(job, held?.[0], settled);
+    this.#noteSaved(job, held?.[0], settled);
   }
 
-  #heard(job: ActiveJob, held: Held | undefined, settled: SettledCounts): void {
+  #noteSaved(job: PushJob, held: Held | undefined, settled: SettledCounts): void {
     if (held === 'done') job.countSettled(settled);
-    else if (held !== undefined && !job.isLeaving) this.lost(job, held);
+    else if (held !== undefined) this.lose(job, held);
   }
 
   /** Redis has what is known of a job: whether it is still ours when it moves on does not matter. */
-  async #leave(job: ActiveJob, move: () => Promise<unknown>): Promise<void> {
-    job.isLeaving = true;
-    await this.#options.link.persist(() => job.isLost, move);
+  async #leave(job: PushJob, move: () => Promise<unknown>): Promise<void> {
+    if (job.isLost) return;
+    job.go('leave');
+    await this.#options.link.persist(() => false, move);
   }
 }

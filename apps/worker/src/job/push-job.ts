@@ -17,6 +17,7 @@ import {
 } from '@pushfleet/push-queue/worker';
 import type { LaneMetrics } from '../metrics/app-metrics.ts';
 import type { JobSpan } from '../tracing/job-span.ts';
+import { type JobEvent, type JobState, nextJobState } from './job-state.ts';
 
 /** Who holds a push job. Both come in the middle of what the transport does. */
 export interface JobHome {
@@ -24,7 +25,7 @@ export interface JobHome {
   /** Handed to the socket for the first time, or settled without: these do not wait in the transport any more. */
   leftQueue(notifications: number): void;
   /** Every notification that was handed over has its verdict. */
-  tryEnded(job: ActiveJob): void;
+  tryEnded(job: PushJob): void;
 }
 
 /** Hears what the gateway says of an app's notifications, in the middle of what the transport does. */
@@ -38,20 +39,17 @@ export interface VerdictListener {
 }
 
 /**
- * A push job in the hands of this worker, and what becomes of its notifications. On the good path a call of the
- * transport costs a pass over some bytes: there is no object, promise or log line for each notification.
+ * A push job that this worker holds: where it is in its life (docs/lifecycles/push-job.md), and what becomes of its
+ * notifications. On the good path a call of the transport costs a pass over some bytes: there is no object, promise or log
+ * line for each notification.
  */
-export class ActiveJob implements OutcomeSink {
+export class PushJob implements OutcomeSink {
   readonly taken: HeldJob;
   readonly firstIndex: number;
   readonly settlement: Settlement;
   readonly metrics: LaneMetrics;
   /** Undefined when the job is not traced. */
   readonly span: JobSpan | undefined;
-  /** Another worker has it now: nothing may be said of it any more. */
-  isLost = false;
-  /** It is on its way out of our hands, and Redis has what is known of it: whose it is then does not matter. */
-  isLeaving = false;
   /** Redis knows that it is handed over; only kept where an uncertain notification is dropped. */
   isAnnounced = false;
   /** When its batch was last asked for cancellations, by performance.now, and at which ring of the app's control doorbell. */
@@ -60,6 +58,7 @@ export class ActiveJob implements OutcomeSink {
   /** What the last checkpoint held, and when it was made. */
   checkpointedChanges = 0;
   checkpointedAtMs = performance.now();
+  #state: JobState = 'opening';
   readonly #home: JobHome;
   readonly #verdicts: VerdictListener;
   /** What the metrics have of its outcomes, or an earlier worker's. */
@@ -92,8 +91,9 @@ export class ActiveJob implements OutcomeSink {
     return this.settlement.job;
   }
 
-  /** Marks what is due, or the first `most` of it, as handed over, and gives it as a run for the transport. */
+  /** Marks what is due, or the first `most` of it, as handed over, and returns it as a run for the transport. */
   beginTry(transport: 'binary' | 'http2', most = Number.POSITIVE_INFINITY): NotificationRun {
+    this.go('hand-over');
     const { decoded, settlement } = this;
     const { lease } = this.taken;
     const places = settlement.placesDue(Date.now(), most);
@@ -105,10 +105,20 @@ export class ActiveJob implements OutcomeSink {
     return { columns, sink: this, lease, http2: this.#http2Columns(places) };
   }
 
-  /** Another worker has it, or it has ended: nothing more of it is sent. */
-  lose(): void {
-    this.isLost = true;
-    this.taken.lease.end();
+  get state(): JobState {
+    return this.#state;
+  }
+
+  /** Another worker has it, or it is in Redis no more: nothing may be said of it any more. */
+  get isLost(): boolean {
+    return this.#state === 'lost';
+  }
+
+  /** @throws when its life has no such way from where it is */
+  go(event: JobEvent): void {
+    this.#state = nextJobState(this.#state, event);
+    // Nothing more of it is written to a socket.
+    if (event === 'lose') this.taken.lease.end();
   }
 
   /** Counts for the metrics what is new of what Redis has as ended. */

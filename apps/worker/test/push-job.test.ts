@@ -1,8 +1,8 @@
 import { type SettledOutcome, settledOutcomes } from '@pushfleet/push-queue';
 import { type DecodedPushJob, JobLease, type LaneQueue, Settlement } from '@pushfleet/push-queue/worker';
 import { expect, test } from 'vitest';
-import { ActiveJob } from '../src/job/active-job.ts';
-import { JobEnd, type JobEndOptions } from '../src/job/job-end.ts';
+import { JobStore, type JobStoreOptions } from '../src/job/job-store.ts';
+import { PushJob } from '../src/job/push-job.ts';
 import { AppLane, type AppLaneOptions } from '../src/lane/app-lane.ts';
 
 const count = 10;
@@ -41,7 +41,7 @@ function hold() {
       if (by > 0) counted[name] = (counted[name] ?? 0) + by;
     },
   });
-  const job = new ActiveJob({
+  const job = new PushJob({
     taken: {
       id: 'job',
       token: 'token',
@@ -74,8 +74,15 @@ function hold() {
   return { job, counted, tries: () => triesEnded };
 }
 
+/** One that waits to be handed over. */
+function holdReady() {
+  const held = hold();
+  held.job.go('wait');
+  return held;
+}
+
 test('outcomes count when Redis has taken them, each once, in whatever order the answers come', () => {
-  const { job, counted } = hold();
+  const { job, counted } = holdReady();
   job.beginTry('binary');
   job.accepted(0, 4, 'presumed');
   const early = job.settlement.settled();
@@ -91,7 +98,7 @@ test('outcomes count when Redis has taken them, each once, in whatever order the
 });
 
 test('what the transport sends again by itself is reported; the outcome is still to come', () => {
-  const { job, tries } = hold();
+  const { job, tries } = holdReady();
   job.beginTry('binary');
   job.written(0, count);
   job.resent(2, 5, 'gateway-closed');
@@ -102,10 +109,10 @@ test('what the transport sends again by itself is reported; the outcome is still
 });
 
 test('a run is written under the lease of its job, which ends when the job is lost', () => {
-  const { job } = hold();
+  const { job } = holdReady();
   const { lease } = job.beginTry('http2');
   expect(lease!.untilMs).toBe(10_000);
-  job.lose();
+  job.go('lose');
   expect(lease!.untilMs).toBe(Number.NEGATIVE_INFINITY);
 });
 
@@ -136,21 +143,21 @@ async function holdInLane() {
   } as unknown as LaneQueue;
   let lose: (() => void) | undefined;
   const logger = { warn: (_fields: object, message: string) => void warnings.push(message) };
-  const jobEnd = new JobEnd({
+  const store = new JobStore({
     app: { attempts: 5, onUncertain: 'resend', retryForMs: 1_000 },
     link,
     health: { slowed: undefined },
     pauses: { isTripped: false },
     metrics: { countRetried: () => undefined },
     logger,
-  } as unknown as JobEndOptions);
+  } as unknown as JobStoreOptions);
   const held = Promise.withResolvers<void>();
   const lane = new AppLane({
     app: { transport: 'binary', onUncertain: 'resend' },
     queue,
     transport: { submit: () => undefined },
     intake: { controlRings: 0, open: () => job, isFresh: () => true },
-    jobEnd,
+    store,
     locks: {
       hold: (_queue: unknown, _job: unknown, onLost: () => void) => {
         lose = onLost;
