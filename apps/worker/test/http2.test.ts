@@ -115,7 +115,7 @@ test('over HTTP/2 no more is in flight than the settings say', async ({ rig }) =
     const metrics = await register.metrics();
     expect(metrics).toContain('pushfleet_window_occupancy_ratio{app="shop"} 1\n');
     expect(metrics).toMatch(/pushfleet_written_notifications_total\{[^}]*"transactional"[^}]*\} 3\n/);
-  });
+  }, 20_000);
   await worker.stop(100);
 });
 
@@ -124,9 +124,12 @@ test('over HTTP/2 a stop in mid-flight loses nothing and sends nothing twice', a
   await rig.setFaults([{ on: 'http2', action: { kind: 'delay', ms: 20 } }]);
   const first = await openFleet(rig, app, 1);
   await rig.enqueue(generateTokens({ count: 4_000, seed: 23 }), 'bulk');
-  await vi.waitFor(async () => {
-    expect((await rig.simulator.control.ledger()).received).toBeGreaterThan(300);
-  });
+  await vi.waitFor(
+    async () => {
+      expect((await rig.simulator.control.ledger()).received).toBeGreaterThan(300);
+    },
+    { timeout: 20_000 },
+  );
   await first.stop();
   const { received } = await rig.simulator.control.ledger();
   expect(received).toBeLessThan(4_000);

@@ -42,6 +42,8 @@ export async function openRedisProgram(
       'daemonize no',
       'save ""',
       `appendonly ${options.aof === true ? 'yes' : 'no'}`,
+      // With `everysec` a write waits for up to two seconds while a disk is slow, and `kill` takes it away.
+      'appendfsync always',
       // Queues must never lose a key to eviction.
       'maxmemory-policy noeviction',
       ...(options.configuration ?? []),

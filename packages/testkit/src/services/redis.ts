@@ -63,6 +63,7 @@ async function openRedisContainer(aof: boolean): Promise<RestartableServer> {
       ...['--requirepass', password],
       ...['--save', ''],
       ...['--appendonly', aof ? 'yes' : 'no'],
+      ...['--appendfsync', 'always'],
       ...['--maxmemory-policy', 'noeviction'],
     ],
     toUrl: (host, port) => `redis://:${password}@${host}:${port}`,
