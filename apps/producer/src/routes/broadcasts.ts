@@ -289,7 +289,7 @@ function unknownBroadcast(id: string): Problem {
 const movements = {
   running: 'broadcast.resume',
   paused: 'broadcast.pause',
-  cancelled: 'broadcast.cancel',
+  cancelling: 'broadcast.cancel',
 } as const;
 
 /** Without what people are told. */
