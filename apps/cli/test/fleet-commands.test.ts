@@ -74,16 +74,18 @@ test('queues shows push jobs by lane, and how old the oldest is', async () => {
   expect(stdout.trimEnd().split('\n')).toHaveLength(1 + 2 * apps.length + 2 + 2 * apps.length);
 });
 
-test('an app is paused with a reason, shown at rest, and resumed', async () => {
+test('an app is paused with a reason, shown as paused, and resumed', async () => {
   const paused = await runCli(['pause', 'news', '--reason', 'maintenance', '--json'], env);
   expect(paused.json).toEqual({ app: 'news', paused: ['operator'] });
   expect(await readPauses({ redis, prefix }, 'news')).toEqual([
     { cause: 'operator', reason: 'maintenance', sinceMs: expect.any(Number) },
   ]);
-  expect((await runCli(['apps'], env)).stdout).toMatch(/news rests for \d+ s \(operator\): maintenance/);
+  expect((await runCli(['apps'], env)).stdout).toMatch(
+    /news has been paused for \d+ s \(operator\): maintenance/,
+  );
 
   const wrong = await runCli(['resume', 'news', '--cause', 'topic'], env);
-  expect(wrong.stdout).toBe('news still rests: operator\n');
+  expect(wrong.stdout).toBe('news is still paused: operator\n');
   const resumed = await runCli(['resume', 'news'], env);
   expect(resumed.stdout).toBe('news runs\n');
   expect(await readPauses({ redis, prefix }, 'news')).toEqual([]);

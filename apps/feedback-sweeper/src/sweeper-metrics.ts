@@ -107,7 +107,7 @@ export class SweeperMetrics {
     this.#quotaLimit = gauge('quota_limit_notifications', 'Most of them', 'app', 'class');
     this.#quotaUsedBytes = gauge('quota_used_bytes', 'Push jobs in the queues', 'app', 'class');
     this.#quotaLimitBytes = gauge('quota_limit_bytes', 'Most of their bytes', 'app', 'class');
-    this.#paused = gauge('app_paused', '1 while the app rests for this cause', 'app', 'cause');
+    this.#paused = gauge('app_paused', '1 while the app is paused for this cause', 'app', 'cause');
     this.#memoryUsed = gauge('redis_memory_used_bytes', 'Memory that Redis uses', 'node');
     this.#memoryLimit = gauge('redis_memory_limit_bytes', 'Memory that Redis may use; 0: no limit', 'node');
     this.#removed = counter('retention_removed_rows_total', 'Rows that were removed for their age', 'table');

@@ -166,8 +166,8 @@ export const connections: DashboardPlan = {
         },
         {
           kind: 'curve',
-          title: 'Apps at rest, by cause',
-          description: '1: at rest.',
+          title: 'Apps paused, by cause',
+          description: '1: paused.',
           unit: 'short',
           span: 12,
           bad: 1,

@@ -63,7 +63,7 @@ export const overview: DashboardPlan = {
         },
         {
           kind: 'number',
-          title: 'Apps at rest',
+          title: 'Apps paused',
           description:
             'Apps that are paused: by an operator, or since the gateway does not take their credential.',
           unit: 'short',

@@ -27,7 +27,7 @@ export type App = {
   readonly environment: 'production' | 'sandbox';
   readonly transport: 'binary' | 'http2';
   readonly state: 'running' | 'paused';
-  /** Why it rests; it runs when there is none. */
+  /** Why it is paused; it runs when there is none. */
   readonly pauses: readonly {
     readonly cause: PauseCause;
     readonly reason: string;

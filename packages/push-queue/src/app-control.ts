@@ -20,7 +20,7 @@ export interface AppControlOptions {
 }
 
 /**
- * Who put an app to rest; a closed set, usable as a metric label. Each lifts only its own pause:
+ * Who paused an app; a closed set, usable as a metric label. Each lifts only its own pause:
  * `operator` by the API or CLI; `credential` and `topic` by workers, until the gateway takes the credential again;
  * `invalid-tokens` by the workers' circuit breaker, until an operator resumes (it may be the wrong environment).
  */
@@ -55,7 +55,7 @@ end
 redis.call('HSET', KEYS[1], ARGV[1], pause)
 return 1`;
 
-/** Puts an app to rest, or keeps it there: the first pause of a cause stands, with its time, until its hold has ended. */
+/** Pauses an app, or keeps it paused: the first pause of a cause stands, with its time, until its hold has ended. */
 export async function pauseApp(options: AppControlOptions, app: string, pause: AppPause): Promise<void> {
   const { cause, reason, sinceMs, untilMs } = pause;
   const text = JSON.stringify({ reason, sinceMs, untilMs });
@@ -75,7 +75,7 @@ export async function liftPauses(
   await ringControl(options, app);
 }
 
-/** Why an app rests; empty: it runs. */
+/** Why an app is paused; empty: it runs. */
 export async function readPauses(options: AppControlOptions, app: string): Promise<AppPause[]> {
   const stored = await options.redis.hgetall(pausesKey(options.prefix, app));
   return parsePauses(Object.entries(stored).flat());

@@ -32,7 +32,7 @@ export function addAppsCommands(program: Command, terminal: Terminal): void {
 function addApps(program: Command, terminal: Terminal): void {
   program
     .command('apps')
-    .description('show the apps, what became of their notifications, and why they rest')
+    .description('show the apps, what became of their notifications, and why they are paused')
     .argument('[app]', 'only this one')
     .addHelpText('after', `${fleetHelp}\n\nExamples:\n  pushfleet apps\n  pushfleet apps shop-prod --json`)
     .action(async (only: string | undefined) => {
@@ -60,6 +60,8 @@ interface AppDescription {
   readonly expired: number;
   readonly cancelled: number;
   readonly dead: number;
+  readonly queued: number;
+  /** As `queued`; the name of earlier versions. */
   readonly open: number;
   readonly deadLetters: number;
   readonly pauses: readonly { readonly cause: string; readonly reason: string; readonly since: string }[];
@@ -96,6 +98,7 @@ function describeApp(
     expired: sum(({ settled: by }) => by.expired),
     cancelled: sum(({ settled: by }) => by.cancelled),
     dead: sum(({ settled: by }) => by.dead),
+    queued: enqueued - settled,
     open: enqueued - settled,
     deadLetters: facts.deadLetters.count,
     pauses: facts.pauses.map(({ cause, reason, sinceMs }) => ({
@@ -126,18 +129,18 @@ function showApps(apps: readonly AppDescription[]): string {
     'expired',
     'cancelled',
     'dead',
-    'open',
+    'queued',
     '',
   ];
   const rows = apps.map((app) => [
     ...[app.app, app.transport],
-    ...[app.enqueued, app.accepted, app.rejected, app.expired, app.cancelled, app.dead, app.open],
+    ...[app.enqueued, app.accepted, app.rejected, app.expired, app.cancelled, app.dead, app.queued],
     standingOf(app),
   ]);
-  const rests = apps.flatMap(({ app, pauses }) =>
+  const paused = apps.flatMap(({ app, pauses }) =>
     pauses.map(({ cause, reason, since }) => {
       const ago = duration(Date.now() - Date.parse(since));
-      return `${app} rests for ${ago} (${cause}): ${visibleLine(reason)}`;
+      return `${app} has been paused for ${ago} (${cause}): ${visibleLine(reason)}`;
     }),
   );
   const slowed = apps.flatMap((app) =>
@@ -152,11 +155,11 @@ function showApps(apps: readonly AppDescription[]): string {
       return `${app.app} cannot be sent for by a worker at ${visibleLine(host)} for ${ago} (${about}): ${visibleLine(reason)}`;
     }),
   );
-  return [table(header, rows), ...rests, ...slowed, ...unable].join('\n');
+  return [table(header, rows), ...paused, ...slowed, ...unable].join('\n');
 }
 
 function standingOf({ pauses, slowed, unable, deadLetters }: AppDescription): string {
-  if (pauses.length > 0) return 'rests';
+  if (pauses.length > 0) return 'paused';
   if (slowed.length > 0) return 'slowed';
   if (unable.length > 0) return `${unable.length} workers cannot send`;
   return deadLetters > 0 ? `${deadLetters} dead letters` : '';
@@ -186,9 +189,9 @@ function addWorkers(program: Command, terminal: Terminal): void {
 function addPause(program: Command, terminal: Terminal): void {
   program
     .command('pause')
-    .description('put an app to rest: workers finish what they have written, and take no more of it')
+    .description('pause an app: workers finish what they have written, and take no more of it')
     .argument('<app>')
-    .option('--reason <text>', 'for whoever finds it at rest', 'paused on the command line')
+    .option('--reason <text>', 'for whoever finds it paused', 'paused on the command line')
     .addHelpText(
       'after',
       `${fleetHelp}
@@ -208,7 +211,7 @@ Example:
           return { value: after, after };
         });
         const causes = pauses.map(({ cause }) => cause);
-        terminal.print({ app, paused: causes }, () => `${app} rests`);
+        terminal.print({ app, paused: causes }, () => `${app} is paused`);
       });
     });
 }
@@ -227,7 +230,7 @@ function addResume(program: Command, terminal: Terminal): void {
       'after',
       `${fleetHelp}
 Workers that the gateway has refused ask it at once, and the answer says what they were told. While it refuses all of
-them (a bad credential, a bad topic), the app rests again.
+them (a bad credential, a bad topic), the app is paused again.
 
 Example:
   pushfleet resume shop-prod`,
@@ -263,7 +266,9 @@ function showResumed(app: string, { pauses, troubles, unheard }: Resumed): strin
     return `still refused at ${host}: ${visibleLine(reason)} (${isHold ? 'the gateway wants no question before' : 'asked again at'} ${next})`;
   });
   const silent = unheard === 0 ? [] : [`${unheard} workers have had no answer of the gateway yet`];
-  return [pauses.length === 0 ? `${app} runs` : `${app} still rests: ${causes}`, ...refused, ...silent].join(
-    '\n',
-  );
+  return [
+    pauses.length === 0 ? `${app} runs` : `${app} is still paused: ${causes}`,
+    ...refused,
+    ...silent,
+  ].join('\n');
 }

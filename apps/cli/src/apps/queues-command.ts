@@ -12,7 +12,7 @@ export function addQueuesCommand(program: Command, terminal: Terminal): void {
     .addHelpText(
       'after',
       `${fleetHelp}
-A push job holds up to 1,000 notifications. Open: enqueued and not settled. Below: what each app has of its quota.
+A push job holds up to 1,000 notifications. Queued: enqueued, and without an outcome so far. Below: what each app has of its quota.
 
 Examples:
   pushfleet queues
@@ -25,9 +25,10 @@ Examples:
         const queues = facts.flatMap(({ app, lanes: byLane }) =>
           lanes.map((lane) => {
             const { enqueued, settled, waiting, active, delayed, oldestWaitingMs } = byLane[lane];
-            const open = enqueued - Object.values(settled).reduce((sum, count) => sum + count, 0);
+            const queued = enqueued - Object.values(settled).reduce((sum, count) => sum + count, 0);
             const oldestAgeMs = oldestWaitingMs === undefined ? null : Math.max(0, nowMs - oldestWaitingMs);
-            return { app, lane, open, jobs: { waiting, active, delayed }, oldestAgeMs };
+            // `open` is the name of earlier versions.
+            return { app, lane, queued, open: queued, jobs: { waiting, active, delayed }, oldestAgeMs };
           }),
         );
         const memory = (await fleet.facts.memory()).flatMap(({ memoryBytes }) => memoryBytes ?? []);
@@ -43,9 +44,9 @@ Examples:
         });
         terminal.print({ queues, quotas }, () => {
           const waiting = table(
-            ['app', 'lane', 'open', 'jobs waiting', 'active', 'delayed', 'oldest'],
-            queues.map(({ app, lane, open, jobs, oldestAgeMs }) => [
-              ...[app, lane, open, jobs.waiting, jobs.active, jobs.delayed],
+            ['app', 'lane', 'queued', 'jobs waiting', 'active', 'delayed', 'oldest'],
+            queues.map(({ app, lane, queued, jobs, oldestAgeMs }) => [
+              ...[app, lane, queued, jobs.waiting, jobs.active, jobs.delayed],
               oldestAgeMs === null ? '' : duration(oldestAgeMs),
             ]),
           );

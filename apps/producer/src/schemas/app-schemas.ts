@@ -39,7 +39,7 @@ export const appStateSchema = z
     environment: z.enum(['production', 'sandbox']),
     transport: z.enum(['binary', 'http2']),
     state: z.enum(['running', 'paused']),
-    pauses: z.array(pauseSchema).meta({ description: 'Why it rests; it runs when there is none.' }),
+    pauses: z.array(pauseSchema).meta({ description: 'Why it is paused; it runs when there is none.' }),
     workers: count.meta({ description: 'Workers alive that serve it.' }),
     troubles: z.array(troubleSchema).meta({
       description: 'Workers that take nothing of it, and why. It is paused only when no worker can send.',

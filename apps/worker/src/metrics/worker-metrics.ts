@@ -88,7 +88,7 @@ export function createWorkerMetrics(register: Registry, collect: () => void = ()
       lifetimeBuckets,
     ),
     closed: counter('connections_closed_total', 'Connections that ended', ['app', 'end']),
-    paused: gauge('app_paused', 'Whether an app rests, by cause', ['app', 'cause']),
+    paused: gauge('app_paused', 'Whether an app is paused, by cause', ['app', 'cause']),
     unable: gauge(
       'worker_app_unable',
       'Whether this worker takes nothing of an app, by what keeps it from it',

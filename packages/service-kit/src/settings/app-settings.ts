@@ -57,7 +57,7 @@ const sentences: Readonly<Record<string, string>> = {
   shutdownIdentifier:
     'Binary only: what the identifier of status 10 names; `first-unsent` for gateways that count otherwise.',
   connectsPerMinute: 'Binary only: attempts to connect, of one worker and lane.',
-  'breaker.rate': 'Share of invalid tokens that puts the app to rest; 1: none does.',
+  'breaker.rate': 'Share of invalid tokens that pauses the app; 1: none does.',
   'breaker.minimum': 'Decided notifications in the window before the rate counts.',
   'breaker.window': '',
   'queue.maxNotifications':
