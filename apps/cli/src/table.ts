@@ -23,6 +23,11 @@ function formatted(cell: string | number): string {
   return typeof cell === 'number' ? cell.toLocaleString('en') : visibleLine(cell);
 }
 
+/** `1 letter`, `1,200 letters`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
+}
+
 /** `3 s`, `12 min`, `5 h`, `2 d`. */
 export function duration(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1_000));

@@ -1,3 +1,4 @@
+import { colored, hasColors } from './colors.ts';
 import { visibleText } from './visible-text.ts';
 
 /** Where text goes. */
@@ -38,7 +39,8 @@ export class Terminal {
 
   /** The result of a command. @param toText Makes what people read; its last newline is added. */
   print(result: unknown, toText: () => string): void {
-    this.#stdout.write(`${visibleText(this.isJson ? JSON.stringify(result) : toText())}\n`);
+    if (this.isJson) this.printJson(result);
+    else this.#stdout.write(`${this.#shown(toText(), this.#stdout)}\n`);
   }
 
   /** The result of a command whose text people have seen by then, part by part. */
@@ -48,7 +50,7 @@ export class Terminal {
 
   /** A part of the result that people see as soon as it is there; with `--json` it has to be in the result. */
   progress(text: string): void {
-    if (!this.isJson) this.#stdout.write(`${visibleText(text)}\n`);
+    if (!this.isJson) this.#stdout.write(`${this.#shown(text, this.#stdout)}\n`);
   }
 
   /** A part of a result that is neither text for people nor JSON, as it comes; a file or a pipe gets it unchanged. */
@@ -58,7 +60,7 @@ export class Terminal {
 
   /** Progress and hints, for people. */
   note(text: string): void {
-    if (!this.isJson) this.#stderr.write(`${visibleText(text)}\n`);
+    if (!this.isJson) this.#stderr.write(`${this.#shown(text, this.#stderr)}\n`);
   }
 
   /** How far it has come, for people who look: one line on a terminal, over and over. */
@@ -76,6 +78,12 @@ export class Terminal {
     this.exitCode = exitCode;
     const { code, message } = error;
     if (this.isJson) this.#stdout.write(`${visibleText(JSON.stringify({ error: { code, message } }))}\n`);
-    else this.#stderr.write(`pushfleet: ${visibleText(message)}\n`);
+    else this.#stderr.write(`${this.#shown(`pushfleet: ${message}`, this.#stderr)}\n`);
+  }
+
+  /** Text as a stream shows it: controls escaped, and coloured by us alone. */
+  #shown(text: string, stream: TextSink): string {
+    const visible = visibleText(text);
+    return hasColors(stream, this.env) ? colored(visible) : visible;
   }
 }

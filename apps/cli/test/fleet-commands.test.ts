@@ -118,7 +118,7 @@ test('workers, what they cannot do and which apps are slowed are shown', async (
   expect((await runCli(['workers'], env)).stdout).toMatch(/^w1 +blade +7 +0\.1\.0 +5 min +2 +news +shop$/m);
   const resumed = await runCli(['resume', 'news'], env);
   expect(resumed.stdout).toMatch(
-    /^news runs\nstill refused at blade: no authority .*\n1 workers have had no answer/,
+    /^news runs\nstill refused at blade: no authority .*\n1 worker has had no answer/,
   );
   await removeWorker({ redis, prefix }, 'w1');
 });

@@ -26,7 +26,7 @@ test.each([
 ])('whatever a command prints comes out escaped, %s', (_name, isJson) => {
   const parts: string[] = [];
   const sink = { isTTY: true, write: (text: string) => void parts.push(text) };
-  const terminal = new Terminal({ env: {}, stdout: sink, stderr: sink }, isJson);
+  const terminal = new Terminal({ env: { NO_COLOR: '1' }, stdout: sink, stderr: sink }, isJson);
   terminal.print({ reason: hostile }, () => hostile);
   terminal.printJson({ reason: hostile });
   terminal.progress(hostile);

@@ -3,6 +3,7 @@ import type { Audience, Broadcast, PushfleetClient } from '@pushfleet/client';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { parseCount } from '../parse-count.ts';
+import { counted } from '../table.ts';
 import { ExitCode, type Terminal } from '../terminal.ts';
 import { addContentOptions, type ContentOptions, contentFields } from './content-options.ts';
 import { apiHelp, openClient } from './open-client.ts';
@@ -60,7 +61,7 @@ Examples:
       };
       if (options.dryRun === true) {
         const devices = await client.countAudience(request);
-        terminal.print({ devices }, () => `${devices.toLocaleString('en')} devices; nothing was sent`);
+        terminal.print({ devices }, () => `${counted(devices, 'device')}; nothing was sent`);
         return;
       }
       const started = await client.broadcast(request, idempotencyKey === undefined ? {} : { idempotencyKey });
@@ -120,5 +121,5 @@ function fanOut({ state, fanOutProgress }: Broadcast): string {
 }
 
 function counts(broadcast: Broadcast): string {
-  return `${broadcast.enqueued.toLocaleString('en')} devices, ${showCounts(broadcast)}`;
+  return `${counted(broadcast.enqueued, 'device')}, ${showCounts(broadcast)}`;
 }

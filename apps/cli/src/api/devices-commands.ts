@@ -1,6 +1,7 @@
 import type { DeviceImport, PushfleetClient } from '@pushfleet/client';
 import { type Command, Option } from 'commander';
 import { CliError } from '../cli-error.ts';
+import { counted } from '../table.ts';
 import { ExitCode, type Terminal } from '../terminal.ts';
 import { addShowCommand } from './devices-show-command.ts';
 import { type ImportProgress, ImportProgressFile } from './import-progress.ts';
@@ -51,7 +52,7 @@ Examples:
       terminal.print({ app: options.app, ...result }, () =>
         [
           ...result.errors.map(({ line, field, message }) => `line ${line}: ${field} ${message}`),
-          `${result.imported.toLocaleString('en')} devices registered, ${result.errorCount} lines passed over`,
+          `${counted(result.imported, 'device')} registered, ${counted(result.errorCount, 'line')} passed over`,
         ].join('\n'),
       );
       if (result.errorCount > 0) terminal.exitCode = ExitCode.failed;
@@ -103,9 +104,7 @@ async function importFile(options: FileImport): Promise<ImportResult> {
       errorCount: done.errorCount + answer.errorCount,
     };
     await progress.write(done);
-    terminal.statusLine(
-      `${progressBar(done.bytes / progress.size)}  ${done.imported.toLocaleString('en')} devices`,
-    );
+    terminal.statusLine(`${progressBar(done.bytes / progress.size)}  ${counted(done.imported, 'device')}`);
   }
   terminal.statusLineEnded();
   return { imported: done.imported, errorCount: done.errorCount, errors: errors.slice(0, errorsShown) };

@@ -3,6 +3,7 @@ import type { Batch, PushfleetClient } from '@pushfleet/client';
 import { type Command, Option } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { parseCount } from '../parse-count.ts';
+import { counted } from '../table.ts';
 import { ExitCode, type Terminal } from '../terminal.ts';
 import { visibleLine } from '../visible-text.ts';
 import { addContentOptions, type ContentOptions, contentFields } from './content-options.ts';
@@ -68,7 +69,7 @@ Examples:
       const { batchId, notificationIds, replayed } = answer;
       terminal.progress(
         [
-          `batch ${batchId}, ${notificationIds.length} ${notificationIds.length === 1 ? 'notification' : 'notifications'}`,
+          `batch ${batchId}, ${counted(notificationIds.length, 'notification')}`,
           ...(replayed === true ? ['sent already, by an earlier call with this key'] : []),
         ].join('\n'),
       );

@@ -12,9 +12,11 @@ import {
 import type { AppFacts } from '@pushfleet/push-queue/outcomes';
 import type { FleetApp } from '@pushfleet/service-kit';
 import { type Command, Option } from 'commander';
+
 import { recordInRedis } from '../audit/audit-origin.ts';
 import { chosenApps, type Fleet, fleetHelp, withFleet } from '../fleet/fleet.ts';
-import { duration, table } from '../table.ts';
+import { counted, duration, table } from '../table.ts';
+
 import type { Terminal } from '../terminal.ts';
 import { visibleLine } from '../visible-text.ts';
 
@@ -161,7 +163,7 @@ function showApps(apps: readonly AppDescription[]): string {
 function standingOf({ pauses, slowed, unable, deadLetters }: AppDescription): string {
   if (pauses.length > 0) return 'paused';
   if (slowed.length > 0) return 'slowed';
-  if (unable.length > 0) return `${unable.length} workers cannot send`;
+  if (unable.length > 0) return `${counted(unable.length, 'worker')} cannot send`;
   return deadLetters > 0 ? `${deadLetters} dead letters` : '';
 }
 
@@ -265,7 +267,10 @@ function showResumed(app: string, { pauses, troubles, unheard }: Resumed): strin
     const next = new Date(untilMs).toISOString();
     return `still refused at ${host}: ${visibleLine(reason)} (${isHold ? 'the gateway wants no question before' : 'asked again at'} ${next})`;
   });
-  const silent = unheard === 0 ? [] : [`${unheard} workers have had no answer of the gateway yet`];
+  const silent =
+    unheard === 0
+      ? []
+      : [`${counted(unheard, 'worker has', 'workers have')} had no answer of the gateway yet`];
   return [
     pauses.length === 0 ? `${app} runs` : `${app} is still paused: ${causes}`,
     ...refused,

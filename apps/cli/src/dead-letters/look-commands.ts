@@ -11,7 +11,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { chosenApps, fleetHelp, withFleet } from '../fleet/fleet.ts';
 import { parseCount } from '../parse-count.ts';
-import { table } from '../table.ts';
+import { counted, table } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 
 interface ListOptions {
@@ -102,7 +102,7 @@ function showPage(
     gone === 0
       ? []
       : [
-          `trimmed so far: ${trimmed.age} for their age, ${trimmed.bytes} for room (${trimmed.notifications} notifications)`,
+          `trimmed so far: ${trimmed.age} for their age, ${trimmed.bytes} for room (${counted(trimmed.notifications, 'notification')})`,
         ];
   if (letters.length === 0) {
     return [`${app} has no dead letters${total > 0 ? ' so far down' : ''}`, ...trims].join('\n');
@@ -118,7 +118,7 @@ function showPage(
       Object.entries(reasons).map(([reason, many]) => [many, reason]),
     ),
     '',
-    `${letters.length} of ${total} letters, ${(bytes / 1024 ** 2).toFixed(1)} MiB in all`,
+    `${letters.length.toLocaleString('en')} of ${counted(total, 'letter')}, ${(bytes / 1024 ** 2).toFixed(1)} MiB in all`,
     ...trims,
     ...(next === undefined ? [] : [`more: --after ${next}`]),
   ].join('\n');
@@ -133,7 +133,7 @@ function showLetter(stored: StoredLetter): string {
   const { job, reasons, deaths = {} } = stored.letter;
   return [
     `dead       ${at}`,
-    `batch      ${job.batch} (${job.batchSize} notifications, lane ${job.lane})`,
+    `batch      ${job.batch} (${counted(job.batchSize, 'notification')}, lane ${job.lane})`,
     `enqueued   ${new Date(job.enqueuedAtMs).toISOString()}`,
     '',
     table(

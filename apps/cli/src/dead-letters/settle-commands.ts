@@ -10,6 +10,7 @@ import { recordInRedis } from '../audit/audit-origin.ts';
 import { CliError } from '../cli-error.ts';
 import { chosenApps, type Fleet, fleetHelp, withFleet } from '../fleet/fleet.ts';
 import { parseCount } from '../parse-count.ts';
+import { counted } from '../table.ts';
 import { ExitCode, type Terminal } from '../terminal.ts';
 import { countLetter, countLetters, type MatchingLetters } from './count-letters.ts';
 import { addChoiceOptions, type ChoiceOptions, choiceOf, type LetterChoice } from './letter-choice.ts';
@@ -162,7 +163,9 @@ async function replay(
     }
     notifications += one.notifications;
     replayed.push({ letter: one.letter, batchId: one.batchId, notifications: one.notifications });
-    terminal.statusLine(`${notifications} of ${meant.notifications} notifications replayed`);
+    terminal.statusLine(
+      `${notifications.toLocaleString('en')} of ${counted(meant.notifications, 'notification')} replayed`,
+    );
   }
   if (notifications > 0) terminal.statusLineEnded();
   const { unreadable } = meant;
@@ -191,7 +194,7 @@ async function discard(
   } else {
     for await (const { id, isPart } of discardDeadLetters(control, app, choice.filter)) {
       (isPart ? parts : discarded).push(id);
-      terminal.statusLine(`${discarded.length + parts.length} letters`);
+      terminal.statusLine(counted(discarded.length + parts.length, 'letter'));
     }
     if (discarded.length + parts.length > 0) terminal.statusLineEnded();
   }
