@@ -1,21 +1,13 @@
-import {
-  ErrorResponseDecoder,
-  encodeKnownBadFrame,
-  FrameEncoder,
-  unknownIdentifier,
-} from '@pushfleet/apns-wire';
-import { ChunkPool } from '../socket/chunk-pool.ts';
+import { ErrorResponseDecoder, unknownIdentifier } from '@pushfleet/apns-wire';
 import type { GatewaySocket } from '../socket/gateway-socket.ts';
 import { connectionEndOf, describeError } from '../socket/node-error.ts';
-import { WritesUnderWay } from '../socket/writes-under-way.ts';
 import type { Connection } from '../transport/connections.ts';
 import { countOf } from '../transport/span.ts';
 import type { TrackedRun } from '../transport/tracked-run.ts';
 import type { ConnectionEnd } from '../transport/transport.ts';
 import type { WaitingSpans } from '../transport/waiting-spans.ts';
-import type { BinaryClosure } from './closure.ts';
-import { settleByAnswer } from './closure.ts';
-import { FlushedChunks } from './flushed-chunks.ts';
+import { type BinaryClosure, settleByAnswer } from './closure.ts';
+import { FrameWriter } from './frame-writer.ts';
 import { InFlightWindow } from './in-flight-window.ts';
 import type { BinaryConnectionOptions } from './options.ts';
 
@@ -61,9 +53,6 @@ type State =
     }
   | { readonly kind: 'closed'; readonly cancelTimer?: undefined };
 
-/** Chunks under way at a time: one in the kernel's hands, one behind it, so that the socket never runs dry. */
-const chunksUnderWay = 2;
-
 const nothing: Pick<BinaryClosure, 'proved' | 'unprocessed'> = { proved: [], unprocessed: [] };
 
 export class BinaryConnection implements Connection {
@@ -73,31 +62,23 @@ export class BinaryConnection implements Connection {
   readonly #options: BinaryConnectionOptions;
   readonly #events: BinaryConnectionEvents;
   readonly #socket: GatewaySocket;
-  readonly #encoder: FrameEncoder;
-  readonly #writes: WritesUnderWay;
+  readonly #writer: FrameWriter;
   readonly #startedMs: number;
   #openedMs: number | undefined;
-  #lastWriteMs: number;
   readonly #responses = new ErrorResponseDecoder();
-  readonly #flushed = new FlushedChunks();
   #state: State;
   /** Frames that silence has settled. A proof would end the connection: none has been proved since. */
   #presumed = 0;
   /** Set once the known-bad frame has been written. */
   #proof: { readonly knownBad: number; readonly provedEnd: ConnectionEnd } | undefined;
-  /** Set while it waits for an answer before it writes more. */
-  #cancelWait: (() => void) | undefined;
 
   constructor(options: BinaryConnectionOptions, events: BinaryConnectionEvents) {
     this.id = options.id;
     this.window = new InFlightWindow(options.firstIdentifier);
     this.#startedMs = options.clock.now();
-    this.#lastWriteMs = this.#startedMs;
     this.#options = options;
     this.#events = events;
-    this.#encoder = new FrameEncoder(options.command);
-    const { clock, connectTimeoutMs, writeStallMs } = options;
-    this.#writes = new WritesUnderWay(clock, writeStallMs, (detail) => this.#close('write-stalled', detail));
+    const { clock, connectTimeoutMs } = options;
     const cancelTimer = clock.after(connectTimeoutMs, () =>
       this.#close('connect-failed', `no connection within ${connectTimeoutMs} ms`),
     );
@@ -108,6 +89,12 @@ export class BinaryConnection implements Connection {
       writeFailed: (error) => this.#listen(describeError(error)),
       ended: () => this.#gatewayLeft('gateway-closed', 'the gateway closed the connection without a word'),
       failed: (error) => this.#gatewayLeft(connectionEndOf(error), describeError(error)),
+    });
+    this.#writer = new FrameWriter(this.#socket, this.window, options, {
+      progressed: () => {
+        if (this.#state.kind === 'open') this.#events.progressed(this);
+      },
+      stalled: (detail) => this.#close('write-stalled', detail),
     });
   }
 
@@ -142,17 +129,17 @@ export class BinaryConnection implements Connection {
 
   /** When something was last written, or the connection begun, by the clock's `now()`. */
   get lastWriteMs(): number {
-    return this.#lastWriteMs;
+    return this.#writer.lastWriteMs;
   }
 
   /** Whether `write` would take anything now. */
   get isWritable(): boolean {
-    return this.#state.kind === 'open' && this.#writes.count < chunksUnderWay && this.#room > 0;
+    return this.#state.kind === 'open' && this.#writer.hasRoom;
   }
 
   /** The kernel has everything that was written. */
   get isFlushed(): boolean {
-    return this.#writes.count === 0;
+    return this.#writer.isFlushed;
   }
 
   /** Frames that silence has settled. */
@@ -160,60 +147,22 @@ export class BinaryConnection implements Connection {
     return this.#presumed;
   }
 
-  get #room(): number {
-    const { window, stretch } = this.#options;
-    return Math.min(window - this.window.size, stretch.room);
-  }
-
   /** When the kernel took the oldest unsettled chunk, by the clock's `now()`; undefined when there is none. */
   get oldestFlushMs(): number | undefined {
-    return this.#flushed.oldestMs;
+    return this.#writer.oldestFlushMs;
   }
 
   /** Writes frames until a chunk is full, the window is full, or `spans` or `limit` are used up. Returns how many. */
   write(spans: WaitingSpans, limit = Number.POSITIVE_INFINITY): number {
-    const chunk = ChunkPool.take();
-    this.#options.stretch.poll(this.#options.clock.now());
-    const room = Math.min(this.#room, limit);
-    let left = room;
-    let length = 0;
-    let span = spans.next();
-    while (span !== undefined && left > 0) {
-      const { run, from } = span;
-      const to = Math.min(span.to, from + left);
-      length = this.#encoder.encode(chunk, length, run.columns, from, to, this.window.nextIdentifier);
-      const { position } = this.#encoder;
-      if (position > from) this.window.add(run, from, position);
-      left -= position - from;
-      spans.written(position - from);
-      span = spans.next();
-      if (position < to) break;
-    }
-    if (length === 0) {
-      ChunkPool.give(chunk);
-      return 0;
-    }
-    this.#options.stretch.written(room - left);
-    this.#flush(chunk, length);
-    return room - left;
+    return this.#writer.write(spans, limit);
   }
 
-  /**
-   * Takes what the kernel took `silenceMs` ago or longer out of the window. While a write has waited for half of that,
-   * silence means nothing: the gateway does not read, so that what the kernel has may lie there as well.
-   */
+  /** Takes what silence of `silenceMs` settles out of the window (`FrameWriter.takeSilent`). */
   takeSilent(silenceMs: number, take: (run: TrackedRun, from: number, to: number) => void): void {
     const state = this.#state;
     // The answer to a known-bad frame says more than silence.
     if (this.#proof !== undefined || (!this.isOpen && state.kind !== 'leaving')) return;
-    const now = this.#options.clock.now();
-    if (this.#writes.count > 0 && this.#writes.waitedMs(now) >= silenceMs / 2) return;
-    const identifier = this.#flushed.takeUntil(now - silenceMs);
-    if (identifier !== undefined) {
-      const before = this.window.size;
-      this.window.takeBefore(identifier, take);
-      this.#presumed += before - this.window.size;
-    }
+    this.#presumed += this.#writer.takeSilent(silenceMs, take);
     if (state.kind === 'leaving' && this.window.size === 0) this.#close(state.end, 'silence');
   }
 
@@ -266,10 +215,7 @@ export class BinaryConnection implements Connection {
     const { command, clock } = this.#options;
     this.#state.cancelTimer?.();
     if (command !== 0) {
-      const knownBad = this.window.skip();
-      const chunk = ChunkPool.take();
-      this.#flush(chunk, encodeKnownBadFrame(command, knownBad).copy(chunk));
-      this.#proof = { knownBad, provedEnd: end };
+      this.#proof = { knownBad: this.#writer.writeKnownBad(command), provedEnd: end };
     }
     const cancelTimer = clock.after(deadlineMs, () =>
       this.#close('proof-timeout', `no proof within ${deadlineMs} ms`),
@@ -291,41 +237,12 @@ export class BinaryConnection implements Connection {
     this.#events.opened(this);
   }
 
-  #flush(chunk: Buffer, length: number): void {
-    const { clock, stretch } = this.#options;
-    const identifier = this.window.nextIdentifier;
-    this.#lastWriteMs = clock.now();
-    this.#writes.started();
-    this.#socket.write(chunk, length, () => {
-      if (this.#state.kind === 'closed') return;
-      this.#writes.finished();
-      const now = clock.now();
-      this.#flushed.add(identifier, now);
-      stretch.flushed(now);
-      this.#goOn();
-    });
-  }
-
-  /** Asks for more; or, so that an answer that is on its way finds little behind it, writes nothing for a while. */
-  #goOn(): void {
-    const { clock, stretch } = this.#options;
-    stretch.poll(clock.now());
-    if (this.isWritable) {
-      this.#events.progressed(this);
-      return;
-    }
-    const waitMs = this.#writes.count > 0 ? 0 : stretch.waitMs(clock.now());
-    if (waitMs === 0) return;
-    this.#cancelWait?.();
-    this.#cancelWait = clock.after(waitMs, () => this.#goOn());
-  }
-
   #receive(bytes: Uint8Array): void {
     if (this.#state.kind === 'closed') return;
     try {
       const response = this.#responses.push(bytes);
       if (response === undefined) return;
-      const lagMs = this.#lagOf(response.identifier);
+      const lagMs = this.#writer.lagOf(response.identifier);
       const closure = settleByAnswer(this.window, response, {
         knownBad: unknownIdentifier,
         provedEnd: 'drained',
@@ -336,13 +253,6 @@ export class BinaryConnection implements Connection {
     } catch (error) {
       this.#close('protocol-violation', describeError(error));
     }
-  }
-
-  /** How long ago the kernel took a frame in flight, milliseconds; undefined when it is none, or has not been taken. */
-  #lagOf(identifier: number): number | undefined {
-    if (this.window.locate(identifier) !== 'in-flight') return undefined;
-    const flushedAtMs = this.#flushed.flushedAtMs(identifier);
-    return flushedAtMs === undefined ? undefined : this.#options.clock.now() - flushedAtMs;
   }
 
   #gatewayLeft(end: ConnectionEnd, detail: string): void {
@@ -373,8 +283,7 @@ export class BinaryConnection implements Connection {
     const state = this.#state;
     if (state.kind === 'closed') return;
     state.cancelTimer?.();
-    this.#writes.stop();
-    this.#cancelWait?.();
+    this.#writer.stop();
     this.#state = { kind: 'closed' };
     // Nothing more is read or written; a late packet could only speak of what has been handed back.
     this.#socket.destroy();

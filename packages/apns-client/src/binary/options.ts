@@ -9,8 +9,9 @@ import {
 import type { BackoffPolicy } from '../transport/backoff.ts';
 import { type Clock, systemClock } from '../transport/clock.ts';
 import type { TransportObserver } from '../transport/transport.ts';
+import type { FrameWriterOptions } from './frame-writer.ts';
 import type { ShutdownIdentifier } from './status-policy.ts';
-import { type Stretch, shortestStretch } from './write-ahead.ts';
+import { shortestStretch } from './write-ahead.ts';
 
 /** How a binary transport is built. Times in milliseconds; every default has its reason beside it. */
 export interface BinaryTransportOptions {
@@ -127,20 +128,12 @@ export function resolveOptions(options: BinaryTransportOptions): ResolvedOptions
 }
 
 /** What one binary connection needs to know. Times in milliseconds. */
-export interface BinaryConnectionOptions extends GatewaySocketOptions {
+export interface BinaryConnectionOptions extends GatewaySocketOptions, FrameWriterOptions {
   readonly id: string;
-  readonly command: NotificationCommand;
-  /** Frames written and not yet settled, at most. */
-  readonly window: number;
-  /** How much may be written before an answer is waited for. */
-  readonly stretch: Stretch;
   readonly connectTimeoutMs: number;
-  /** A write that makes no progress for so long means that the gateway has stopped reading. */
-  readonly writeStallMs: number;
   /** How long to go on reading for an error response after a write failed (`docs/protocol/binary.md#late-errors`). */
   readonly errorGraceMs: number;
   readonly shutdownIdentifier: ShutdownIdentifier;
-  readonly clock: Clock;
   readonly openSocket: OpenSocket<GatewaySocket>;
   /** Identifier of the first frame; other than 1 only to reach the wrap in tests. */
   readonly firstIdentifier?: number;
