@@ -70,27 +70,27 @@ describe.each(Object.entries(gates))('%s', (_, open) => {
     expect(gate.failures).toBe(1);
   });
 
-  test('pauses after refusals in a row, or one that is certain', () => {
+  test('pauses after three attempts in a row that reach nothing, or one refusal', () => {
     const gate = open();
-    gate.refused(0, 'a', false);
+    gate.unreachable(0, 'a', true);
     gate.answered();
-    gate.refused(0, 'b', false);
-    gate.refused(0, 'c', false);
+    gate.unreachable(0, 'b', true);
+    gate.unreachable(0, 'c', true);
     expect(gate.pause).toBeUndefined();
-    gate.refused(5, 'd', false);
-    expect(gate.pause).toMatchObject({ about: 'credential', reason: 'd', sinceMs: 5 });
-    gate.refused(7, 'e', true);
+    gate.unreachable(5, 'd', true);
+    expect(gate.pause).toMatchObject({ about: 'worker', reason: 'd', sinceMs: 5 });
+    gate.refused(7, 'e');
     expect(gate.pause).toMatchObject({ about: 'credential', reason: 'e', sinceMs: 5 });
     gate.answered();
     expect(gate.pause).toBeUndefined();
     const other = open();
-    other.refused(5, 'certificate expired', true);
+    other.refused(5, 'certificate expired');
     expect(other.pause).toMatchObject({ about: 'credential', reason: 'certificate expired', sinceMs: 5 });
   });
 
   test('probes now and then while paused, and at once when the credential changes', () => {
     const gate = open();
-    gate.refused(0, 'certificate expired', true);
+    gate.refused(0, 'certificate expired');
     expect(gate.delayMs(0)).toBeGreaterThanOrEqual(22_500);
     expect(gate.delayMs(0)).toBeLessThanOrEqual(37_500);
     gate.started(30_000);
@@ -130,7 +130,7 @@ describe.each(Object.entries(gates))('%s', (_, open) => {
 
   test('a pause about the credential stays one while nothing can be reached', () => {
     const gate = open();
-    gate.refused(0, 'certificate expired', true);
+    gate.refused(0, 'certificate expired');
     gate.unreachable(30_000, 'no route', true);
     expect(gate.pause).toMatchObject({ about: 'credential', reason: 'certificate expired' });
     expect(gate.delayMs(30_000)).toBeGreaterThanOrEqual(22_500);
@@ -140,7 +140,7 @@ describe.each(Object.entries(gates))('%s', (_, open) => {
     const gate = open();
     gate.holdUntil(0, 'TooManyProviderTokenUpdates', 1_200_000);
     gate.failed(1_000, 'reset');
-    gate.refused(1_000, 'refused', true);
+    gate.refused(1_000, 'refused');
     expect(gate.delayMs(1_000)).toBe(1_199_000);
     gate.retryNow();
     expect(gate.delayMs(1_000)).toBe(0);
@@ -189,12 +189,12 @@ describe('the gate of a binary transport', () => {
   test('a refusal among successes is no pause', () => {
     const gate = new BinaryGate(options);
     for (let round = 0; round < 10; round++) {
-      gate.refused(0, 'closed', false);
-      gate.refused(0, 'closed', false);
+      gate.unreachable(0, 'closed', true);
+      gate.unreachable(0, 'closed', true);
       gate.trusted();
     }
     expect(gate.pause).toBeUndefined();
-    gate.refused(0, 'closed', true);
+    gate.refused(0, 'closed');
     gate.trusted();
     expect(gate.pause).toBeUndefined();
   });

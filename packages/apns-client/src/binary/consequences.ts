@@ -64,10 +64,10 @@ export function judgeEnd(
   // How often that may follow in a row is limited by what is in doubt.
   else if (verdict !== undefined) gate.failed(nowMs, detail, Number.POSITIVE_INFINITY);
   else if (answer?.meaning === 'credential')
-    gate.refused(nowMs, gatewayAnswer(answer.status).reason, true, 'topic');
+    gate.refused(nowMs, gatewayAnswer(answer.status).reason, 'topic');
   else if (answer?.understood === true) gate.answered();
   else if (end === 'drained' || end === 'rotated' || end === 'idle') gate.abandoned();
-  else if (end === 'credential-refused') gate.refused(nowMs, detail, true);
+  else if (end === 'credential-refused') gate.refused(nowMs, detail);
   else if (end === 'tls-failed' || end === 'connect-failed') gate.unreachable(nowMs, detail, isCutOff);
   else if (wasSilent)
     gate.unreachable(

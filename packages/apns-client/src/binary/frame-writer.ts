@@ -26,9 +26,6 @@ export interface FrameWriterEvents {
   stalled(detail: string): void;
 }
 
-/** Chunks under way at a time: one in the kernel's hands, one behind it, so that the socket never runs dry. */
-const chunksUnderWay = 2;
-
 /** The sending side of a connection: enters frames into the window, writes them, and knows when the kernel took them. */
 export class FrameWriter {
   readonly #socket: GatewaySocket;
@@ -61,12 +58,12 @@ export class FrameWriter {
 
   /** Whether `write` would take anything now. */
   get hasRoom(): boolean {
-    return this.#writes.count < chunksUnderWay && this.#room > 0;
+    return this.#writes.hasRoom && this.#room > 0;
   }
 
   /** The kernel has everything that was written. */
   get isFlushed(): boolean {
-    return this.#writes.count === 0;
+    return this.#writes.areFinished;
   }
 
   /** When something was last written, or the connection begun, by the clock's `now()`. */
@@ -127,7 +124,7 @@ export class FrameWriter {
    */
   takeSilent(silenceMs: number, take: (run: TrackedRun, from: number, to: number) => void): number {
     const now = this.#options.clock.now();
-    if (this.#writes.count > 0 && this.#writes.waitedMs(now) >= silenceMs / 2) return 0;
+    if (!this.#writes.areFinished && this.#writes.waitedMs(now) >= silenceMs / 2) return 0;
     const identifier = this.#flushed.takeUntil(now - silenceMs);
     if (identifier === undefined) return 0;
     const before = this.#window.size;
@@ -172,7 +169,7 @@ export class FrameWriter {
       this.#events.progressed();
       return;
     }
-    const waitMs = this.#writes.count > 0 ? 0 : stretch.waitMs(clock.now());
+    const waitMs = this.#writes.areFinished ? stretch.waitMs(clock.now()) : 0;
     if (waitMs === 0) return;
     this.#cancelWait?.();
     this.#cancelWait = clock.after(waitMs, () => this.#goOn());

@@ -1,11 +1,12 @@
 import { advanceIdentifier, firstIdentifier, identifierDistance } from '@pushfleet/apns-wire';
+import { Deque } from '../transport/deque.ts';
 import type { Span } from '../transport/span.ts';
 import type { TrackedRun } from '../transport/tracked-run.ts';
 
 // What has been written on one connection and is not settled, oldest first.
 //
-// Frames of one run that go out together have consecutive identifiers, so the window keeps a segment per such
-// stretch and not an entry per frame: a frame in flight costs a share of one small object. Nothing of the frame is
+// Frames of one run that go out together have consecutive identifiers, so the window keeps a segment for
+// them and not an entry per frame: a frame in flight costs a share of one small object. Nothing of the frame is
 // kept; a replay encodes it again from its run.
 
 interface Segment {
@@ -20,8 +21,7 @@ interface Segment {
  * Pure bookkeeping: no socket, no clock. Identifiers count from 1 and wrap (`docs/protocol/binary.md#identifiers`).
  */
 export class InFlightWindow {
-  #segments: Segment[] = [];
-  #head = 0;
+  readonly #segments = new Deque<Segment>();
   #size = 0;
   #oldest: number;
   #next: number;
@@ -87,7 +87,7 @@ export class InFlightWindow {
   /** Takes everything written before `identifier` out of the window, in order. */
   takeBefore(identifier: number, take: (run: TrackedRun, from: number, to: number) => void): void {
     while (this.#size > 0) {
-      const segment = this.#segments[this.#head]!;
+      const segment = this.#segments.front()!;
       const ahead = identifierDistance(segment.identifier, identifier);
       if (ahead <= 0) return;
       this.#takeFromHead(Math.min(ahead, segment.to - segment.from), take);
@@ -96,38 +96,26 @@ export class InFlightWindow {
 
   /** Takes the oldest frame out of the window; there must be one. */
   takeOldest(): Span {
-    const { run, from } = this.#segments[this.#head]!;
+    const { run, from } = this.#segments.front()!;
     this.#takeFromHead(1, () => {});
     return { run, from, to: from + 1 };
   }
 
   /** Takes everything out of the window, as spans in the order of writing. */
   takeAll(): Span[] {
-    const spans: Span[] = this.#segments.slice(this.#head).map(({ run, from, to }) => ({ run, from, to }));
-    this.#segments = [];
-    this.#head = 0;
+    const spans = this.#segments.takeAll().map(({ run, from, to }) => ({ run, from, to }));
     this.#size = 0;
     this.#oldest = this.#next;
     return spans;
   }
 
   #takeFromHead(count: number, take: (run: TrackedRun, from: number, to: number) => void): void {
-    const segment = this.#segments[this.#head]!;
+    const segment = this.#segments.front()!;
     const to = segment.from + count;
     this.#size -= count;
     this.#oldest = advanceIdentifier(segment.identifier, count);
-    if (to === segment.to) {
-      this.#head++;
-      if (this.#head === this.#segments.length) {
-        this.#segments = [];
-        this.#head = 0;
-      } else if (this.#head >= 1024 && this.#head * 2 >= this.#segments.length) {
-        this.#segments = this.#segments.slice(this.#head);
-        this.#head = 0;
-      }
-    } else {
-      this.#segments[this.#head] = { ...segment, from: to, identifier: this.#oldest };
-    }
+    if (to === segment.to) this.#segments.removeFront();
+    else this.#segments.replaceFront({ ...segment, from: to, identifier: this.#oldest });
     take(segment.run, segment.from, to);
   }
 }

@@ -176,7 +176,7 @@ class BinaryProtocol implements Protocol, GroupEvents {
   #pauseWithoutCredential(): void {
     const { problem, secureContext } = this.#credential;
     if (problem !== undefined && secureContext === undefined) {
-      this.gate.refused(this.#options.clock.now(), problem, true, 'worker');
+      this.gate.refused(this.#options.clock.now(), problem, 'worker');
     }
   }
 

@@ -152,7 +152,7 @@ export class Access {
 
   /** What is named does not let us send, for certain. */
   lost(reason: string, about: PauseKind = 'credential'): void {
-    this.gate.refused(this.#options.clock.now(), reason, true, about);
+    this.gate.refused(this.#options.clock.now(), reason, about);
   }
 
   /**
@@ -173,7 +173,7 @@ export class Access {
         if (!hasServed) this.gate.failed(now, detail);
         return;
       case 'credential-refused':
-        this.gate.refused(now, detail, true);
+        this.gate.refused(now, detail);
         return;
       default:
         if (hasServed) this.gate.failed(now, detail);
@@ -214,7 +214,7 @@ export class Access {
   #pauseWithoutContext(): void {
     const { problem, secureContext } = this.#context;
     if (problem !== undefined && secureContext === undefined) {
-      this.gate.refused(this.#options.clock.now(), problem, true, 'worker');
+      this.gate.refused(this.#options.clock.now(), problem, 'worker');
     }
   }
 }

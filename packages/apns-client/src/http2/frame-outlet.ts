@@ -3,8 +3,6 @@ import type { FrameSocket } from '../socket/gateway-socket.ts';
 import { WritesUnderWay } from '../socket/writes-under-way.ts';
 import type { Clock } from '../transport/clock.ts';
 
-/** Chunks under way at a time: one in the kernel's hands, one behind it, so that the socket never runs dry. */
-const chunksUnderWay = 2;
 /** What may wait in the socket: two chunks, and answers to PING and SETTINGS that the gateway does not read. */
 const mostWaitingBytes = 1024 * 1024 + 2 * 128 * 1024;
 
@@ -33,7 +31,7 @@ export class FrameOutlet {
 
   /** Whether another chunk may be sent now. */
   get hasRoom(): boolean {
-    return this.#writes.count < chunksUnderWay;
+    return this.#writes.hasRoom;
   }
 
   /** Sends the first `length` bytes of a chunk of the pool; says whether there are any. */

@@ -1,5 +1,8 @@
 import type { Clock } from '../transport/clock.ts';
 
+/** Writes under way at a time: one in the kernel's hands, one behind it, so that the socket never runs dry. */
+const mostWrites = 2;
+
 /** The writes of a connection that the kernel has not taken, and an alarm when none of them gets on. */
 export class WritesUnderWay {
   readonly #clock: Clock;
@@ -15,8 +18,14 @@ export class WritesUnderWay {
     this.#stalled = stalled;
   }
 
-  get count(): number {
-    return this.#count;
+  /** Whether the kernel has everything. */
+  get areFinished(): boolean {
+    return this.#count === 0;
+  }
+
+  /** Whether another write may be started now. */
+  get hasRoom(): boolean {
+    return this.#count < mostWrites;
   }
 
   /** How long the oldest has been the oldest, milliseconds; 0 when there is none. */

@@ -21,7 +21,7 @@ export interface Pause {
 export interface ConnectGateOptions {
   readonly backoff: BackoffPolicy;
   readonly attemptsPerMinute: number;
-  /** Refusals in a row, none of them certain, or connections that did not come about, after which it pauses. */
+  /** Connections in a row that did not come about, or were cut before anything was written, after which it pauses. */
   readonly refusalsBeforePause: number;
   readonly pauseProbeMs: number;
 }
@@ -84,16 +84,11 @@ export class ConnectGate {
     else this.#notBeforeMs = nowMs + backoffDelayMs(this.#options.backoff, this.#failures);
   }
 
-  /** The gateway turned us away: for certain, or several times in a row, it is the credential. */
-  refused(nowMs: number, reason: string, isCertain: boolean, about: PauseKind = 'credential'): void {
+  /** The gateway, or our own files, say for certain that we may not send: paused about that, and asked now and then. */
+  refused(nowMs: number, reason: string, about: PauseKind = 'credential'): void {
     this.failed(nowMs, reason);
     this.#refusals++;
-    if (isCertain || this.#refusals >= this.#options.refusalsBeforePause || this.#pause !== undefined) {
-      this.#pace = isCertain ? 'probe' : this.#pause === undefined ? 'backoff' : this.#pace;
-      const sinceMs = this.#pause?.sinceMs ?? nowMs;
-      this.#pause = { about, reason, sinceMs, checkedAtMs: nowMs, untilMs: nowMs, isHold: false };
-      this.#askLater(nowMs);
-    }
+    this.#pauseAbout(about, reason, nowMs, 'probe');
   }
 
   /**
@@ -102,10 +97,14 @@ export class ConnectGate {
    * @param isCutOff No other connection is open. While one is, this is a failed attempt and no more.
    */
   unreachable(nowMs: number, reason: string, isCutOff: boolean): void {
-    if (!isCutOff) this.failed(nowMs, reason);
+    this.failed(nowMs, reason);
     // What the gateway has said of the credential is not forgotten because it cannot be reached.
-    else if (this.#pause !== undefined && this.#pause.about !== 'worker') this.failed(nowMs, reason);
-    else this.refused(nowMs, reason, false, 'worker');
+    if (!isCutOff || (this.#pause !== undefined && this.#pause.about !== 'worker')) return;
+    this.#refusals++;
+    if (this.#pause !== undefined) this.#pauseAbout('worker', reason, nowMs, this.#pace);
+    else if (this.#refusals >= this.#options.refusalsBeforePause) {
+      this.#pauseAbout('worker', reason, nowMs, 'backoff');
+    }
   }
 
   /** The gateway takes nothing: paused about `worker`, and asked again then. */
@@ -128,7 +127,7 @@ export class ConnectGate {
 
   /** The gateway wants to be left alone: paused until then. */
   holdUntil(nowMs: number, reason: string, untilMs: number): void {
-    this.refused(nowMs, reason, true);
+    this.refused(nowMs, reason);
     this.#notBeforeMs = untilMs;
     this.#pause = { ...this.#pause!, untilMs, isHold: true };
   }
@@ -144,6 +143,13 @@ export class ConnectGate {
     this.#refusals = 0;
     this.#pause = undefined;
     this.#notBeforeMs = 0;
+  }
+
+  #pauseAbout(about: PauseKind, reason: string, nowMs: number, pace: 'probe' | 'backoff'): void {
+    const sinceMs = this.#pause?.sinceMs ?? nowMs;
+    this.#pace = pace;
+    this.#pause = { about, reason, sinceMs, checkedAtMs: nowMs, untilMs: nowMs, isHold: false };
+    this.#askLater(nowMs);
   }
 
   /** Never sooner than the gateway has asked for. */

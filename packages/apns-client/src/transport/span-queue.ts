@@ -1,10 +1,10 @@
+import { Deque } from './deque.ts';
 import { countOf, type Span } from './span.ts';
 import type { TrackedRun } from './tracked-run.ts';
 
 /** Spans that wait to be written. Replays go in front, in their order; new runs at the back. */
 export class SpanQueue<Run = TrackedRun> {
-  #spans: Span<Run>[] = [];
-  #head = 0;
+  readonly #spans = new Deque<Span<Run>>();
   #size = 0;
 
   /** Notifications that wait. */
@@ -20,31 +20,20 @@ export class SpanQueue<Run = TrackedRun> {
   /** Puts spans before everything else, keeping their order. */
   unshift(spans: readonly Span<Run>[]): void {
     if (spans.length === 0) return;
-    this.#spans = [...spans, ...this.#spans.slice(this.#head)];
-    this.#head = 0;
+    this.#spans.unshift(spans);
     this.#size += countOf(spans);
   }
 
   front(): Span<Run> | undefined {
-    return this.#spans[this.#head];
+    return this.#spans.front();
   }
 
   /** Removes `count` positions from the front span. */
   advance(count: number): void {
-    const span = this.#spans[this.#head]!;
+    const { run, from, to } = this.#spans.front()!;
     this.#size -= count;
-    if (span.from + count < span.to) {
-      this.#spans[this.#head] = { run: span.run, from: span.from + count, to: span.to };
-      return;
-    }
-    this.#head++;
-    if (this.#head === this.#spans.length) {
-      this.#spans = [];
-      this.#head = 0;
-    } else if (this.#head >= 1024 && this.#head * 2 >= this.#spans.length) {
-      this.#spans = this.#spans.slice(this.#head);
-      this.#head = 0;
-    }
+    if (from + count < to) this.#spans.replaceFront({ run, from: from + count, to });
+    else this.#spans.removeFront();
   }
 
   /** Takes out all that waits of one run, in order. */
@@ -55,10 +44,7 @@ export class SpanQueue<Run = TrackedRun> {
   }
 
   takeAll(): Span<Run>[] {
-    const spans = this.#spans.slice(this.#head);
-    this.#spans = [];
-    this.#head = 0;
     this.#size = 0;
-    return spans;
+    return this.#spans.takeAll();
   }
 }
