@@ -24,7 +24,7 @@ export type DoubtVerdict =
   /** The gateway takes nothing: everything is to be handed back, and the next try is to wait. */
   | { readonly kind: 'nothing-passes'; readonly pauseMs: number; readonly reason: string };
 
-/** So many single frames in a row that are cut, and nothing that passes: it is not the frames. */
+/** After this many single frames in a row that are cut, while nothing passes, it is not the frames. */
 const loneCutsBeforeGivingUp = 8;
 /** How long the gateway is left alone when nothing passes, milliseconds: doubling with each try. */
 const shortestPauseMs = 1_000;
@@ -37,7 +37,7 @@ export class AfterDoubt {
   readonly #queue: SpanQueue;
   readonly #command: NotificationCommand;
   #aside: Span[] = [];
-  /** So many frames at the front of the queue are suspected. */
+  /** How many frames at the front of the queue are suspected. */
   #suspected = 0;
   /** What had passed when they were in doubt. */
   #suspectedSince = 0;
@@ -117,7 +117,7 @@ export class AfterDoubt {
     for (let position = from; position < to; position++) this.#struck.delete(hashOfToken(run, position));
   }
 
-  /** The burst under way is over without doubt, and its connection has settled so many frames in all. */
+  /** The burst under way is over without doubt. @param settled Frames that its connection has settled in all */
   burstPassed(settled: number, nowMs: number): void {
     this.#suspected = Math.max(0, this.#suspected - this.pace.written);
     this.pace.passed(settled, nowMs);
@@ -175,7 +175,7 @@ export class AfterDoubt {
     this.#suspect(suspected);
   }
 
-  /** Suspects so many frames at the front of the queue. */
+  /** Suspects the first frames of the queue. */
   #suspect(frames: number): void {
     this.#suspected = frames;
     this.#suspectedSince = this.#passes;

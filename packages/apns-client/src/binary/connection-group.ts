@@ -20,7 +20,7 @@ export interface GroupOptions {
   readonly transport: ResolvedOptions;
   readonly gate: BinaryGate;
   readonly credential: CredentialContext;
-  /** A connection that wrote nothing for so long is closed, milliseconds. */
+  /** A connection that wrote nothing for this long is closed, milliseconds. */
   readonly idleTimeoutMs: number;
   /** What goes over it has had errors, and more are to be expected. */
   readonly expectsErrors: boolean;
@@ -40,7 +40,7 @@ export interface GroupEvents {
 
 /** However long the handshake took, a silence is no longer than this, milliseconds. */
 const longestSilenceMs = 2_000;
-/** After so long without a write, a burst has been written whole, milliseconds. */
+/** After this long without a write, everything that waits has been written, milliseconds. */
 const longestQuietMs = 100;
 
 export class ConnectionGroup {

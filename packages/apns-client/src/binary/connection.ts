@@ -174,7 +174,7 @@ export class BinaryConnection implements Connection {
     this.#state = { kind: 'open' };
   }
 
-  /** Takes frames once the gateway has left it open for so long, milliseconds. */
+  /** Takes frames once the gateway has left it open for `silenceMs`. */
   serveAfter(silenceMs: number): void {
     if (this.#state.kind !== 'silent') return;
     const cancelTimer = this.#options.clock.after(silenceMs, () => {

@@ -45,7 +45,7 @@ export interface BinaryTransportOptions {
   readonly proofTimeoutMs?: number;
   /** From the look-up of the name to the end of the handshake. Default 10,000. */
   readonly connectTimeoutMs?: number;
-  /** A write that makes no progress for so long means that the gateway has stopped reading. Default 20,000. */
+  /** A write that makes no progress for this long means that the gateway has stopped reading. Default 20,000. */
   readonly writeStallMs?: number;
   /**
    * How long an error response may come after a write has failed (`docs/protocol/binary.md#late-errors`). Default
@@ -54,7 +54,7 @@ export interface BinaryTransportOptions {
   readonly errorGraceMs?: number;
   /** TCP keepalive: first probe after so much silence. Default 60,000. */
   readonly keepAliveMs?: number;
-  /** A connection that wrote nothing for so long is closed, and never trusted again: NATs forget. Default 300,000. */
+  /** A connection that wrote nothing for this long is closed, and never trusted again: NATs forget. Default 300,000. */
   readonly idleTimeoutMs?: number;
   /**
    * Silence that a first connection must keep after its handshake before anything is written on it, at least as long
@@ -75,7 +75,7 @@ export interface BinaryTransportOptions {
    * reconnects that it costs hold up nobody else (decision 0015). Default 3.
    */
   readonly suspectAfter?: number;
-  /** The suspects' connections are closed after so long without work. Default 10,000. */
+  /** The suspects' connections are closed after this long without work. Default 10,000. */
   readonly suspectIdleTimeoutMs?: number;
   readonly observer?: TransportObserver;
   readonly clock?: Clock;

@@ -5,9 +5,9 @@
 
 /** Frames of the first burst after a doubtful end, at most. */
 const largestFirstBurst = 200;
-/** The slow part: so many steps from half of the burst that failed up to it. */
+/** Near the burst that failed, bursts grow slowly: in this many steps from half of it up to it. */
 const slowSteps = 4;
-/** So long without a doubtful end, one burst that passes is enough, milliseconds. */
+/** After this long without a doubtful end, one burst that passes ends the caution, milliseconds. */
 const calmMs = 60_000;
 
 /** How much a group of connections may have in doubt at a time: everything, until a connection ends in doubt. */
@@ -21,7 +21,7 @@ export class SlowStart {
   #endedAfter = 0;
   #lastDoubtMs = 0;
   readonly #mostCaution: number;
-  /** Bursts that have to pass near the one that failed before the next is longer: twice as many after each failure. */
+  /** Bursts that must pass near the one that failed before the next is longer. Doubles with each failure. */
   #caution = 1;
   #passedNear = 0;
 
@@ -67,7 +67,7 @@ export class SlowStart {
   passed(settled: number, nowMs: number): void {
     const isCalm = nowMs - this.#lastDoubtMs >= calmMs;
     const isUsed = this.#written * 2 >= this.#burst;
-    let next = isCalm ? Number.POSITIVE_INFINITY : isUsed ? this.#grown() : this.#burst;
+    let next = isCalm ? Number.POSITIVE_INFINITY : isUsed ? this.#lengthen() : this.#burst;
     // Up to where the last one ended, and slowly from there.
     const left = this.#endedAfter - settled;
     if (left > 0) next = Math.min(next, left);
@@ -75,8 +75,8 @@ export class SlowStart {
     this.#begin(next > this.#longest ? Number.POSITIVE_INFINITY : next);
   }
 
-  /** Twice as long; but slowly from half of the burst that failed up to it. */
-  #grown(): number {
+  /** Returns the next burst: twice as long, but slowly near the one that failed, where several have to pass first. */
+  #lengthen(): number {
     const isNear = this.#burst * 2 >= this.#failed && this.#burst < this.#failed;
     if (!isNear) return this.#burst * 2;
     if (++this.#passedNear < this.#caution) return this.#burst;

@@ -7,15 +7,15 @@
 
 /** Frames of the shortest stretch: to write them again costs less than a connection does. */
 export const shortestStretch = 50;
-/** So many times as long, a stretch would hold more than the buffers in between. */
+/** A stretch this many times as long as the shortest would hold more than the buffers on the way to the gateway. */
 export const longestByShortest = 640;
-/** Until an error has shown how late it comes, it is as late as the handshake took, at most so long, milliseconds. */
+/** Until an error has shown how late errors come, the handshake's duration is the guess, at most this, milliseconds. */
 const longestGuessMs = 250;
 /** Errors that come later than that are not waited for, milliseconds. */
 const longestWaitMs = 2_000;
-/** What errors are later at times than they were, as a factor. */
+/** Errors may come later than those before: the wait is the lag times this factor. */
 const lagMargin = 1.25;
-/** An error that comes sooner than the ones before shortens the wait by that part of the difference. */
+/** An error that comes sooner than those before shortens the wait by this part of the difference. */
 const lagDecay = 1 / 8;
 
 /** How long a stretch the next connection of a group begins with. */
@@ -32,13 +32,13 @@ export class WriteAhead {
     this.#next = this.#atFirst;
   }
 
-  /** An error response named the frame that came after `good` others on its connection. */
+  /** An error response came. @param good Frames before the one that it names, on its connection */
   cutAfter(good: number): void {
     // If errors keep this rate, most of a burst longer than twice as much is wasted.
     this.#next = Math.max(this.#shortest, 2 * good);
   }
 
-  /** An error response came so long after the kernel had taken the frame that it names, milliseconds. */
+  /** An error response came. @param lagMs How long after the kernel had taken the frame that it names */
   errorCame(lagMs: number): void {
     const known = this.#lagMs ?? lagMs;
     this.#lagMs = lagMs >= known ? lagMs : known + (lagMs - known) * lagDecay;

@@ -31,6 +31,6 @@ export interface ChannelClientOptions {
   readonly proxy?: ProxyOptions;
   /** For one call, connecting included. Milliseconds, 15,000 by default. */
   readonly timeoutMs?: number;
-  /** Unused for so long, a connection is closed. Milliseconds, 300,000 by default. */
+  /** A connection that is unused for this long is closed. Milliseconds, 300,000 by default. */
   readonly idleTimeoutMs?: number;
 }

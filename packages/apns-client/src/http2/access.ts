@@ -18,9 +18,9 @@ export interface AccessEvents extends AuthorizationEvents {
   holdChanged(): void;
 }
 
-/** UnrelatedKeyIdInToken on so many connections in a row is no matter of connections. */
+/** UnrelatedKeyIdInToken on this many connections in a row is the token's fault, not a connection's. */
 const unrelatedBeforePause = 3;
-/** TooManyProviderTokenUpdates on so many connections in a row is no matter of connections. */
+/** TooManyProviderTokenUpdates on this many connections in a row is the fleet's fault, not a connection's. */
 const tokenUpdatesBeforeHold = 2;
 
 /** What the transport is to do: `pause`, the gateway does not let it send. */
@@ -86,7 +86,7 @@ export class Access {
    */
   doubted(end: ConnectionEnd, reason: string, isCutOff: boolean): void {
     const now = this.#options.clock.now();
-    // 5xx everywhere is the gateway's trouble; silence and strangers everywhere may lie on the way of this worker.
+    // 5xx on every connection is the gateway's trouble. Silence and foreign answers may come from this worker's network.
     if (end === 'gateway-errors') this.gate.failed(now, reason);
     else this.gate.unreachable(now, reason, isCutOff);
   }

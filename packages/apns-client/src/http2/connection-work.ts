@@ -5,7 +5,7 @@ export type WorkTrouble = 'stream-stalled' | 'gateway-errors';
 const errorsBeforeLeaving = 5;
 /** Streams without an answer in time, less those with one, after which a connection is not waited for any longer. */
 const unansweredBeforeLeaving = 3;
-/** Silence is no sign of trouble before so long, milliseconds, nor before ten times what answers usually take. */
+/** Silence counts as trouble after this many milliseconds and ten times what answers usually take, whichever is longer. */
 const shortestSilenceMs = 3_000;
 const usualAnswers = 10;
 /** Until the first answer nothing is known of what is usual. Milliseconds. */

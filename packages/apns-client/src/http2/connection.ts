@@ -67,7 +67,7 @@ type State =
 
 /** How long to go on reading answers after a write has failed. */
 const errorGraceMs = 1_000;
-/** Ticks come once a second at least: after so long without one, this process stood still, and not the gateway. */
+/** Ticks come at least once a second. After this long without one, this process stood still, not the gateway. */
 const stoodStillMs = 5_000;
 const pingBytes = Buffer.from('pushflee', 'latin1');
 

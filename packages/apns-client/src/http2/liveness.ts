@@ -35,7 +35,7 @@ export class Liveness {
     return this.#pingSentMs !== undefined && nowMs - this.#pingSentMs >= this.#options.pingTimeoutMs;
   }
 
-  /** The connection has been silent for so long that a PING is to be sent. */
+  /** A PING is to be sent: the connection has been silent for `pingAfterMs`. */
   isPingDue(nowMs: number): boolean {
     return this.#pingSentMs === undefined && nowMs - this.#lastReadMs >= this.#options.pingAfterMs;
   }

@@ -22,8 +22,8 @@ export interface ProviderTokens {
   /** The gateway finds that tokens change too often. */
   tooManyUpdates(jwt: string): void;
   /**
-   * The gateway is to be left alone for so long. Answers how much is left of the time that the fleet waits, so that it
-   * has one end for all. Milliseconds. Absent: the time is one's own.
+   * The gateway is to be left alone for `ms`. Resolves to what is left of the fleet's common wait, milliseconds. Absent:
+   * each worker waits by itself.
    */
   hold?(ms: number): Promise<number>;
   onChange(listener: () => void): () => void;
@@ -54,7 +54,7 @@ export interface Http2TransportOptions {
   readonly window?: number;
   /** From the first packet to the gateway's SETTINGS. Default 10,000. */
   readonly connectTimeoutMs?: number;
-  /** A write that makes no progress for so long means that the gateway has stopped reading. Default 20,000. */
+  /** A write that makes no progress for this long means that the gateway has stopped reading. Default 20,000. */
   readonly writeStallMs?: number;
   /** How long an answer may take. Default 30,000. */
   readonly streamTimeoutMs?: number;
@@ -64,7 +64,10 @@ export interface Http2TransportOptions {
   readonly pingTimeoutMs?: number;
   /** TCP keepalive. Default 60,000. */
   readonly keepAliveMs?: number;
-  /** A connection without a request for so long is closed. Default an hour: they are to be kept (section 4). */
+  /**
+   * A connection without a request for this long is closed. Default an hour: Apple wants them kept
+   * (`docs/protocol/http2.md#liveness`).
+   */
   readonly idleTimeoutMs?: number;
   /**
    * Connections in a row that do not come about, or carry nothing, before the transport pauses about `worker`. Default 3.
@@ -72,7 +75,10 @@ export interface Http2TransportOptions {
   readonly refusalsBeforePause?: number;
   /** How often a paused transport tries whether the trouble is over. Default 30,000. */
   readonly pauseProbeMs?: number;
-  /** How long to leave the gateway alone after TooManyProviderTokenUpdates. Default 20 minutes (section 4). */
+  /**
+   * How long to leave the gateway alone after TooManyProviderTokenUpdates. Default 20 minutes
+   * (`docs/protocol/http2.md#provider-token`).
+   */
   readonly tokenUpdatePauseMs?: number;
   readonly backoff?: BackoffPolicy;
   /** Connection attempts in any minute, at most. Default 60. */

@@ -26,7 +26,7 @@ export interface ConnectGateOptions {
   readonly pauseProbeMs: number;
 }
 
-/** Connections that lived so long were no failed attempts, however they ended. Milliseconds. */
+/** A connection that lived this long was no failed attempt, however it ended. Milliseconds. */
 const steadyMs = 5_000;
 
 export class ConnectGate {

@@ -142,13 +142,13 @@ export interface TransportObserver {
   /** The gateway ended a connection with an error response, or on HTTP/2 answered with an error. */
   errorResponse?(connectionId: string, status: number): void;
   /**
-   * An error response came for what silence had settled already: so many notifications that count as accepted,
-   * `presumed`, were refused or discarded by the gateway. A sign that silence is trusted too soon.
+   * An error response came for what silence had settled already: `wronglyPresumed` notifications count as accepted,
+   * `presumed`, although the gateway refused or discarded them. A sign that silence is trusted too soon.
    */
   lateErrorResponse?(connectionId: string, status: number, wronglyPresumed: number): void;
   /**
-   * Silence had settled so many notifications when the gateway was asked whether it has them, before the connection was
-   * closed, and it did not answer: some or all of them may be gone.
+   * Before it closed a connection, the transport asked the gateway to confirm `notifications` that silence had settled, and
+   * got no answer: some or all of them may be lost.
    */
   unconfirmed?(connectionId: string, notifications: number): void;
   replayed?(notifications: number): void;
