@@ -1,4 +1,4 @@
-import { CredentialContext } from '../socket/credential.ts';
+import { CredentialContext, pauseWithoutCredential } from '../socket/credential.ts';
 import { handBack, type Span } from '../transport/span.ts';
 import { TrackedRun } from '../transport/tracked-run.ts';
 import type { NotificationRun, Transport } from '../transport/transport.ts';
@@ -77,7 +77,7 @@ class BinaryProtocol implements Protocol, GroupEvents {
     };
     this.#quarantine = new Quarantine(this.#main.queue, this.#suspects.queue, suspectAfter);
     this.#unsubscribe = credential.onChange(() => this.#credentialChanged());
-    this.#pauseWithoutCredential();
+    pauseWithoutCredential(this.gate, this.#credential, options.clock.now());
   }
 
   enqueue(run: NotificationRun): void {
@@ -163,21 +163,13 @@ class BinaryProtocol implements Protocol, GroupEvents {
   #credentialChanged(): void {
     if (this.#core.isOver) return;
     this.#credential.load();
-    this.#pauseWithoutCredential();
+    pauseWithoutCredential(this.gate, this.#credential, this.#options.clock.now());
     if (this.#credential.problem === undefined) {
       this.gate.retryNow();
       for (const group of this.#groups) group.stopWaiting();
       for (const group of this.#groups) group.renew();
     }
     this.#changed();
-  }
-
-  /** Connections that live on the last good one go on. */
-  #pauseWithoutCredential(): void {
-    const { problem, secureContext } = this.#credential;
-    if (problem !== undefined && secureContext === undefined) {
-      this.gate.refused(this.#options.clock.now(), problem, 'worker');
-    }
   }
 
   /** The gate, or the number of connections, may be another: does and announces what follows. */

@@ -1,5 +1,5 @@
 import type { SecureContext } from 'node:tls';
-import { CredentialContext } from '../socket/credential.ts';
+import { CredentialContext, pauseWithoutCredential } from '../socket/credential.ts';
 import { ConnectGate, type Pause } from '../transport/connect-gate.ts';
 import type { ConnectionEnd, PauseKind } from '../transport/transport.ts';
 import { type CredentialAction, isAboutCredential, type Verdict } from './answer-policy.ts';
@@ -57,7 +57,7 @@ export class Access {
       this.#context = new CredentialContext(undefined, ca);
       this.#unsubscribe = authentication.tokens.onChange(() => events.credentialChanged());
     }
-    this.#pauseWithoutContext();
+    pauseWithoutCredential(this.gate, this.#context, this.#options.clock.now());
   }
 
   get pause(): Pause | undefined {
@@ -204,17 +204,9 @@ export class Access {
 
   #certificateChanged(): void {
     this.#context.load();
-    this.#pauseWithoutContext();
+    pauseWithoutCredential(this.gate, this.#context, this.#options.clock.now());
     if (this.#context.problem !== undefined) return;
     this.#events.certificateRenewed();
     this.#events.credentialChanged();
-  }
-
-  /** Connections that live on the last good one go on. */
-  #pauseWithoutContext(): void {
-    const { problem, secureContext } = this.#context;
-    if (problem !== undefined && secureContext === undefined) {
-      this.gate.refused(this.#options.clock.now(), problem, 'worker');
-    }
   }
 }

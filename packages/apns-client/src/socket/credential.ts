@@ -1,4 +1,5 @@
 import { createSecureContext, type SecureContext } from 'node:tls';
+import type { ConnectGate } from '../transport/connect-gate.ts';
 import { describeError } from './node-error.ts';
 
 /** TLS material as `tls.createSecureContext` takes it: PEM, already decrypted. */
@@ -61,6 +62,15 @@ export class CredentialContext {
   #readAuthorities(): string | undefined {
     return typeof this.#ca === 'function' ? this.#ca() : this.#ca;
   }
+}
+
+/** Pauses the gate while there is no credential to connect with. Connections that live on the last good one go on. */
+export function pauseWithoutCredential(
+  gate: ConnectGate,
+  { problem, secureContext }: CredentialContext,
+  nowMs: number,
+): void {
+  if (problem !== undefined && secureContext === undefined) gate.refused(nowMs, problem, 'worker');
 }
 
 /** @throws what Node says of a credential, or of authorities, that it cannot read */
