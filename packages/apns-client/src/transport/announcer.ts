@@ -51,7 +51,7 @@ export class Announcer {
 }
 
 /** An observer that cannot break the caller: what it throws is ignored. */
-export function guardObserver(observer: TransportObserver): Required<TransportObserver> {
+function guardObserver(observer: TransportObserver): Required<TransportObserver> {
   const guard =
     <Args extends unknown[]>(call: ((...args: Args) => void) | undefined) =>
     (...args: Args): void => {
