@@ -1,8 +1,11 @@
 import { chmod } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, createServer as createPlainServer } from 'node:net';
+import { createServer, type Server } from 'node:tls';
+import { beatWorker, pauseApp, removeWorker } from '@pushfleet/push-queue';
+import { readBuildInfo } from '@pushfleet/service-kit';
 import { createTestDatabase, provideRedis, type RedisService, type TestDatabase } from '@pushfleet/testkit';
-import { migrate } from '@pushfleet/token-store';
+import { migrate, openTokenStore } from '@pushfleet/token-store';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { examine } from '../src/doctor/doctor.ts';
@@ -17,12 +20,48 @@ let redis: RedisService;
 let client: Redis;
 let database: TestDatabase;
 let empty: TestDatabase;
-const gateway = createServer();
+let gateway: Server;
 let gatewayPort: number;
+const control = () => ({ redis: client, prefix: 'pushfleet' });
+
+/** The HTTP API, as far as the doctor asks it. */
+let apiStatus = 200;
+const api = createHttpServer((request, response) => {
+  const isDescription = request.url === '/openapi.json';
+  response.writeHead(isDescription ? 200 : apiStatus, { 'content-type': 'application/json' });
+  response.end(
+    isDescription
+      ? JSON.stringify({ info: { version: readBuildInfo().version } })
+      : JSON.stringify({ detail: 'a key is needed' }),
+  );
+});
+let apiUrl: string;
+
+/** A worker that lives as long as the tests. */
+const beat = () =>
+  beatWorker(
+    control(),
+    {
+      ...{ id: 'one', host: 'here', pid: 1, version: readBuildInfo().version, sinceMs: Date.now() },
+      ...{ apps: ['shop', 'shop2'], troubles: {}, slowed: {} },
+    },
+    3_600_000,
+  );
+/** What a sweeper writes of the accounts every two seconds. */
+const sweep = async (ago: string) => {
+  const store = openTokenStore({ connectionString: database.url });
+  await store.database.query(
+    `insert into fleet_totals (app, lane, enqueued, read_at) values ('shop', 'bulk', 0, now() - $1::interval)
+     on conflict (app, lane) do update set read_at = excluded.read_at`,
+    [ago],
+  );
+  await store.close();
+};
 
 beforeAll(async () => {
-  [files, redis, database, empty] = await Promise.all([
-    createCredentialFiles(),
+  // Making keys takes all of a processor: nothing is to be waited for meanwhile.
+  files = await createCredentialFiles();
+  [redis, database, empty] = await Promise.all([
     provideRedis({ own: true, aof: true }),
     createTestDatabase(inject('databaseUrl')),
     createTestDatabase(inject('databaseUrl')),
@@ -30,14 +69,25 @@ beforeAll(async () => {
   await migrate(database.url);
   client = new Redis(redis.url);
   await client.config('SET', 'maxmemory', '1gb');
+  const { server } = files.certificates;
+  gateway = createServer({ key: server.privateKeyPem, cert: server.certificatePem });
+  gateway.on('tlsClientError', () => undefined);
+  await files.write('ca.pem', files.certificates.authority.certificatePem);
+  await files.write('foreign-ca.pem', files.certificates.foreign.certificatePem);
   await new Promise<void>((resolve) => gateway.listen(0, '127.0.0.1', resolve));
   gatewayPort = (gateway.address() as AddressInfo).port;
+  await new Promise<void>((resolve) => api.listen(0, '127.0.0.1', resolve));
+  apiUrl = `http://127.0.0.1:${(api.address() as AddressInfo).port}`;
+  await beat();
+  await sweep('1 second');
   for (const name of ['ck.pem', 'expired.pem', 'shop.p12', 'shop.passphrase'])
     await chmod(files.path(name), 0o600);
 });
 afterAll(async () => {
   client.disconnect();
   gateway.close();
+  api.close();
+  api.closeAllConnections();
   await Promise.all([redis.stop(), database.drop(), empty.drop(), files.remove()]);
 });
 
@@ -47,7 +97,7 @@ function appText(changes: Readonly<Record<string, unknown>> = {}): string {
     topic: 'com.example.shop',
     environment: 'production',
     transport: 'binary',
-    gateway: { host: '127.0.0.1', port: gatewayPort },
+    gateway: { host: '127.0.0.1', port: gatewayPort, ca: 'ca.pem' },
     credential: { cert: 'ck.pem' },
     ...changes,
   });
@@ -59,23 +109,41 @@ async function environment(apps: Readonly<Record<string, string>>, env: NodeJS.P
   configurations += 1;
   const lines = Object.entries(apps).map(([id, text]) => `  ${id}: ${text}`);
   const path = await files.write(`pushfleet-${configurations}.yaml`, `apps:\n${lines.join('\n')}\n`);
-  return { REDIS_URL: redis.url, DATABASE_URL: database.url, PUSHFLEET_CONFIG: path, ...env };
+  return {
+    REDIS_URL: redis.url,
+    DATABASE_URL: database.url,
+    PUSHFLEET_CONFIG: path,
+    PUSHFLEET_URL: apiUrl,
+    ...env,
+  };
 }
 
-const bad = (findings: readonly Finding[]) => findings.filter(({ severity }) => severity !== 'ok');
+/** How full this machine's disk is, is no business of these tests. */
+const bad = (findings: readonly Finding[]) =>
+  findings.filter(({ about, severity }) => severity !== 'ok' && about !== 'disk');
 
 test('a healthy installation gets no advice, and exit code 0', async () => {
   const env = await environment({ shop: appText() });
   const findings = await examine(env);
   expect(bad(findings)).toEqual([]);
   expect(findings.map(({ about }) => about)).toEqual([
+    'version',
     'configuration',
-    'apps.shop',
-    'apps.shop',
+    ...['apps.shop', 'apps.shop', 'apps.shop'],
     'redis',
-    'postgres',
+    'workers',
+    'apps.shop',
+    ...['postgres', 'postgres', 'sweepers'],
+    ...['api', 'api'],
+    'disk',
     'clock',
   ]);
+  const said = findings.map(({ message }) => message).join('\n');
+  expect(said).toMatch(
+    /certificate of 127\.0\.0\.1 is trusted: "localhost" \(until .*\) ← "Pushfleet Test Authority".*; held against .*ca\.pem/,
+  );
+  expect(said).toMatch(/largest: \w+ /);
+  expect(said).toMatch(/agrees with Redis and Postgres and the API/);
   const run = await runCli(['doctor', '--json'], env);
   expect({ exitCode: run.exitCode, healthy: run.json.healthy }).toEqual({ exitCode: 0, healthy: true });
 });
@@ -139,7 +207,7 @@ const mistakes: readonly Mistake[] = [
   {
     name: 'a gateway that nobody listens at',
     make: async () => ({
-      env: await environment({ shop: appText({ gateway: { host: '127.0.0.1', port: 1 } }) }),
+      env: await environment({ shop: appText({ gateway: { host: '127.0.0.1', port: 1, ca: 'ca.pem' } }) }),
     }),
     about: 'apps.shop',
     message: /127\.0\.0\.1:1 cannot be reached from here: ECONNREFUSED/,
@@ -200,6 +268,93 @@ const mistakes: readonly Mistake[] = [
     message: /migrations have not been run: 0001_devices/,
   },
   {
+    name: 'a gateway whose authority is not in the file',
+    make: async () => ({
+      env: await environment({
+        shop: appText({ gateway: { host: '127.0.0.1', port: gatewayPort, ca: 'foreign-ca.pem' } }),
+      }),
+    }),
+    about: 'apps.shop',
+    message: /is not trusted \(.*\): "localhost".*held against .*foreign-ca\.pem/,
+  },
+  {
+    name: 'a gateway that speaks no TLS',
+    make: async () => {
+      const plain = createPlainServer((socket) =>
+        socket.on('data', () => socket.destroy()).on('error', () => undefined),
+      );
+      await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve));
+      const { port } = plain.address() as AddressInfo;
+      return {
+        env: await environment({ shop: appText({ gateway: { host: '127.0.0.1', port, ca: 'ca.pem' } }) }),
+        undo: () => new Promise((resolve) => plain.close(resolve)),
+      };
+    },
+    about: 'apps.shop',
+    message: /shows no certificate/,
+  },
+  {
+    name: 'a fleet without workers',
+    make: async () => {
+      await removeWorker(control(), 'one');
+      return { env: await environment({ shop: appText() }), undo: beat };
+    },
+    about: 'workers',
+    message: /none is alive/,
+  },
+  {
+    name: 'an app that no worker knows',
+    make: async () => ({ env: await environment({ news: appText() }) }),
+    about: 'apps.news',
+    message: /served by no worker/,
+  },
+  {
+    name: 'an app that an operator has paused',
+    make: async () => {
+      await pauseApp(control(), 'shop', { cause: 'operator', reason: 'renewal', sinceMs: Date.now() });
+      return { env: await environment({ shop: appText() }), undo: () => client.flushdb().then(beat) };
+    },
+    about: 'apps.shop',
+    message: /is paused since .*, cause operator: renewal/,
+  },
+  {
+    name: 'sweepers that stand still',
+    make: async () => {
+      await sweep('10 minutes');
+      return { env: await environment({ shop: appText() }), undo: () => sweep('1 second') };
+    },
+    about: 'sweepers',
+    message: /none has been at work for 10 min/,
+  },
+  {
+    name: 'an API that wants a key',
+    make: async () => {
+      apiStatus = 401;
+      return {
+        env: await environment({ shop: appText() }),
+        undo: async () => {
+          apiStatus = 200;
+        },
+      };
+    },
+    about: 'api',
+    message: /takes no key of ours: a key is needed/,
+  },
+  {
+    name: 'an API that is not there',
+    make: async () => ({
+      env: await environment({ shop: appText() }, { PUSHFLEET_URL: 'http://127.0.0.1:2' }),
+    }),
+    about: 'api',
+    message: /nothing answers at http:\/\/127\.0\.0\.1:2: ECONNREFUSED/,
+  },
+  {
+    name: 'a variable that nobody obeys',
+    make: async () => ({ env: await environment({ shop: appText() }, { PUSHFLEET_LOG_LEVLE: 'debug' }) }),
+    about: 'configuration',
+    message: /PUSHFLEET_LOG_LEVLE is not a variable of Pushfleet: did you mean PUSHFLEET_LOG_LEVEL\?/,
+  },
+  {
     name: 'a private key that everybody may read',
     make: async () => {
       await chmod(files.path('ck.pem'), 0o644);
@@ -227,6 +382,7 @@ test('finds a clock that is wrong', async () => {
   expect(found).toEqual([
     expect.objectContaining({ about: 'clock', message: expect.stringMatching(/\d+\.\d s behind Redis/) }),
     expect.objectContaining({ about: 'clock', message: expect.stringMatching(/\d+\.\d s behind Postgres/) }),
+    expect.objectContaining({ about: 'clock', message: expect.stringMatching(/\d+\.\d s behind the API/) }),
   ]);
 });
 

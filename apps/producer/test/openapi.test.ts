@@ -67,6 +67,9 @@ test('what needs no key may be asked for so often', async () => {
 test('docs/openapi.json is this document (UPDATE_OPENAPI=1 writes it)', async () => {
   const { status, body } = await probe.call('GET', '/openapi.json');
   expect(status).toBe(200);
+  // Which build serves it changes with every commit.
+  expect(body.info['x-build']).toMatchObject({ commit: expect.any(String), node: process.version });
+  delete body.info['x-build'];
   const file = new URL('../../../docs/openapi.json', import.meta.url);
   const text = `${JSON.stringify(body, null, 2)}\n`;
   if (process.env.UPDATE_OPENAPI === '1') await writeFile(file, text);

@@ -11,6 +11,7 @@ import {
   locateCredential,
 } from '@pushfleet/apns-credentials';
 import type { Endpoint, FleetApp } from '@pushfleet/service-kit';
+import { checkTrust } from './check-trust.ts';
 import { type Finding, findingsAbout } from './finding.ts';
 
 /** How long a gateway may take to accept a connection, milliseconds. */
@@ -23,7 +24,10 @@ export async function checkApps(
   nowMs: number,
 ): Promise<Finding[]> {
   const single = await Promise.all(
-    apps.map(async (app) => [...(await checkAppCredential(app, env, nowMs)), ...(await checkGateway(app))]),
+    apps.map(async (app) => [
+      ...(await checkAppCredential(app, env, nowMs)),
+      ...(await checkGateway(app, nowMs)),
+    ]),
   );
   return [...single.flat(), ...checkSharedFeedback(apps)];
 }
@@ -80,17 +84,18 @@ async function readableByAll(files: readonly string[]): Promise<string[]> {
   return modes.filter(({ mode }) => (mode & 0o004) !== 0).map(({ file }) => file);
 }
 
-async function checkGateway(app: FleetApp): Promise<Finding[]> {
+async function checkGateway(app: FleetApp, nowMs: number): Promise<Finding[]> {
   const { ok, problem } = findingsAbout(`apps.${app.id}`);
   const where = `${app.gateway.host}:${app.gateway.port}`;
   const reason = await whyUnreachable(app.gateway);
+  if (reason === undefined) {
+    return [ok(`the gateway ${where} accepts connections`), ...(await checkTrust(app, nowMs))];
+  }
   return [
-    reason === undefined
-      ? ok(`the gateway ${where} accepts connections`)
-      : problem(
-          `the gateway ${where} cannot be reached from here: ${reason}`,
-          'Look at the name, the port, and firewalls for outgoing connections.',
-        ),
+    problem(
+      `the gateway ${where} cannot be reached from here: ${reason}`,
+      'Look at the name, the port, and firewalls for outgoing connections.',
+    ),
   ];
 }
 

@@ -12,6 +12,7 @@ import { type Finding, findingsAbout } from './finding.ts';
 export interface ConfigurationCheck {
   readonly findings: readonly Finding[];
   readonly redisUrl: string | undefined;
+  readonly redisPrefix: string;
   readonly databaseUrl: string | undefined;
   readonly apps: readonly FleetApp[];
 }
@@ -37,6 +38,7 @@ export async function checkConfiguration(env: NodeJS.ProcessEnv): Promise<Config
         ? problems
         : [ok(`${path} names ${apps.length === 1 ? '1 app' : `${apps.length} apps`}`)],
     redisUrl: environment.config?.redisUrl ?? (await secretOf(env, 'REDIS_URL')),
+    redisPrefix: environment.config?.redisPrefix ?? (env.PUSHFLEET_REDIS_PREFIX || 'pushfleet'),
     databaseUrl: environment.config?.databaseUrl ?? (await secretOf(env, 'DATABASE_URL')),
     apps,
   };

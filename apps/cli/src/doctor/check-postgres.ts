@@ -1,5 +1,6 @@
 import { openTokenStore, readMigrationState, TokenStoreError } from '@pushfleet/token-store';
 import { type ClockReading, readClock } from './check-clock.ts';
+import { checkSizes, checkSweepers } from './check-space.ts';
 import { type Finding, findingsAbout } from './finding.ts';
 
 const { ok, warning, problem } = findingsAbout('postgres');
@@ -48,10 +49,11 @@ export async function checkPostgres(connectionString: string, now: () => number)
       );
       return result.rows[0]!.ms;
     });
-    return {
-      findings: findings.length > 0 ? findings : [ok(`PostgreSQL ${version} has the schema of this version`)],
-      clock,
-    };
+    if (pending.length === 0) {
+      if (findings.length === 0) findings.push(ok(`PostgreSQL ${version} has the schema of this version`));
+      findings.push(...(await checkSizes(store)), ...(await checkSweepers(store)));
+    }
+    return { findings, clock };
   } catch (error) {
     if (!(error instanceof TokenStoreError)) throw error;
     return {

@@ -64,9 +64,16 @@ export function checkRedisInfo(text: string): Finding[] {
     );
   }
   if (!findings.some(({ severity }) => severity === 'problem')) {
+    const bound = limit === 0 ? '' : ` of ${inMebibytes(limit)}`;
     findings.unshift(
-      ok(`${isValkey ? 'Valkey' : 'Redis'} ${is('valkey_version') || version} keeps what it confirms`),
+      ok(
+        `${isValkey ? 'Valkey' : 'Redis'} ${is('valkey_version') || version} keeps what it confirms; it uses ${inMebibytes(used)}${bound}`,
+      ),
     );
   }
   return findings;
+}
+
+function inMebibytes(bytes: number): string {
+  return `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
 }

@@ -7,13 +7,16 @@ export function addDoctorCommand(program: Command, terminal: Terminal): void {
   program
     .command('doctor')
     .description(
-      'look at everything that Pushfleet needs: configuration, credentials, gateways, Redis, Postgres, clock',
+      'look at all there is: configuration, credentials, gateways and trust, Redis, Postgres, workers, API, disk, clocks',
     )
     .addHelpText(
       'after',
       `
-Reads what the services read: REDIS_URL, DATABASE_URL (or each with _FILE) and PUSHFLEET_CONFIG. Changes nothing, and
-sends nothing. Exit code 1: there is a problem; warnings alone give 0.
+Reads what the services read: REDIS_URL, DATABASE_URL (or each with _FILE) and PUSHFLEET_CONFIG; PUSHFLEET_URL and
+PUSHFLEET_KEY for the API. Changes nothing, and sends nothing; a gateway is asked for its certificate alone.
+
+Each line begins with ✓ (in order), ! (a warning: works, and will not for long or not well) or ✗ (a problem: does not
+work, or loses what it should keep), and says what to do. Exit code 1: there is a problem; warnings alone give 0.
 
 Examples:
   pushfleet doctor

@@ -1,11 +1,15 @@
+import { readBuildInfo } from '@pushfleet/service-kit';
 import type { Redis } from 'ioredis';
 import { CliError } from '../cli-error.ts';
 import { openRedis, primariesOf } from '../fleet/open-redis.ts';
+import { checkApi } from './check-api.ts';
 import { checkApps } from './check-apps.ts';
 import { type ClockReading, checkClock, readClock } from './check-clock.ts';
 import { checkConfiguration } from './check-configuration.ts';
+import { checkFleet } from './check-fleet.ts';
 import { checkPostgres } from './check-postgres.ts';
 import { checkRedisInfo } from './check-redis.ts';
+import { checkDisk } from './check-space.ts';
 import { type Finding, findingsAbout } from './finding.ts';
 
 /**
@@ -14,24 +18,39 @@ import { type Finding, findingsAbout } from './finding.ts';
  * @param now Epoch milliseconds, of this machine.
  */
 export async function examine(env: NodeJS.ProcessEnv, now: () => number = Date.now): Promise<Finding[]> {
-  const { findings, redisUrl, databaseUrl, apps } = await checkConfiguration(env);
-  const [ofApps, redis, postgres] = await Promise.all([
+  const { findings, redisUrl, redisPrefix, databaseUrl, apps } = await checkConfiguration(env);
+  const fleet = { prefix: redisPrefix, apps: apps.map(({ id }) => id) };
+  const [ofApps, redis, postgres, api, disk] = await Promise.all([
     checkApps(apps, env, now()),
-    redisUrl === undefined ? undefined : checkRedis(redisUrl, now),
+    redisUrl === undefined ? undefined : checkRedis(redisUrl, fleet, now),
     databaseUrl === undefined ? undefined : checkPostgres(databaseUrl, now),
+    checkApi(env, now),
+    checkDisk(process.cwd()),
   ]);
-  const clocks = [...(redis?.clocks ?? []), postgres?.clock].filter((clock) => clock !== undefined);
+  const clocks = [...(redis?.clocks ?? []), postgres?.clock, api.clock].filter(
+    (clock) => clock !== undefined,
+  );
+  const { version, commit, node } = readBuildInfo();
   return [
+    findingsAbout('version').ok(`${version}, commit ${commit}, Node.js ${node}`),
     ...findings,
     ...ofApps,
     ...(redis?.findings ?? []),
     ...(postgres?.findings ?? []),
+    ...api.findings,
+    ...disk,
     ...checkClock(clocks),
   ];
 }
 
+interface FleetNames {
+  readonly prefix: string;
+  readonly apps: readonly string[];
+}
+
 async function checkRedis(
   url: string,
+  fleet: FleetNames,
   now: () => number,
 ): Promise<{ readonly findings: readonly Finding[]; readonly clocks: readonly ClockReading[] }> {
   const { problem } = findingsAbout('redis');
@@ -39,7 +58,11 @@ async function checkRedis(
     const client = await openRedis(url);
     try {
       const nodes = await Promise.all(primariesOf(client).map(async (node) => checkNode(node, now)));
-      return { findings: nodes.flatMap(({ findings }) => findings), clocks: nodes.map(({ clock }) => clock) };
+      const ofFleet = fleet.apps.length === 0 ? [] : await checkFleet(client, { url, ...fleet }, now());
+      return {
+        findings: [...nodes.flatMap(({ findings }) => findings), ...ofFleet],
+        clocks: nodes.map(({ clock }) => clock),
+      };
     } finally {
       client.disconnect();
     }

@@ -1,4 +1,5 @@
 import swagger from '@fastify/swagger';
+import { readBuildInfo } from '@pushfleet/service-kit';
 import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifySchema } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import { type ReferenceDocument, referenceHeaders, renderReference } from './reference-page.ts';
@@ -13,12 +14,14 @@ day: it yields one push, and a repeated answer says so (\`replayed\`, and the he
 
 /** Makes the OpenAPI document from the schemas of the routes that are added afterwards. */
 export async function describeApi(app: FastifyInstance, { keys }: { keys: boolean }): Promise<void> {
+  const { version, commit, node } = readBuildInfo();
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
       info: {
         title: 'Pushfleet',
-        version: '1',
+        version,
+        ...{ 'x-build': { commit, node } },
         description,
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
