@@ -20,6 +20,7 @@ import { addDoctorCommand } from './doctor/doctor-command.ts';
 import { addKeysCommands } from './keys/keys-commands.ts';
 import { addMigrateCommand } from './migrate-command.ts';
 import { ExitCode, type ProgramEnvironment, Terminal } from './terminal.ts';
+import { addWebhooksCommands } from './webhooks/webhooks-commands.ts';
 
 /** Puts a group of commands into the program. One file per group; listed below. */
 type AddCommands = (program: Command, terminal: Terminal) => void;
@@ -34,6 +35,7 @@ const commandGroups: readonly AddCommands[] = [
   addDeadLettersCommands,
   addKeysCommands,
   addAuditCommand,
+  addWebhooksCommands,
   addChannelsCommands,
   addCredentialsCommands,
   addDoctorCommand,

@@ -45,6 +45,8 @@ const rights: Readonly<Record<string, readonly ApiKeyScope[]>> = {
   'DELETE /v1/webhooks/{id}': ['admin'],
   'GET /v1/webhooks/{id}/deliveries': ['admin'],
   'GET /v1/audit': ['audit'],
+  'POST /v1/webhooks/{id}/resend': ['admin'],
+  'POST /v1/webhooks/{id}/test': ['admin'],
 };
 const routes = Object.keys(rights);
 
@@ -135,6 +137,7 @@ function bodyOf(route: string, { app, token }: Ids): object | undefined {
   if (route === 'POST /v1/broadcasts') return { app, alert: 'x', audience: { all: true }, dryRun: true };
   if (route === 'PUT /v1/devices/{token}') return { app };
   if (route === 'POST /v1/webhooks') return { app, url: 'https://example.com/hook' };
+  if (route === 'POST /v1/webhooks/{id}/resend') return {};
   if (route === 'POST /v1/apps/{app}/pause') return { reason: 'x' };
   if (/resume$|\{id\}\/replay$/.test(route) && route.includes('{app}')) return {};
   return /dead-letters\/(replay|discard)$/.test(route) ? { reason: 'x' } : undefined;

@@ -1,8 +1,9 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { eventDataSchemas, type PostedKind } from '../src/schemas/webhook-event-schemas.ts';
 import { checkUrl, isPublicAddress, resolveDestination } from '../src/webhooks/destination.ts';
 import { WebhookRooms } from '../src/webhooks/webhook-rooms.ts';
 import { type DeliveryResult, WebhookRunner } from '../src/webhooks/webhook-runner.ts';
@@ -131,12 +132,12 @@ test('a far end that says it is gone is not asked again', async () => {
 test('what waits for a far end that says it is gone fails, also what came while it said so', async () => {
   let answer: number | undefined;
   const { hits, url } = await openReceiver(() => answer ?? 500);
-  const { webhookId } = await createWebhook({ app: 'shop', url });
+  const { webhookId } = await createWebhook({ app: 'news', url });
   const results = run([60]);
-  for (let event = 0; event < 3; event++) await tell('shop', 'batch.finished');
+  for (let event = 0; event < 3; event++) await tell('news', 'batch.finished');
   await expect.poll(() => results, { timeout: 20_000 }).toEqual(['retried', 'retried', 'retried']);
   answer = 410;
-  await tell('shop', 'batch.finished');
+  await tell('news', 'batch.finished');
   await expect.poll(() => results, { timeout: 20_000 }).toContain('failed');
   const { webhooks, database } = probe.database.store;
   // As one that was made while the webhook was switched off.
@@ -285,4 +286,102 @@ test('a slow webhook has one delivery under way, slow ones half of the room, and
   rooms.enter('w0');
   rooms.leave('w0', 10);
   expect(rooms.toTake().rooms.has('w0')).toBe(false);
+});
+
+/** What became of what was to be delivered to one webhook, the newest first. */
+async function statesOf(webhook: string): Promise<string[]> {
+  const { body } = await probe.call('GET', `/v1/webhooks/${webhook}/deliveries`);
+  return body.deliveries.map(({ state }: { state: string }) => state);
+}
+
+test('a test event is delivered whatever the kinds, signed as every other, and stands in the log', async () => {
+  const { hits, url } = await openReceiver(() => 204);
+  const { webhookId, secret } = await createWebhook({ app: 'shop', url, kinds: ['app.paused'] });
+  run();
+  const { status, body } = await probe.call('POST', `/v1/webhooks/${webhookId}/test`);
+  expect({ status, body }).toEqual({ status: 202, body: { deliveryId: expect.any(String) } });
+  await expect.poll(() => statesOf(webhookId), { timeout: 20_000 }).toEqual(['delivered']);
+  const [{ headers, body: text }] = hits as [Hit];
+  const posted = JSON.parse(text);
+  expect(posted).toMatchObject({ type: 'webhook.test', data: { app: 'shop', webhookId } });
+  expect(eventDataSchemas['webhook.test'].parse(posted.data)).toEqual(posted.data);
+  const key = Buffer.from(secret.replace('whsec_', ''), 'base64');
+  const content = `${headers['webhook-id']}.${headers['webhook-timestamp']}.${text}`;
+  expect(headers['webhook-signature']).toBe(
+    `v1,${createHmac('sha256', key).update(content).digest('base64')}`,
+  );
+  const { body: log } = await probe.call('GET', `/v1/webhooks/${webhookId}/deliveries`);
+  expect(log.deliveries).toMatchObject([
+    { deliveryId: body.deliveryId, kind: 'webhook.test', state: 'delivered' },
+  ]);
+  await probe.call('DELETE', `/v1/webhooks/${webhookId}`);
+});
+
+test('what a webhook did not take is delivered again when it is asked for, with the same id', async () => {
+  let isWilling = false;
+  const { hits, url } = await openReceiver(() => (isWilling ? 200 : 500));
+  const { webhookId } = await createWebhook({ app: 'news', url });
+  run([0.05]);
+  await tell('news', 'batch.finished');
+  await expect.poll(() => statesOf(webhookId), { timeout: 20_000 }).toEqual(['failed']);
+  const resend = (body: object) => probe.call('POST', `/v1/webhooks/${webhookId}/resend`, { body });
+  expect((await resend({ deliveryIds: ['999999999'] })).body).toEqual({ resent: 0, deliveryIds: [] });
+  isWilling = true;
+  const { status, body } = await resend({});
+  expect({ status, body }).toEqual({ status: 202, body: { resent: 1, deliveryIds: [expect.any(String)] } });
+  await expect.poll(() => statesOf(webhookId), { timeout: 20_000 }).toEqual(['delivered']);
+  expect(hits).toHaveLength(3);
+  expect(new Set(hits.map(({ headers }) => headers['webhook-id'])).size).toBe(1);
+  // Nothing of it has failed any more.
+  expect((await resend({})).body).toEqual({ resent: 0, deliveryIds: [] });
+  await probe.call('DELETE', `/v1/webhooks/${webhookId}`);
+});
+
+test('a webhook that answered 410 is neither tested nor sent anything again', async () => {
+  const { url } = await openReceiver(() => 410);
+  const { webhookId } = await createWebhook({ app: 'news', url });
+  run();
+  await probe.call('POST', `/v1/webhooks/${webhookId}/test`);
+  await expect.poll(() => statesOf(webhookId), { timeout: 20_000 }).toEqual(['failed']);
+  for (const [path, body] of [
+    ['test', undefined],
+    ['resend', {}],
+  ] as const) {
+    await expect
+      .poll(async () => (await probe.call('POST', `/v1/webhooks/${webhookId}/${path}`, { body })).body.code)
+      .toBe('webhook-inactive');
+  }
+  await probe.call('DELETE', `/v1/webhooks/${webhookId}`);
+  expect((await probe.call('POST', `/v1/webhooks/${webhookId}/test`)).body.code).toBe('unknown-webhook');
+});
+
+test('what is written as an event is what OpenAPI says is posted', async () => {
+  const { database } = probe;
+  const token = randomBytes(32).toString('hex');
+  const batch = `019a0000-0000-7000-8000-${randomBytes(2).toString('hex')}00000000`;
+  await probe.call('PUT', `/v1/devices/${token}`, { body: { app: 'shop', userId: 'ann' } });
+  const atMs = Date.now() + 1_000;
+  const rejected = {
+    ...{ index: 2, token, outcome: 'rejected', reason: 'Unregistered', status: 410 },
+    ...{ tokenInvalid: true, unregisteredAtMs: atMs, atMs },
+  } as const;
+  await database.store.reports.apply([
+    {
+      ...{ app: 'shop', lane: 'bulk', batch, batchSize: 3, firstIndex: 0, count: 3 },
+      ...{ enqueuedAtMs: atMs, settledAtMs: atMs, resentUncertain: 0 },
+      accepted: { proved: 1, presumed: 1 },
+      exceptions: [rejected as never],
+    },
+  ]);
+  const { rows } = await database.store.database.query<{ kind: PostedKind; payload: object }>(
+    `select kind, payload from events where payload->>'batch' = $1 or payload->'devices'->0->>'token' = $2`,
+    [batch, token],
+  );
+  expect(new Set(rows.map(({ kind }) => kind))).toEqual(
+    new Set(['batch.finished', 'notifications.rejected', 'devices.deactivated']),
+  );
+  for (const { kind, payload } of rows) {
+    const parsed = eventDataSchemas[kind].safeParse({ app: 'shop', ...payload });
+    expect(parsed.error?.issues ?? []).toEqual([]);
+  }
 });

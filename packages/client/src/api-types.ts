@@ -535,6 +535,7 @@ export type Problem = {
     | 'unknown-upload'
     | 'unknown-webhook'
     | 'unknown-dead-letter'
+    | 'webhook-inactive'
     | 'already-settled'
     | 'not-replayable'
     | 'no-devices'
@@ -746,6 +747,22 @@ export type WebhookRequest = {
   readonly url: string;
   /** All by default. */
   readonly kinds?: readonly EventKind[];
+};
+
+export type WebhookResend = {
+  /** Those of them that failed; all that failed by default. */
+  readonly deliveryIds?: readonly string[];
+};
+
+export type WebhookResent = {
+  readonly resent: number;
+  /** The first 1,000 of them. */
+  readonly deliveryIds: readonly string[];
+};
+
+export type WebhookTest = {
+  /** As in the log of deliveries. */
+  readonly deliveryId: string;
 };
 
 /** Each operation: what it takes, and what it answers. */
@@ -981,6 +998,18 @@ export interface Operations {
     readonly body: undefined;
     readonly answer: WebhookDeliveryPage;
   };
+  'POST /v1/webhooks/{id}/test': {
+    readonly path: { readonly id: string };
+    readonly query: undefined;
+    readonly body: undefined;
+    readonly answer: WebhookTest;
+  };
+  'POST /v1/webhooks/{id}/resend': {
+    readonly path: { readonly id: string };
+    readonly query: undefined;
+    readonly body: WebhookResend;
+    readonly answer: WebhookResent;
+  };
   'GET /v1/audit': {
     readonly path: undefined;
     readonly query: {
@@ -992,6 +1021,8 @@ export interface Operations {
         | 'key.revoke'
         | 'webhook.create'
         | 'webhook.delete'
+        | 'webhook.resend'
+        | 'webhook.test'
         | 'app.pause'
         | 'app.resume'
         | 'batch.cancel'

@@ -36,5 +36,7 @@ export const operations = [
   'POST /v1/notifications',
   'POST /v1/uploads',
   'POST /v1/webhooks',
+  'POST /v1/webhooks/{id}/resend',
+  'POST /v1/webhooks/{id}/test',
   'PUT /v1/devices/{token}',
 ] as const satisfies readonly (keyof Operations)[];

@@ -39,8 +39,8 @@ export async function checkApi(env: NodeJS.ProcessEnv, now: () => number): Promi
     });
     const answer = await ask('/v1/apps');
     const text = await answer.text();
-    const findings = [...judge(base, answer.status, text), ...checkVersion(await ask('/openapi.json'))];
-    return { findings: await Promise.all(findings), clock: Number.isNaN(date) ? undefined : clock };
+    const findings = [...judge(base, answer.status, text), await checkVersion(await ask('/openapi.json'))];
+    return { findings, clock: Number.isNaN(date) ? undefined : clock };
   } catch (error) {
     const { message, cause } = error as Error;
     const reason =
@@ -74,22 +74,18 @@ function judge(base: string, status: number, text: string): Finding[] {
   ];
 }
 
-function checkVersion(answer: Response): Promise<Finding>[] {
-  return [
-    answer.json().then(
-      (document: unknown) => {
-        const { version } = readBuildInfo();
-        const { info } = document as { readonly info?: { readonly version?: string } };
-        return info?.version === version
-          ? ok(`is of the version of this program, ${version}`)
-          : warning(
-              `is of version ${info?.version ?? 'unknown'}, this program of ${version}`,
-              'In the middle of an upgrade that is all right; otherwise finish it.',
-            );
-      },
-      () => warning('does not describe itself', 'Is it Pushfleet that PUSHFLEET_URL leads to?'),
-    ),
-  ];
+async function checkVersion(answer: Response): Promise<Finding> {
+  try {
+    const { info } = (await answer.json()) as { readonly info?: { readonly version?: string } };
+    const { version } = readBuildInfo();
+    if (info?.version === version) return ok(`is of the version of this program, ${version}`);
+    return warning(
+      `is of version ${info?.version ?? 'unknown'}, this program of ${version}`,
+      'In the middle of an upgrade that is all right; otherwise finish it.',
+    );
+  } catch {
+    return warning('does not describe itself', 'Is it Pushfleet that PUSHFLEET_URL leads to?');
+  }
 }
 
 function detailOf(text: string): string {

@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger';
 import { readBuildInfo } from '@pushfleet/service-kit';
 import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifySchema } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import { describeWebhooks } from '../schemas/webhook-event-schemas.ts';
 import { type ReferenceDocument, referenceHeaders, renderReference } from './reference-page.ts';
 
 const description = `
@@ -47,7 +48,10 @@ export async function describeApi(app: FastifyInstance, { keys }: { keys: boolea
       const { scopes = [] } = (route.route.config ?? {}) as FastifyContextConfig;
       return { schema: { ...schema, 'x-scopes': scopes } as FastifySchema, url };
     },
-    transformObject: (document) => tidyComponents(jsonSchemaTransformObject(document) as Document),
+    transformObject: (document) => ({
+      ...tidyComponents(jsonSchemaTransformObject(document) as Document),
+      webhooks: describeWebhooks(),
+    }),
   });
   // What is in the code of this version, so it tells nothing of anybody; made once.
   const open = { schema: { hide: true }, config: { scopes: [] } };

@@ -18,6 +18,7 @@ export const problemKinds = {
   'unknown-upload': { status: 404, title: 'There is no such list' },
   'unknown-webhook': { status: 404, title: 'There is no such webhook' },
   'unknown-dead-letter': { status: 404, title: 'There is no such dead letter' },
+  'webhook-inactive': { status: 409, title: 'Nothing is delivered to the webhook any more' },
   'already-settled': { status: 409, title: 'Nothing of it waits to be sent any more' },
   'not-replayable': { status: 409, title: 'A letter that cannot be read cannot be replayed' },
   'no-devices': { status: 422, title: 'None of the users has a device' },

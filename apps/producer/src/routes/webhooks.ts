@@ -11,6 +11,9 @@ import { appId } from '../schemas/notification-schemas.ts';
 import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
 import {
   deliveryPageSchema,
+  resendAnswerSchema,
+  resendRequestSchema,
+  testAnswerSchema,
   type WebhookAnswer,
   webhookRequestSchema,
   webhookSchema,
@@ -147,6 +150,76 @@ export function addWebhookRoutes(server: ProducerServer, context: ProducerContex
     },
   );
 
+  server.post(
+    '/v1/webhooks/:id/test',
+    {
+      config: { scopes: ['admin'] },
+      schema: {
+        tags: ['Webhooks'],
+        summary: 'Have a test event delivered to a webhook',
+        description:
+          'An event of the type `webhook.test`, signed and repeated as every other; the log tells what became of it.',
+        params,
+        response: { 202: testAnswerSchema, ...problems(...refusals, 'unknown-webhook', 'webhook-inactive') },
+      },
+    },
+    async (request, reply) => {
+      const webhook = await find(request);
+      const deliveryId = await database.store.change(async ({ webhooks }) => {
+        const value = await webhooks.test(webhook.id);
+        const change = {
+          action: 'webhook.test',
+          app: webhook.app,
+          target: webhook.id,
+          before: null,
+        } as const;
+        const entry =
+          value === undefined ? undefined : entryOf(request, { ...change, after: { deliveryId: value } });
+        return { value, entry };
+      });
+      if (deliveryId === undefined) throw inactive(webhook);
+      void reply.code(202);
+      return { deliveryId };
+    },
+  );
+
+  server.post(
+    '/v1/webhooks/:id/resend',
+    {
+      config: { scopes: ['admin'] },
+      schema: {
+        tags: ['Webhooks'],
+        summary: 'Have events delivered again that a webhook did not take',
+        description:
+          'Deliveries whose attempts were used up are pending again, from the first attempt on; their `webhook-id` stays.',
+        params,
+        body: resendRequestSchema,
+        response: {
+          202: resendAnswerSchema,
+          ...problems(...refusals, ...bodyProblems, 'unknown-webhook', 'webhook-inactive'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const webhook = await find(request);
+      if (!webhook.active) throw inactive(webhook);
+      const ids = await database.store.change(async ({ webhooks }) => {
+        const value = await webhooks.resend(webhook.id, request.body.deliveryIds);
+        const change = {
+          action: 'webhook.resend',
+          app: webhook.app,
+          target: webhook.id,
+          before: null,
+        } as const;
+        const entry =
+          value.length === 0 ? undefined : entryOf(request, { ...change, after: { resent: value.length } });
+        return { value, entry };
+      });
+      void reply.code(202);
+      return { resent: ids.length, deliveryIds: ids.slice(0, 1_000) };
+    },
+  );
+
   async function find(request: FastifyRequest<{ Params: { id: string } }>): Promise<Webhook> {
     const { id } = request.params;
     const webhook = await database.store.webhooks.get(id);
@@ -158,6 +231,13 @@ export function addWebhookRoutes(server: ProducerServer, context: ProducerContex
 /** Of the URL what it is for: the rest of it may be a secret. */
 function auditedOf({ url, kinds, active }: Webhook) {
   return { origin: new URL(url).origin, kinds, active };
+}
+
+function inactive({ id }: Webhook): Problem {
+  return new Problem(
+    'webhook-inactive',
+    `the far end of webhook ${id} has answered 410: remove it, and make another one`,
+  );
 }
 
 function answerOf({ id, app, url, kinds, active, createdAt }: Webhook): WebhookAnswer {

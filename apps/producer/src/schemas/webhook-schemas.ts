@@ -51,3 +51,24 @@ export const deliveryPageSchema = z
     next: z.string().nullable().meta({ description: 'Give it as `before`; null: that was the last page.' }),
   })
   .meta({ id: 'WebhookDeliveryPage' });
+
+const deliveryId = z.string().regex(/^\d{1,18}$/, 'must be a `deliveryId`, such as "1042"');
+
+export const testAnswerSchema = z
+  .strictObject({ deliveryId: z.string().meta({ description: 'As in the log of deliveries.' }) })
+  .meta({ id: 'WebhookTest' });
+
+export const resendRequestSchema = z
+  .strictObject({
+    deliveryIds: z.array(deliveryId).min(1).max(1_000).optional().meta({
+      description: 'Those of them that failed; all that failed by default.',
+    }),
+  })
+  .meta({ id: 'WebhookResend' });
+
+export const resendAnswerSchema = z
+  .strictObject({
+    resent: z.int().min(0),
+    deliveryIds: z.array(z.string()).meta({ description: 'The first 1,000 of them.' }),
+  })
+  .meta({ id: 'WebhookResent' });

@@ -7,6 +7,8 @@ export const auditActions = [
   'key.revoke',
   'webhook.create',
   'webhook.delete',
+  'webhook.resend',
+  'webhook.test',
   'app.pause',
   'app.resume',
   'batch.cancel',

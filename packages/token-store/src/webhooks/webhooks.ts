@@ -78,6 +78,16 @@ export interface Webhooks {
   /** With its deliveries. False: there is none. */
   remove(id: string): Promise<boolean>;
   deactivate(id: string): Promise<void>;
+  /**
+   * Has a `webhook.test` delivered, as an event of its own; gives the id of the delivery. Undefined: the webhook is gone,
+   * or not active.
+   */
+  test(id: string): Promise<string | undefined>;
+  /**
+   * Has deliveries that failed made again from the beginning, all or those of these ids; gives their ids. None while the
+   * webhook is not active.
+   */
+  resend(id: string, deliveries?: readonly string[]): Promise<string[]>;
   /** The newest first. `before`: an id. */
   deliveries(id: string, page: { before?: string | undefined; limit: number }): Promise<Delivery[]>;
 
@@ -119,6 +129,29 @@ export function createWebhooks(database: Statements): Webhooks {
     },
     async deactivate(id) {
       await database.query('update webhooks set active = false where id = $1', [id]);
+    },
+    async test(id) {
+      // Numbers below 0 are of no event: each test has one of its own.
+      const { rows } = await database.query<{ id: string }>(
+        `insert into webhook_deliveries (webhook, event, kind, payload, occurred_at)
+         select id, -(extract(epoch from clock_timestamp()) * 1000000)::bigint, 'webhook.test',
+           jsonb_build_object('webhookId', id, 'message', 'This is a test: nothing has happened.'), now()
+         from webhooks where id = $1 and active
+         returning id::text`,
+        [id],
+      );
+      return rows[0]?.id;
+    },
+    async resend(id, deliveries) {
+      const { rows } = await database.query<{ id: string }>(
+        `update webhook_deliveries d set state = 'pending', attempts = 0, next_attempt_at = now(), settled_at = null
+         from webhooks w
+         where w.id = $1 and w.active and d.webhook = w.id and d.state = 'failed'
+           and ($2::bigint[] is null or d.id = any($2))
+         returning d.id::text`,
+        [id, deliveries ?? null],
+      );
+      return rows.map((row) => row.id).toSorted((one, other) => Number(one) - Number(other));
     },
     async deliveries(id, { before, limit }) {
       const { rows } = await database.query<Delivery>(
