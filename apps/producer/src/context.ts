@@ -1,7 +1,7 @@
 import type { Tracer } from '@opentelemetry/api';
 import type { PushQueue } from '@pushfleet/push-queue';
 import type { StatusOptions } from '@pushfleet/push-queue/status';
-import type { FleetApp, Logger } from '@pushfleet/service-kit';
+import type { FleetApp, Logger, OwnHosts } from '@pushfleet/service-kit';
 import type { AuditTrail } from './audit/audit-trail.ts';
 import type { KeyRequirement } from './auth/require-keys.ts';
 import type { BroadcastRunner } from './broadcasts/broadcast-runner.ts';
@@ -26,6 +26,8 @@ export interface ProducerContext {
   readonly webhookRules: DestinationRules;
   /** Undefined: requests need no key. */
   readonly keys: KeyRequirement | undefined;
+  /** Where requests need no key: the hosts that they may be for, beside those of loopback; undefined: any. */
+  readonly hosts: OwnHosts;
   readonly metrics: ProducerMetrics;
   /** Undefined: traces are off. */
   readonly tracer?: Tracer | undefined;

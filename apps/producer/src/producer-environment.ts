@@ -1,4 +1,10 @@
-import { ConfigError, producerVariables, readVariables } from '@pushfleet/service-kit';
+import {
+  ConfigError,
+  isLoopback,
+  type OwnHosts,
+  producerVariables,
+  readVariables,
+} from '@pushfleet/service-kit';
 
 /** What the environment says of the producer alone. */
 export interface ProducerEnvironment {
@@ -8,12 +14,12 @@ export interface ProducerEnvironment {
   readonly ratePerSecond: number;
   /** Whether webhooks may go to private addresses. */
   readonly allowPrivateWebhooks: boolean;
+  /** Where keys are off: the hosts that requests may be for, beside those of loopback; undefined: any. */
+  readonly hosts: OwnHosts;
 }
 
 /** The board's key is read by itself: it may be in a file. */
 const { PUSHFLEET_BOARD_KEY: _, ...settings } = producerVariables;
-
-const loopback = /^(127\.|localhost$|::1$|\[::1\]$)/;
 
 /**
  * Reads the environment.
@@ -23,17 +29,23 @@ const loopback = /^(127\.|localhost$|::1$|\[::1\]$)/;
 export function readProducerEnvironment(env: NodeJS.ProcessEnv, host: string): ProducerEnvironment {
   const read = readVariables(env, settings);
   const problems = [...read.problems];
-  if (!loopback.test(host) && (env.PUSHFLEET_AUTH ?? '') === '') {
+  if (!isLoopback(host) && (env.PUSHFLEET_AUTH ?? '') === '') {
     const message =
       `must be set, since the API will listen at ${host}, which others can reach: keys, with keys made by ` +
       '`pushfleet keys create`; or off, when something in front of it keeps others out';
     problems.push({ field: 'PUSHFLEET_AUTH', message });
   }
   if (problems.length > 0 || read.values === undefined) throw new ConfigError(problems);
-  const { PUSHFLEET_AUTH = 'off', PUSHFLEET_RATE_LIMIT, PUSHFLEET_WEBHOOKS_PRIVATE } = read.values;
+  const {
+    PUSHFLEET_AUTH = 'off',
+    PUSHFLEET_HOSTS,
+    PUSHFLEET_RATE_LIMIT,
+    PUSHFLEET_WEBHOOKS_PRIVATE,
+  } = read.values;
   return {
     auth: PUSHFLEET_AUTH,
     ratePerSecond: PUSHFLEET_RATE_LIMIT,
     allowPrivateWebhooks: PUSHFLEET_WEBHOOKS_PRIVATE,
+    hosts: PUSHFLEET_HOSTS ?? (isLoopback(host) ? [] : undefined),
   };
 }

@@ -107,6 +107,7 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
     scheduledSends,
     webhookRules,
     keys,
+    hosts: environment.hosts,
     metrics,
     tracer,
     stopping: service.signal,

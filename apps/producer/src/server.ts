@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { foreignRequest, type OwnHosts } from '@pushfleet/service-kit';
 import fastify, { type FastifyInstance, type onResponseHookHandler } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { requireKeys } from './auth/require-keys.ts';
@@ -71,6 +72,7 @@ export async function createServer(context: ProducerContext): Promise<ProducerSe
   endConnections(app, { drainMs: context.drainMs });
   refuseWhileClosing(app);
   if (context.tracer !== undefined) traceRequests(app, context.tracer);
+  if (context.keys === undefined) refuseForeign(app, context.hosts);
   requireKeys(app, context.keys);
   await describeApi(app, { keys: context.keys !== undefined });
   const server = typed(app);
@@ -130,6 +132,16 @@ function refuseWhileClosing(app: FastifyInstance): void {
     }
     void reply.header('connection', 'close');
     done(new Problem('stopping', 'the service is being stopped: repeat the request on another connection'));
+  });
+}
+
+/** Without keys, whoever is on this machine may do everything: web pages that its browsers show may not. */
+function refuseForeign(app: FastifyInstance, hosts: OwnHosts): void {
+  app.addHook('onRequest', ({ headers }, _reply, done) => {
+    const wrong = foreignRequest(headers, hosts);
+    done(
+      wrong === undefined ? undefined : new Problem('foreign-request', `the request is refused: ${wrong}`),
+    );
   });
 }
 

@@ -62,6 +62,7 @@ export interface ProbeOptions {
   readonly prefix?: string;
   readonly writeTimeoutMs?: number;
   readonly webhookRules?: DestinationRules;
+  readonly hosts?: readonly string[];
   readonly room?: { check(): void };
   readonly drainMs?: number;
   readonly maxBodyBytes?: number;
@@ -149,6 +150,7 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
     scheduledSends,
     webhookRules: options.webhookRules ?? { allowPrivate: false },
     keys,
+    hosts: options.hosts,
     metrics,
     stopping: stopping.signal,
     room: options.room,

@@ -524,6 +524,7 @@ export type Problem = {
     | 'invalid-notification'
     | 'unauthorized'
     | 'forbidden'
+    | 'foreign-request'
     | 'no-route'
     | 'method-not-allowed'
     | 'request-timeout'

@@ -7,6 +7,7 @@ import Fastify, {
 } from 'fastify';
 import type { Registry } from 'prom-client';
 import { readBuildInfo } from './build-info.ts';
+import { foreignRequest, isLoopback } from './foreign-requests.ts';
 import { listenAt } from './listen.ts';
 
 /** Why a service is not well; empty: it is. */
@@ -43,6 +44,13 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
   const server = Fastify({ forceCloseConnections: true, requestTimeout: 10_000 });
   const build = readBuildInfo();
   answerProblems(server);
+  const hosts = isLoopback(options.host) ? [] : undefined;
+  // Answered here, whatever scope the path is of: the board has words of its own for errors.
+  server.addHook('onRequest', async (request, reply) => {
+    const wrong = foreignRequest(request.headers, hosts);
+    if (wrong !== undefined)
+      await answer(request, reply, 403, 'foreign-request', `the request is refused: ${wrong}`);
+  });
   server.get('/metrics', async (_, reply) => {
     void reply.type(register.contentType);
     return register.metrics();
@@ -63,25 +71,6 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
 
 /** Errors in the form of the HTTP API, those of unknown paths first. */
 function answerProblems(server: FastifyInstance): void {
-  const answer = (
-    request: FastifyRequest,
-    reply: FastifyReply,
-    status: number,
-    code: string,
-    detail: string,
-  ) =>
-    reply
-      .code(status)
-      .type('application/problem+json')
-      .serializer((problem: unknown) => JSON.stringify(problem))
-      .send({
-        type: `urn:pushfleet:problem:${code}`,
-        title: STATUS_CODES[status],
-        status,
-        code,
-        detail,
-        requestId: request.id,
-      });
   server.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0];
     const detail = `there is no ${request.method} ${path} here: the admin port serves /metrics, /livez and /readyz`;
@@ -92,4 +81,25 @@ function answerProblems(server: FastifyInstance): void {
     if (status < 500) return answer(request, reply, status, 'invalid-request', error.message);
     return answer(request, reply, status, 'internal', 'the service could not answer: its log says why');
   });
+}
+
+function answer(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  status: number,
+  code: string,
+  detail: string,
+): FastifyReply {
+  return reply
+    .code(status)
+    .type('application/problem+json')
+    .serializer((problem: unknown) => JSON.stringify(problem))
+    .send({
+      type: `urn:pushfleet:problem:${code}`,
+      title: STATUS_CODES[status],
+      status,
+      code,
+      detail,
+      requestId: request.id,
+    });
 }

@@ -11,6 +11,7 @@ export {
 } from './environment.ts';
 export { type Endpoint, type FleetApp, resolveApp } from './fleet-app.ts';
 export { readFleetFile } from './fleet-file.ts';
+export { foreignRequest, isLoopback, type OwnHosts } from './foreign-requests.ts';
 export { listenAt } from './listen.ts';
 export * from './load-config.ts';
 export { type LogLevel, logLevels } from './log/log-level.ts';

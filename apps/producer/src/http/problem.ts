@@ -7,6 +7,7 @@ export const problemKinds = {
   'invalid-notification': { status: 400, title: 'A notification cannot be sent as it is' },
   unauthorized: { status: 401, title: 'A key is needed' },
   forbidden: { status: 403, title: 'The key is not good for this' },
+  'foreign-request': { status: 403, title: 'The request is not from here, or not for here' },
   'no-route': { status: 404, title: 'There is no such route' },
   'method-not-allowed': { status: 405, title: 'The route does not take this method' },
   'request-timeout': { status: 408, title: 'The request did not come in time' },

@@ -31,7 +31,13 @@ const problemSchema = z
 export const bodyProblems = ['invalid-json', 'body-too-large', 'unsupported-media-type'] as const;
 
 /** Of every route, where keys are on. */
-const keyProblems = ['unauthorized', 'forbidden', 'rate-limited', 'keys-unavailable'] as const;
+const keyProblems = [
+  'unauthorized',
+  'forbidden',
+  'foreign-request',
+  'rate-limited',
+  'keys-unavailable',
+] as const;
 
 /** The answers of a route that are not what was asked for, by status. */
 export function problems(...codes: readonly ProblemCode[]): Record<string, ProblemAnswer> {

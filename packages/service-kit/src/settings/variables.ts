@@ -118,6 +118,16 @@ export const producerVariables = {
     what: 'Whether the HTTP API needs [keys](http-api.md#keys): `keys` or `off`. At a loopback address `off` by default; at any other it has to be set.',
     example: 'keys',
   }),
+  PUSHFLEET_HOSTS: variable({
+    schema: z
+      .string()
+      .regex(/^[\w.:[\]-]+(,[\w.:[\]-]+)*$/, 'must be names of hosts, parted by commas')
+      .transform((text) => text.toLowerCase().split(','))
+      .optional(),
+    readBy: ['producer'],
+    what: 'Where keys are off: the hosts, without ports, that requests may be for, beside those of loopback. At a loopback address none by default, at any other every one.',
+    example: 'producer,push.internal',
+  }),
   PUSHFLEET_RATE_LIMIT: variable({
     schema: z
       .string()

@@ -1,0 +1,33 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
+// Who is on this machine may use what needs no key there; a web page that a browser on this machine shows may not. It
+// reaches us by a request of another site, or by a name of its own that it makes lead here (DNS rebinding): the browser
+// then says where the request comes from (Fetch Metadata, Origin), or for which host it is.
+
+const loopback = /^(127(\.\d{1,3}){3}|localhost|::1|\[::1\])$/;
+
+/** Whether only this machine reaches what listens there. */
+export function isLoopback(host: string): boolean {
+  return loopback.test(host);
+}
+
+/** The hosts that requests may be for. Undefined: any. */
+export type OwnHosts = readonly string[] | undefined;
+
+/**
+ * What is wrong with a request that a browser sent for somebody else; undefined: nothing.
+ * @param hosts Without ports. On a loopback address the names of that are meant too.
+ */
+export function foreignRequest(headers: IncomingHttpHeaders, hosts: OwnHosts): string | undefined {
+  const host = headers.host?.toLowerCase() ?? '';
+  if (hosts !== undefined) {
+    const name = host.replace(/:\d*$/, '');
+    if (!loopback.test(name) && !hosts.includes(name)) return 'it is for another host';
+  }
+  const site = headers['sec-fetch-site'];
+  if (site !== undefined && site !== 'same-origin' && site !== 'none') return 'it comes from another site';
+  const { origin } = headers;
+  if (origin === undefined) return undefined;
+  const isOwn = URL.canParse(origin) && new URL(origin).host === host;
+  return isOwn ? undefined : 'it comes from another origin';
+}
