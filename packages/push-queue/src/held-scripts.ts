@@ -14,7 +14,7 @@ import { shareField } from './job-share.ts';
 export const heldField = 'held';
 
 /** What Redis needs for a push job beside its data and options, bytes: the rest of its hash, keys, its place in a list. */
-export const jobOverheadBytes = 560;
+export const jobOverheadBytes = 800;
 
 /** No two counts have the same. */
 export function createEpoch(): string {

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { RedisLink } from '../enqueue/redis-link.ts';
-import { defaultRedisPrefix, outcomeReaders, outcomesKey } from '../redis-keys.ts';
+import { batchTraceKey, defaultRedisPrefix, outcomeReaders, outcomesKey } from '../redis-keys.ts';
 import { wayOut } from '../way-out.ts';
 import { type FailedApp, parseEntries, type RawEntry, type ReadEntries } from './report-entry.ts';
 
@@ -26,6 +26,14 @@ export interface OutcomeBacklog {
   readonly oldestAtMs: number | undefined;
 }
 
+/** An entry that is in Postgres. */
+export interface Acknowledged {
+  readonly app: string;
+  readonly entry: string;
+  /** Absent: it could not be read. */
+  readonly report?: { readonly batch: string };
+}
+
 type Page = Omit<ReadEntries, 'failed'>;
 
 interface Asked<T> {
@@ -34,14 +42,20 @@ interface Asked<T> {
 }
 
 /**
- * KEYS: the stream. ARGV: the group, the entries. A script and no transaction, which a Redis that is full refuses: this
- * is what makes room in it.
+ * KEYS: the stream, the traces of the entries' batches. ARGV: the group, the traces' life in ms, the entries. A script
+ * and no transaction, which a Redis that is full refuses: this is what makes room in it.
  */
 const forgetScript = `
-for i = 2, #ARGV do
+for i = 3, #ARGV do
   redis.call('XACK', KEYS[1], ARGV[1], ARGV[i])
   redis.call('XDEL', KEYS[1], ARGV[i])
+end
+for i = 2, #KEYS do
+  if redis.call('PTTL', KEYS[i]) > tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[i], ARGV[2]) end
 end`;
+
+/** For whoever has asked Postgres before the report was there, and asks Redis next, milliseconds. */
+const appliedTraceMs = 60_000;
 
 /** KEYS: the stream. ARGV: the group. Another reader may be first. */
 const groupScript = `${wayOut}
@@ -112,14 +126,16 @@ export class OutcomeReader {
   }
 
   /** Removes entries that are in Postgres; gives the apps where that failed. */
-  async acknowledge(
-    entries: readonly { readonly app: string; readonly entry: string }[],
-  ): Promise<readonly FailedApp[]> {
+  async acknowledge(entries: readonly Acknowledged[]): Promise<readonly FailedApp[]> {
     const byApp = Map.groupBy(entries, ({ app }) => app);
     const { failed } = await this.#ofEach([...byApp.keys()], async (client, app) => {
       const key = outcomesKey(this.#prefix, app);
-      const ids = byApp.get(app)!.map(({ entry }) => entry);
-      await client.eval(forgetScript, 1, key, outcomeReaders, ...ids);
+      const ofApp = byApp.get(app)!;
+      const batches = new Set(ofApp.flatMap(({ report }) => report?.batch ?? []));
+      const traces = [...batches].map((batch) => batchTraceKey(this.#prefix, app, batch));
+      const ids = ofApp.map(({ entry }) => entry);
+      const keys = [key, ...traces];
+      await client.eval(forgetScript, keys.length, ...keys, outcomeReaders, appliedTraceMs, ...ids);
     });
     return failed;
   }
