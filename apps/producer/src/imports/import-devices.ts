@@ -43,6 +43,8 @@ export async function importDevices(
   };
   const parser = new DeviceParser(options.format);
   let chunk: DeviceRegistration[] = [];
+  /** Tokens of the chunk: in one statement there is no before and after. */
+  let tokens = new Set<string>();
   let writing: Promise<void> = Promise.resolve();
   const write = async (registrations: readonly DeviceRegistration[]): Promise<void> => {
     for (const { created, reactivated, moved } of await devices.registerMany(app, registrations)) {
@@ -62,13 +64,21 @@ export async function importDevices(
       }
       continue;
     }
-    chunk.push(parsed.registration);
-    if (chunk.length < chunkSize) continue;
-    await writing;
-    writing = write(chunk);
-    // Awaited before the next one; until then it must not be taken for unhandled.
-    writing.catch(() => undefined);
-    chunk = [];
+    const { registration } = parsed;
+    const { token, previousToken } = registration;
+    // A device that comes again is registered again, after what the file says of it before.
+    const isAgain = tokens.has(token) || (previousToken !== undefined && tokens.has(previousToken));
+    if (isAgain || chunk.length === chunkSize) {
+      await writing;
+      writing = write(chunk);
+      // Awaited before the next one; until then it must not be taken for unhandled.
+      writing.catch(() => undefined);
+      chunk = [];
+      tokens = new Set();
+    }
+    chunk.push(registration);
+    tokens.add(token);
+    if (previousToken !== undefined) tokens.add(previousToken);
   }
   await writing;
   await write(chunk);

@@ -1,4 +1,5 @@
 import { parseDeviceToken } from '@pushfleet/apns-wire/device-token';
+import { PushQueueError, parseTime } from '@pushfleet/push-queue';
 import { type DeviceRegistration, registrationTimeRefusal } from '@pushfleet/token-store';
 import { z } from 'zod';
 import { fieldErrors } from '../http/field-errors.ts';
@@ -6,23 +7,33 @@ import { parseJson } from '../http/parse-json.ts';
 import { type FieldError, Problem } from '../http/problem.ts';
 import { registrationFields } from '../schemas/device-schemas.ts';
 import { deviceToken } from '../schemas/notification-schemas.ts';
-import type { SourceRecord } from './read-records.ts';
+import { type SourceRecord, withoutBlanks } from './read-records.ts';
 
 /** A device of a file. */
 const deviceLineSchema = z
   .strictObject({
     token: deviceToken,
     ...registrationFields,
-    registeredAt: z.iso
-      .datetime({ offset: true })
+    registeredAt: z
+      .string()
       .superRefine((text, context) => {
-        const message = registrationTimeRefusal(Date.parse(text), Date.now());
+        const message = timeRefusal(text);
         if (message !== undefined) context.addIssue({ code: 'custom', message });
       })
       .optional()
       .meta({ description: 'When the app registered it; now by default.' }),
   })
   .meta({ id: 'DeviceLine' });
+
+/** Undefined: a device may have been registered then. */
+function timeRefusal(text: string): string | undefined {
+  try {
+    return registrationTimeRefusal(parseTime('', text), Date.now());
+  } catch (error) {
+    if (!(error instanceof PushQueueError)) throw error;
+    return 'must be ISO 8601 text with a zone, such as 2026-01-31T12:00:00Z';
+  }
+}
 
 export type ParsedDevice =
   | { readonly registration: DeviceRegistration }
@@ -57,7 +68,7 @@ const knownColumns = Object.keys(deviceLineSchema.shape);
 
 /** The columns that the first line names. @throws Problem */
 function columnsOf({ line, fields, error }: SourceRecord): readonly string[] {
-  const columns = fields.map((name) => name.trim());
+  const columns = fields.map(withoutBlanks);
   const unknown = columns.filter((name) => !knownColumns.includes(name));
   const twice = columns.filter((name, place) => columns.indexOf(name) !== place);
   const message =
@@ -95,7 +106,7 @@ function parseFields(columns: readonly string[], { fields, quoted }: SourceRecor
   const entries: [string, unknown][] = [];
   for (const [place, name] of columns.entries()) {
     const field = fields[place]!;
-    const text = quoted?.[place] === true ? field : field.trim();
+    const text = quoted?.[place] === true ? field : withoutBlanks(field);
     if (text === '') continue;
     if (name !== 'tags') {
       entries.push([name, text]);
@@ -106,7 +117,7 @@ function parseFields(columns: readonly string[], { fields, quoted }: SourceRecor
         'must be parted by semicolons, such as vip;de; a tag with a comma is taken in NDJSON alone';
       return { errors: [{ field: 'tags', message }] };
     }
-    const tags = text.split(';').map((tag) => tag.trim());
+    const tags = text.split(';').map(withoutBlanks);
     entries.push([name, tags.filter((tag) => tag !== '')]);
   }
   return parseValue(Object.fromEntries(entries));

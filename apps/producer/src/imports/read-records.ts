@@ -85,15 +85,31 @@ async function* read(source: AsyncIterable<Buffer>, reader: RecordReader): Async
 function withoutMark(start: Buffer): Buffer {
   const [first, second, third] = start;
   if (first === 0xef && second === 0xbb && third === 0xbf) return start.subarray(3);
-  const isUtf16 = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
+  // By its mark, or by the zeros that every other byte of it is.
+  const isUtf16 =
+    (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff) || first === 0 || second === 0;
   if (isUtf16) throw new Problem('unsupported-media-type', 'body: is UTF-16; send it as UTF-8');
-  if (first === 0x1f && second === 0x8b) {
-    throw new Problem('unsupported-media-type', 'body: is compressed; send it as it is');
+  if (packed.some((mark) => mark.every((byte, at) => start[at] === byte))) {
+    throw new Problem('unsupported-media-type', 'body: is compressed, or a spreadsheet; send it as text');
   }
   return start;
 }
 
+/** How gzip, ZIP and with it spreadsheets, Zstandard, bzip2 and XZ begin. */
+const packed = [
+  [0x1f, 0x8b],
+  [0x50, 0x4b, 0x03],
+  [0x28, 0xb5, 0x2f],
+  [0x42, 0x5a, 0x68],
+  [0xfd, 0x37, 0x7a],
+];
+
 const notUtf8 = 'is not UTF-8';
+
+/** Blanks and tabs alone: other characters that look like them tell one name from another. */
+export function withoutBlanks(text: string): string {
+  return text.replace(/^[ \t]+|[ \t]+$/g, '');
+}
 
 /** Text of bytes that were read as characters; undefined: they are not UTF-8. */
 function textOf(characters: string): string | undefined {
@@ -125,7 +141,7 @@ class LineReader implements RecordReader {
     if (characters.length > maxRecordLength) return { ...head, fields: [], error: tooLong };
     const text = textOf(characters);
     if (text === undefined) return { ...head, fields: [], error: notUtf8 };
-    const trimmed = text.trim();
+    const trimmed = withoutBlanks(text);
     return trimmed === '' ? undefined : { ...head, fields: [trimmed] };
   }
 }
@@ -169,6 +185,7 @@ class CsvReader implements RecordReader {
     else if (isLineEnd) return this.#finish();
     else if (character === '"' && this.#field === '' && this.#quoted === 'no') this.#quoted = 'inside';
     else if (this.#quoted === 'closed') this.#error ??= 'has text after a closing quote';
+    else if (character === '"') this.#error ??= 'has a quote in a field that does not begin with one';
     else this.#field += character;
     return undefined;
   }
@@ -201,7 +218,7 @@ class CsvReader implements RecordReader {
     this.#length = 0;
     this.#startLine = this.#line;
     if (error !== undefined) return { ...head, fields: [], error: error + rangeOf(head) };
-    const isBlank = fields.length === 1 && fields[0]!.trim() === '' && !quoted[0];
+    const isBlank = fields.length === 1 && withoutBlanks(fields[0]!) === '' && !quoted[0];
     return isBlank ? undefined : { ...head, fields, quoted };
   }
 }

@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import { parseJson } from '../http/parse-json.ts';
 import { Problem } from '../http/problem.ts';
 import { userId } from '../schemas/notification-schemas.ts';
 import type { SourceRecord } from './read-records.ts';
 
-const lineSchema = z.union([userId, z.object({ userId })]);
+const lineSchema = z.union([userId, z.strictObject({ userId })]);
 const chunkSize = 5_000;
 
 /** User ids of a list. It counts whole or not at all, so a line that is not right is an error. @throws Problem */
@@ -26,16 +27,17 @@ export async function* readUserIds(
 
 function parseLine({ line, fields, error }: SourceRecord, isText: boolean): string {
   if (error !== undefined) throw invalidLine(line, error);
-  const parsed = lineSchema.safeParse(isText ? fields[0] : parseJson(line, fields[0]!));
+  const parsed = lineSchema.safeParse(isText ? fields[0] : parseJsonLine(line, fields[0]!));
   if (!parsed.success) throw invalidLine(line, 'is no user id');
   return typeof parsed.data === 'string' ? parsed.data : parsed.data.userId;
 }
 
-function parseJson(line: number, text: string): unknown {
+function parseJsonLine(line: number, text: string): unknown {
   try {
-    return JSON.parse(text);
-  } catch {
-    throw invalidLine(line, 'is not JSON');
+    return parseJson(text, 'the line');
+  } catch (error) {
+    const [first] = error instanceof Problem ? error.errors : [];
+    throw invalidLine(line, first === undefined ? 'is not JSON' : `${first.field} ${first.message}`);
   }
 }
 

@@ -35,15 +35,25 @@ export function parseLocale(text: string): ParsedField {
 export function parseTimeZone(text: string): ParsedField {
   const known = zones.get(text);
   if (known !== undefined) return { value: known };
+  const refusal = 'must be a time zone, such as Europe/Berlin';
+  if (abbreviations.has(text.toUpperCase()))
+    return { refusal: `${refusal}; an abbreviation is that of several` };
   try {
     const { timeZone } = new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions();
     const value = currentNames.get(timeZone) ?? timeZone;
     if (zones.size < maxKnownZones) zones.set(text, value);
     return { value };
   } catch {
-    return { refusal: 'must be a time zone, such as Europe/Berlin' };
+    return { refusal };
   }
 }
+
+/** Taken by the run-time, and by no other: BST would be Bangladesh, IST India, CST Chicago and not China. */
+const abbreviations: ReadonlySet<string> = new Set(
+  'ACT AET AGT ART AST BET BST CAT CNT CST CTT EAT ECT IET IST JST MIT NET NST PLT PNT PRT PST SST VST'.split(
+    ' ',
+  ),
+);
 
 /** To ask the run-time takes a tenth of a millisecond, and imports ask a million times. */
 const zones = new Map<string, string>();
