@@ -1,16 +1,16 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 
-/** How long files may keep the process from everything else at a stretch, milliseconds. */
-const turnMs = 4;
-/** Between two turns, of whichever files: a send needs several rounds of the event loop. */
-const restMs = 8;
+/** How long a file may keep the process from everything else at a stretch, milliseconds. */
+const turnMs = 2;
+/** Rounds of the event loop between two turns, of whichever files: a send needs as many. */
+const rounds = 3;
 
-/** When the next file may have its turn. */
-let freeAtMs = 0;
+/** Ends with the rest after the last turn that was asked for. */
+let lastRest: Promise<void> = Promise.resolve();
 
 /**
- * Lets others have their turn while a file is read: it is else read, and refused line by line, in one go. All files of
- * a process together have a third of its time, one turn after another, however many there are.
+ * Lets others have their turn while a file is read: it is else read, and refused line by line, in one go. Files have one
+ * turn after another, however many there are, with rounds of the event loop between any two for everything else.
  */
 export class FileTurns {
   #sinceMs = performance.now();
@@ -21,9 +21,12 @@ export class FileTurns {
 
   async next(): Promise<void> {
     if (!this.isOver) return;
-    const nowMs = performance.now();
-    freeAtMs = Math.max(freeAtMs, nowMs) + restMs;
-    await delay(freeAtMs - nowMs);
+    lastRest = lastRest.then(rest);
+    await lastRest;
     this.#sinceMs = performance.now();
   }
+}
+
+async function rest(): Promise<void> {
+  for (let round = 0; round < rounds; round++) await setImmediate();
 }
