@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 
@@ -19,7 +19,7 @@ const shownEvents = 100;
 export async function openWebhookReceiver(onEvent: (kind: string) => void): Promise<WebhookReceiver> {
   const events: unknown[] = [];
   let key = Buffer.alloc(0);
-  const server = createServer(async (request, response) => {
+  const receive = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     if (request.method !== 'POST') {
       response.setHeader('content-type', 'application/json').end(`${JSON.stringify(events, null, 2)}\n`);
       return;
@@ -34,6 +34,9 @@ export async function openWebhookReceiver(onEvent: (kind: string) => void): Prom
     events.splice(shownEvents);
     response.writeHead(204).end();
     onEvent(event.type);
+  };
+  const server = createServer((request, response) => {
+    receive(request, response).catch(() => response.destroy());
   });
   server.listen(0, '127.0.0.1');
   await new Promise((resolve, reject) => server.once('listening', resolve).once('error', reject));

@@ -4,7 +4,7 @@
 const cut = '[redacted]';
 
 /** Longest text in a log line, characters. */
-export const maxTextLength = 4_000;
+const maxTextLength = 4_000;
 
 const names = '[\\w-]*(?:password|passphrase|passwd|secret|tokens?|signature|payloads?|api-?key)';
 

@@ -4,7 +4,7 @@ import type { Variable } from './variable.ts';
 import { variables } from './variables.ts';
 
 /** Of every variable that anything of Pushfleet's reads, those of files included. */
-export const variableNames: ReadonlySet<string> = new Set(
+const variableNames: ReadonlySet<string> = new Set(
   Object.entries(variables as Readonly<Record<string, Variable>>).flatMap(([name, { isSecret }]) =>
     isSecret === true ? [name, `${name}_FILE`] : [name],
   ),

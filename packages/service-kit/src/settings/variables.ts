@@ -209,5 +209,3 @@ export const variables = {
   ...composeVariables,
   ...developmentVariables,
 } as const;
-
-export type VariableName = keyof typeof variables;
