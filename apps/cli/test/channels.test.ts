@@ -129,3 +129,15 @@ test.each([
   expect(exitCode).toBe(2);
   expect((json.error as { message: string }).message).toContain(message);
 });
+
+test('a check that proves uses the token of the fleet, before and after the first push', async () => {
+  const check = async (env: NodeJS.ProcessEnv) =>
+    (await runCli(['credentials', 'check', '--app', 'keyed', '--prove', '--json'], env)).json;
+  // The gateway takes one new token in twenty minutes.
+  expect(await check(env)).toMatchObject({ inOrder: true });
+  expect((await channels('list', '--app', 'keyed')).exitCode).toBe(0);
+  expect(await check(env)).toMatchObject({ inOrder: true });
+  const { REDIS_URL: _, ...alone } = env;
+  const own = await check(alone);
+  expect(JSON.stringify(own)).toContain('TooManyProviderTokenUpdates');
+});

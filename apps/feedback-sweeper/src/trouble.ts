@@ -30,7 +30,7 @@ export class Trouble {
   failed(err: unknown): void {
     this.#failures += 1;
     if (this.#reason === undefined)
-      this.#logger.warn({ err, dependency: this.#what, part: this.#part }, 'it fails; trying on');
+      this.#logger.warn({ err, dependency: this.#what, part: this.#part }, 'the dependency failed; trying again');
     this.#reason = `${this.#what}, ${this.#part}: ${err instanceof Error ? err.message : String(err)}`;
   }
 
@@ -38,7 +38,7 @@ export class Trouble {
     if (this.#reason !== undefined) {
       this.#logger.info(
         { dependency: this.#what, part: this.#part, failures: this.#failures },
-        'it works again',
+        'the dependency works again',
       );
     }
     this.#reason = undefined;

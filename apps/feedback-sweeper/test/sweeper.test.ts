@@ -107,7 +107,7 @@ test('one run for cron reads, applies and exits', async ({ fleet }) => {
   await simulator.control.faults({ rules: [{ on: 'feedback', action: { kind: 'refuse' } }] });
   const failed = await run();
   expect(failed).toMatchObject({ code: 1 });
-  expect(failed.stdout).toMatch(/feedback not read to its end/);
+  expect(failed.stdout).toMatch(/feedback service was not read to its end/);
   expect(await store.feedback.lastReadings(['shop'])).toMatchObject([{ result: 'failed', failures: 1 }]);
 });
 

@@ -219,7 +219,7 @@ function notify<T>(listeners: ReadonlySet<(value: T) => void>, value: T): void {
     try {
       listener(value);
     } catch {
-      // Its own affair.
+      // Errors of listeners are ignored.
     }
   }
 }

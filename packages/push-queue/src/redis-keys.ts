@@ -41,7 +41,7 @@ export function cancellationTimesKey(prefix: string, app: string, batch: BatchId
   return `${cancelledKey(prefix, app, batch)}:times`;
 }
 
-/** There while anything of an app is cancelled: whoever takes a job learns in the same breath whether to look closer. */
+/** There while anything of an app is cancelled: a worker that takes a job reads it in the same round trip. */
 export function cancellationsKey(prefix: string, app: string): string {
   return `${appPrefix(prefix, app)}:cancellations`;
 }

@@ -76,7 +76,7 @@ export async function runService(options: RunServiceOptions): Promise<void> {
   process.on('SIGINT', (signal) => void stop(signal));
   const crash = (err: unknown, origin: string) => {
     if (log === undefined) printProblem(err);
-    else log.logger.fatal({ err, origin }, 'not caught');
+    else log.logger.fatal({ err, origin }, 'uncaught error; the process ends');
     exit(1);
   };
   process.on('uncaughtException', crash);

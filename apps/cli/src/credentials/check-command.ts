@@ -52,8 +52,8 @@ export function addCheckCommand(credentials: Command, terminal: Terminal): void 
 const explanation = `
 Without --prove nothing is sent after the handshake (HTTP/2: a PING). With it, one frame (binary) or request (HTTP/2) for a
 device that cannot be: its refusal proves that frames arrive and answers come back, and on HTTP/2 that credential and
-topic are taken. The provider token of --prove is signed anew: a running fleet with the same key may be told that its
-tokens change too often.
+topic are taken. With a provider key and REDIS_URL it uses the token of the fleet; without REDIS_URL it signs one of its own,
+which Apple counts: a fleet that starts within 20 minutes may have to wait.
 
 The feedback service is looked at without showing the certificate: it sends its list to whoever shows it, and forgets it.
 
@@ -87,7 +87,7 @@ async function check(
   for (const { message } of problems) report.failed('credential', message);
   if (problems.length === 0) report.ok('credential', `fits ${topic} in ${environment}`);
   if (transport === 'http2') {
-    await checkHttp2(report, target, { credential, prove });
+    await checkHttp2(report, target, { credential, prove, env });
     return;
   }
   if (credential.kind === 'token') {

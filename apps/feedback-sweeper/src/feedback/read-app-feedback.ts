@@ -107,5 +107,5 @@ function tell(logger: Logger, app: string, end: ReadingEnd, tuples: number): voi
     remainder: end.remainder?.length ?? 0,
   };
   if ((quietResults as readonly string[]).includes(end.result)) logger.info(facts, 'feedback read');
-  else logger.warn(facts, 'feedback not read to its end');
+  else logger.warn(facts, 'feedback service was not read to its end');
 }

@@ -57,6 +57,6 @@ export class RetentionSweep {
         metrics.rowsRemoved(table, rows);
       },
     });
-    logger.info({ removed }, 'what was old is removed');
+    logger.info({ removed }, 'rows past their retention removed');
   }
 }

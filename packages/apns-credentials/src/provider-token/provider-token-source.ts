@@ -279,7 +279,7 @@ export class ProviderTokenSource {
       try {
         listener();
       } catch {
-        // Its own affair.
+        // Errors of listeners are ignored.
       }
     }
   }

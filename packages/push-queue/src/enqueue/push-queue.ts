@@ -192,8 +192,8 @@ export class PushQueue {
   }
 
   /**
-   * Has calls with this key enqueue nothing, if none has yet: they are answered with a count of 0, `replayed`. Gives
-   * what an earlier call was answered; undefined: there was none, and there will be none. Rejects with `PushQueueError`.
+   * Reserves the key, so that later calls with it enqueue nothing: their answer has a count of 0 and `replayed`.
+   * Returns the answer of an earlier call with this key; undefined when there was none. Rejects with `PushQueueError`.
    */
   async renounce(
     app: string,
@@ -281,7 +281,7 @@ export class PushQueue {
     }
   }
 
-  /** Of the caller, where it is sampled. */
+  /** The caller's traceparent, if it is sampled. */
   #traceparent(): string | undefined {
     const traceparent = this.#options.traceparent?.();
     return traceparent !== undefined && isSampled(traceparent) ? traceparent : undefined;

@@ -9,8 +9,8 @@ import { wayOut } from '../way-out.ts';
 /**
  * Says what became of a push job, once, and writes down that nothing of it is left: whoever takes it again, because we
  * died before it was ended, must not send it again. The holder that has reported it hears the same when it asks again;
- * any other hears `already`. What somebody else has put in the queue enters the sums here, on
- * both sides. KEYS: job, lock, outcomes, totals, trace, counts. ARGV: lock token, report, trace, trace's life in ms, channel,
+ * any other hears `already`. Jobs that other programs added are counted here, as enqueued and
+ * as settled. KEYS: job, lock, outcomes, totals, trace, counts. ARGV: lock token, report, trace, trace's life in ms, channel,
  * message, progress, traceparent or nothing, then fields of the totals and what each rises by: first what was enqueued.
  */
 export const reportScript = `${wayOut}${releaseFunction}
