@@ -562,3 +562,13 @@ test('names that look alike stay apart, in a file as in a request', async () => 
   const { body: listed } = await upload(lines(...names, names[0]!));
   expect(listed).toMatchObject({ users: names.length });
 });
+
+test('blanks without end between two words cost no time', async () => {
+  const long = `a${' '.repeat(60_000)}b`;
+  const { body } = await upload(lines(...Array.from({ length: 40 }, () => long)));
+  expect(body).toMatchObject({ errors: [{ field: 'line 1' }] });
+  const { body: imported } = await csv(
+    lines('token,userId', ...Array.from({ length: 40 }, () => `${newToken()},${long}`)),
+  );
+  expect(imported).toMatchObject({ errorCount: 40 });
+}, 20_000);

@@ -108,7 +108,15 @@ const notUtf8 = 'is not UTF-8';
 
 /** Blanks and tabs alone: other characters that look like them tell one name from another. */
 export function withoutBlanks(text: string): string {
-  return text.replace(/^[ \t]+|[ \t]+$/g, '');
+  let from = 0;
+  let to = text.length;
+  while (from < to && isBlank(text.charCodeAt(from))) from += 1;
+  while (to > from && isBlank(text.charCodeAt(to - 1))) to -= 1;
+  return text.slice(from, to);
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
 }
 
 /** Text of bytes that were read as characters; undefined: they are not UTF-8. */
