@@ -28,6 +28,8 @@ export interface ProducerContext {
   readonly keys: KeyRequirement | undefined;
   /** Where requests need no key: the hosts that they may be for, beside those of loopback; undefined: any. */
   readonly hosts: OwnHosts;
+  /** Addresses and networks of proxies that are believed who they speak for. */
+  readonly trustedProxies?: readonly string[] | undefined;
   readonly metrics: ProducerMetrics;
   /** Undefined: traces are off. */
   readonly tracer?: Tracer | undefined;

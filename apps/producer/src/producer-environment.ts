@@ -16,6 +16,8 @@ export interface ProducerEnvironment {
   readonly allowPrivateWebhooks: boolean;
   /** Where keys are off: the hosts that requests may be for, beside those of loopback; undefined: any. */
   readonly hosts: OwnHosts;
+  /** Addresses and networks of proxies that are believed who they speak for. */
+  readonly trustedProxies: readonly string[];
 }
 
 /** The board's key is read by itself: it may be in a file. */
@@ -46,6 +48,7 @@ export function readProducerEnvironment(env: NodeJS.ProcessEnv, host: string): P
     auth: PUSHFLEET_AUTH,
     ratePerSecond: PUSHFLEET_RATE_LIMIT,
     allowPrivateWebhooks: PUSHFLEET_WEBHOOKS_PRIVATE,
+    trustedProxies: read.values.PUSHFLEET_TRUSTED_PROXIES ?? [],
     hosts: PUSHFLEET_HOSTS ?? (isLoopback(host) ? [] : undefined),
   };
 }

@@ -108,6 +108,7 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
     webhookRules,
     keys,
     hosts: environment.hosts,
+    trustedProxies: environment.trustedProxies,
     metrics,
     tracer,
     stopping: service.signal,

@@ -48,6 +48,7 @@ export async function createServer(context: ProducerContext): Promise<ProducerSe
     // Idle connections must not hold the stop up; those that are being served are waited for.
     forceCloseConnections: 'idle',
     genReqId: requestIds.ofRequest,
+    trustProxy: [...(context.trustedProxies ?? [])],
     // A device token of 512 bytes in hex; longer ones are of no route.
     routerOptions: { maxParamLength: 1_100 },
     exposeHeadRoutes: false,

@@ -152,6 +152,19 @@ async function letterIds(count: number): Promise<string[]> {
   return ids;
 }
 
+test.each([
+  ['is believed who it speaks for', ['127.0.0.0/8'], '192.0.2.7'],
+  ['of which nothing is known is the address itself', ['10.0.0.0/8'], '127.0.0.1'],
+  ['is not believed where none is named', undefined, '127.0.0.1'],
+])('a proxy %s', async (_, trustedProxies, address) => {
+  const other = await openProducer(trustedProxies === undefined ? {} : { trustedProxies });
+  onTestFinished(() => other.close());
+  const forwarded = { 'x-forwarded-for': '203.0.113.1, 192.0.2.7' };
+  await other.call('POST', '/v1/apps/shop/pause', { headers: forwarded, body: { reason: 'x' } });
+  const { body } = await other.call('GET', '/v1/audit');
+  expect(body.entries).toMatchObject([{ action: 'app.pause', address }]);
+});
+
 test('what changed nothing is not there', async () => {
   const before = (await audit()).entries[0]!.id;
   await call('POST', '/v1/apps/nowhere/pause', { reason: 'x' });

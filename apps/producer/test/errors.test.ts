@@ -103,6 +103,16 @@ describe('every error is problem+json with a code and a request id, and repeats 
       'method-not-allowed',
     ],
     ['OPTIONS', line('OPTIONS', '/v1/notifications'), 405, 'method-not-allowed'],
+    ['TRACE', line('TRACE', '/v1/notifications'), 405, 'method-not-allowed'],
+    [
+      'a request that names no host',
+      `GET /v1/devices/${token} HTTP/1.1\r\nconnection: close\r\n\r\n`,
+      400,
+      'invalid-request',
+    ],
+    ['another version of HTTP', `GET /v1/apps HTTP/9.9\r\nhost: x\r\n\r\n`, 400, 'invalid-request'],
+    ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400, 'invalid-request'],
+    ['an upgrade', line('GET', `/v1/${token}`, 'upgrade: websocket'), 404, 'no-route'],
     ['a method that nobody knows', line('PROPFIND', '/v1/notifications'), 405, 'method-not-allowed'],
     ['GET where POST is meant', line('GET', '/v1/notifications'), 405, 'method-not-allowed'],
     [

@@ -63,6 +63,7 @@ export interface ProbeOptions {
   readonly writeTimeoutMs?: number;
   readonly webhookRules?: DestinationRules;
   readonly hosts?: readonly string[];
+  readonly trustedProxies?: readonly string[];
   readonly room?: { check(): void };
   readonly drainMs?: number;
   readonly maxBodyBytes?: number;
@@ -151,6 +152,7 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
     webhookRules: options.webhookRules ?? { allowPrivate: false },
     keys,
     hosts: options.hosts,
+    trustedProxies: options.trustedProxies,
     metrics,
     stopping: stopping.signal,
     room: options.room,

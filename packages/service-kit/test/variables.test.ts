@@ -97,6 +97,11 @@ test.each([
     '30d',
     'must be at least 35d: sends are scheduled for up to 30 days, such as 90d, not "30d"',
   ],
+  [
+    'PUSHFLEET_TRUSTED_PROXIES',
+    '10.0.0.0/33',
+    'must be IP addresses or networks, parted by commas, such as 10.0.0.0/8,127.0.0.1, not "10.0.0.0/33"',
+  ],
   // A secret is never shown.
   ['REDIS_URL', 'http://:hidden@redis', expect.not.stringContaining('hidden')],
 ] as const)('%s=%s is refused with a right value', (name, value, message) => {

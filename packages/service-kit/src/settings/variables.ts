@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { durationSchema } from '../duration.ts';
 import { logLevels } from '../log/log-level.ts';
@@ -23,6 +24,13 @@ function urlOf(protocols: readonly string[]) {
 
 const retention = (what: string, byDefault: string, schema: z.ZodType<number, unknown> = durationSchema) =>
   variable({ schema, readBy: ['sweeper'], what, example: byDefault, byDefault });
+
+/** An address, or a network such as `10.0.0.0/8`. */
+function isNetwork(text: string): boolean {
+  const [address = '', prefix = '0', ...rest] = text.split('/');
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)]!;
+  return rest.length === 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= bits;
+}
 
 const everybody = [...services, 'cli'] as const;
 
@@ -127,6 +135,16 @@ export const producerVariables = {
     readBy: ['producer'],
     what: 'Where keys are off: the hosts, without ports, that requests may be for, beside those of loopback. At a loopback address none by default, at any other every one.',
     example: 'producer,push.internal',
+  }),
+  PUSHFLEET_TRUSTED_PROXIES: variable({
+    schema: z
+      .string()
+      .transform((text) => text.split(','))
+      .refine((all) => all.every(isNetwork), 'must be IP addresses or networks, parted by commas')
+      .optional(),
+    readBy: ['producer'],
+    what: 'Proxies in front of the HTTP API, whose `x-forwarded-for` is believed: the [audit log](operations.md#audit-log) then names the address before them.',
+    example: '10.0.0.0/8,127.0.0.1',
   }),
   PUSHFLEET_RATE_LIMIT: variable({
     schema: z
