@@ -39,6 +39,13 @@ function createHttp2(): Http2Schedule {
   return new Http2Schedule({ ...options, firstLimit: 100, idleTimeoutMs: 20_000 });
 }
 
+/** Of a transport that drains: says whether it has. */
+const drains = new Map<Scene, () => boolean>();
+
+function drain(scene: Scene): void {
+  drains.set(scene, scene.drain(deadlineMs));
+}
+
 /** The newest connection, as the gateway sees it. */
 function socketOf(scene: Scene): { accept(): void; deliver(): void; break(code?: string): void } {
   return scene.gateway.sockets.at(-1)!;
@@ -56,7 +63,7 @@ const alikeStates: Acts<Scene> = {
   'backing-off': async (scene) => {
     socketOf(scene).break();
   },
-  draining: (scene) => void scene.drain(deadlineMs),
+  draining: drain,
   closed: (scene) => scene.transport.destroy(),
 };
 
@@ -88,7 +95,7 @@ const http2States: Acts<Http2Schedule> = {
 
 const alikeEvents: Acts<Scene> = {
   submit: (scene) => void scene.submit(count),
-  drain: (scene) => void scene.drain(deadlineMs),
+  drain,
   destroy: (scene) => scene.transport.destroy(),
   recall: (scene) => scene.transport.recall(),
   probeNow: async (scene) => {
@@ -208,6 +215,7 @@ async function run<Any extends Scene>(
   await turn(scene);
   const isDraining = event === 'drain' || state === 'draining';
   const next = stateOf(scene, isDraining);
+  if (isDraining) expect(drains.get(scene)!()).toBe(next === 'closed');
   return scene.runs.length === 0 ? next : `${next}: ${fateOf(scene.runs.at(-1)!)}`;
 }
 

@@ -1,4 +1,5 @@
 import type { NotificationCommand } from '@pushfleet/apns-wire';
+import { spreadMs } from '../transport/backoff.ts';
 import { countOf, type Span } from '../transport/span.ts';
 import type { SpanQueue } from '../transport/span-queue.ts';
 import type { TrackedRun } from '../transport/tracked-run.ts';
@@ -204,7 +205,7 @@ export class AfterDoubt {
       end === 'proof-timeout'
         ? 'the gateway answers no known-bad frame: nothing can be proved'
         : `the gateway takes nothing: every connection ends in doubt (${end})`;
-    return { kind: 'nothing-passes', pauseMs: ceilingMs * (0.75 + Math.random() * 0.25), reason };
+    return { kind: 'nothing-passes', pauseMs: spreadMs(ceilingMs, 0.75, 1), reason };
   }
 
   /** Whether something else has passed since suspicion fell on the frame alone. */

@@ -14,6 +14,11 @@ export function backoffDelayMs(
   return Math.floor(random() * ceiling);
 }
 
+/** A time drawn evenly between `least` and `most` times `ms`, so that many workers do not ask at once. Milliseconds. */
+export function spreadMs(ms: number, least: number, most: number): number {
+  return ms * (least + Math.random() * (most - least));
+}
+
 /**
  * Attempts to connect, at most `perMinute` in any minute: rapid connecting is treated as an attack
  * (`docs/protocol/binary.md#connections`). Half of them may come at once, the other half is spread evenly.

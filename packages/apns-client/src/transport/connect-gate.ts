@@ -1,4 +1,4 @@
-import { AttemptBudget, type BackoffPolicy, backoffDelayMs } from './backoff.ts';
+import { AttemptBudget, type BackoffPolicy, backoffDelayMs, spreadMs } from './backoff.ts';
 import type { PauseKind } from './transport.ts';
 
 // When a transport may open its next connection. Three reasons make it wait: the last attempts failed (full-jitter
@@ -159,7 +159,7 @@ export class ConnectGate {
       nowMs +
       (this.#pace === 'backoff'
         ? backoffDelayMs(backoff, this.#failures)
-        : pauseProbeMs * (0.75 + Math.random() * 0.5));
+        : spreadMs(pauseProbeMs, 0.75, 1.25));
     this.#notBeforeMs = Math.max(this.#notBeforeMs, askMs);
     const isHold = this.#pause!.isHold && this.#notBeforeMs > askMs;
     this.#pause = { ...this.#pause!, checkedAtMs: nowMs, untilMs: this.#notBeforeMs, isHold };

@@ -8,11 +8,12 @@ import type { NotificationRun, Transport, TransportObserver, TransportState } fr
 
 // What every transport does, whichever protocol it speaks (docs/lifecycles/transport.md):
 //
-//   running ──▶ draining ──▶ closing ──▶ closed
-//      └──────────────────────▲
+//   running ──▶ draining ──▶ closed
+//      │            │           ▲
+//      └────────────┴▶ closing ─┘
 //
 // - running: takes runs, unless the gate is paused.
-// - draining: takes no run; what is in flight is settled.
+// - draining: takes no run; what is in flight is settled. Closes when the last connection has ended.
 // - closing: everything is being handed back, and nothing may be written any more. Lasts no longer than one call.
 // - closed: every notification has its outcome.
 //
