@@ -3,6 +3,9 @@ import { wayOut } from './way-out.ts';
 // All that changes the dead letters of an app: each script keeps the letters, their index and their sums in step, so
 // that the bytes counted are those that lie there.
 
+/** Sums that a page reads at most: a gateway may give reasons of its own. Of more, some reasons are told. */
+export const mostSums = 1_000;
+
 /** Letters that one script trims at most. */
 export const trimStep = 100;
 
@@ -129,7 +132,16 @@ if ARGV[3] then
   local rank = redis.call('ZREVRANK', index, ARGV[4] or '')
   start = rank and rank + 1 or redis.call('ZCOUNT', index, '(' .. ARGV[3], '+inf')
 end
-local page = { redis.call('ZCARD', index), redis.call('HGETALL', KEYS[2]) }
+local sums
+if redis.call('HLEN', KEYS[2]) <= ${mostSums} then sums = redis.call('HGETALL', KEYS[2])
+else
+  sums = redis.call('HSCAN', KEYS[2], 0, 'MATCH', 'reason:*', 'COUNT', ${mostSums})[2]
+  for _, name in ipairs({ 'bytes', 'trimmed-age', 'trimmed-bytes', 'trimmed-notifications' }) do
+    sums[#sums + 1] = name
+    sums[#sums + 1] = redis.call('HGET', KEYS[2], name) or '0'
+  end
+end
+local page = { redis.call('ZCARD', index), sums }
 for _, id in ipairs(redis.call('ZREVRANGE', index, start, start + tonumber(ARGV[2]) - 1)) do
   local fields = redis.call('HMGET', ARGV[1] .. id, 'meta', 'bytes')
   page[#page + 1] = { id, fields[1] or '', fields[2] or '0' }

@@ -50,6 +50,21 @@ async function enqueuedTokens(probe: QueueProbe): Promise<string[]> {
     .toSorted();
 }
 
+test('of very many reasons a list names some, whatever a gateway makes up', async () => {
+  const probe = probeQueue();
+  const { letters } = await openLetters(probe);
+  for (let letter = 0; letter < 60; letter++) {
+    const reasons = Array.from({ length: 32 }, (_, at) => `made up ${letter}-${at}`);
+    await letters.keep(`letter-${letter}`, deadLetter({ reasons }));
+  }
+  const page = await listDeadLetters(probe, 'shop', { limit: 1 });
+  expect(page.total).toBe(60);
+  expect(page.bytes).toBe(await bytesThere(probe));
+  const named = Object.keys(page.reasons).length;
+  expect(named).toBeGreaterThan(100);
+  expect(named).toBeLessThan(1_500);
+});
+
 test('bytes and reasons are counted as letters come, are taken apart and go', async () => {
   const probe = probeQueue();
   const { letters } = await openLetters(probe);

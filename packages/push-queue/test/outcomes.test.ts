@@ -67,6 +67,39 @@ test('each report goes to one reader, in the order of its stream, and is gone on
   ]);
 });
 
+test('a read ends after some bytes, however many reports it may have, and says that there are more', async () => {
+  const [keys, redis] = [prefix(), useRedis()];
+  const exception = {
+    token: 'ab'.repeat(32),
+    outcome: 'rejected',
+    reason: 'Unregistered',
+    status: 410,
+    atMs: 1,
+  } as const;
+  const exceptions = Array.from({ length: 1_000 }, (_, at) => ({ index: at + 1, ...exception }));
+  const large = JSON.stringify({
+    ...reportOf('shop', 1_000),
+    accepted: { proved: 0, presumed: 0 },
+    exceptions,
+  });
+  const count = Math.ceil((2 * 1024 ** 2) / large.length);
+  for (let at = 0; at < count; at++) await redis.xadd(outcomesKey(keys, 'shop'), '*', 'report', large);
+  await redis.xadd(outcomesKey(keys, 'news'), '*', 'report', JSON.stringify(reportOf('news')));
+  const reader = useReader(keys);
+  const first = await reader.read(['shop', 'news'], 1_000);
+  expect(first.more).toEqual(['shop']);
+  const bytes = first.reports.filter(({ app }) => app === 'shop').length * large.length;
+  expect(bytes).toBeLessThan(1024 ** 2 + large.length + 1_000);
+  expect(first.reports.filter(({ app }) => app === 'news')).toHaveLength(1);
+  let read = bytes / large.length;
+  for (let more = true; more; ) {
+    const next = await reader.read(['shop'], 1_000);
+    read += next.reports.length;
+    more = next.more.length > 0;
+  }
+  expect(read).toBe(count);
+});
+
 test('a report is read whatever stands beside it, and a trace context where it is one', async () => {
   const [keys, redis] = [prefix(), useRedis()];
   const caller = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
@@ -94,7 +127,7 @@ test('what was read and not acknowledged can be read again, all of it', async ()
   expect(again.reports.map(({ report }) => report)).toEqual(sent.slice(10));
   expect(again.unreadable).toHaveLength(1);
   await reader.acknowledge([...again.reports, ...again.unreadable]);
-  expect(await reader.readAgain('shop')).toEqual({ reports: [], unreadable: [], failed: [] });
+  expect(await reader.readAgain('shop')).toEqual({ reports: [], unreadable: [], failed: [], more: [] });
 });
 
 test('what a dead reader has had is taken over; readers without anything are forgotten', async () => {

@@ -24,6 +24,8 @@ export interface ReportSweepOptions {
 
 /** Reports of one app in one read. */
 const perApp = 100;
+/** Reports of one app that are taken over at a time, whatever their size. */
+const takenOverPerApp = 10;
 /** Apps in one read: what is in memory at a time is bounded. */
 const appsPerRead = 16;
 /** A reader that has had nothing for so long is forgotten, milliseconds. */
@@ -103,7 +105,7 @@ export class ReportSweep {
       for (const app of apps) this.#rung.delete(app);
       const entries = await reader.read(apps, perApp);
       if (!(await this.#settle(entries))) return;
-      for (const app of apps) if (countOf(entries, app) === perApp) this.#rung.add(app);
+      for (const app of entries.more) this.#rung.add(app);
     }
   }
 
@@ -116,9 +118,9 @@ export class ReportSweep {
       let entries: ReadEntries;
       do {
         if (signal.aborted) return;
-        entries = await reader.takeOver(some, takeOverMs, perApp);
+        entries = await reader.takeOver(some, takeOverMs, takenOverPerApp);
         if (!(await this.#settle(entries))) return;
-      } while (some.some((app) => countOf(entries, app) === perApp));
+      } while (some.some((app) => countOf(entries, app) === takenOverPerApp));
     }
     await reader.forgetReaders(apps, forgetMs);
     this.#lastTakeOverMs = performance.now();

@@ -34,7 +34,7 @@ export interface Acknowledged {
   readonly report?: { readonly batch: string };
 }
 
-type Page = Omit<ReadEntries, 'failed'>;
+type Page = Omit<ReadEntries, 'failed' | 'more'>;
 
 interface Asked<T> {
   readonly answers: readonly T[];
@@ -57,6 +57,25 @@ end`;
 /** For whoever has asked Postgres before the report was there, and asks Redis next, milliseconds. */
 const appliedTraceMs = 60_000;
 
+/**
+ * Reads what no reader has had: so many entries at most, and none after so many bytes; a report may have 1,000 exceptions.
+ * KEYS: the stream. ARGV: the group, the reader, entries, bytes. Gives the entries, and 1 when there may be more.
+ */
+const readScript = `
+local entries, bytes = {}, 0
+while #entries < tonumber(ARGV[3]) do
+  if bytes >= tonumber(ARGV[4]) then return { entries, 1 } end
+  local read = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', 1, 'STREAMS', KEYS[1], '>')
+  if not read then return { entries, 0 } end
+  local entry = read[1][2][1]
+  entries[#entries + 1] = entry
+  for _, part in ipairs(entry[2] or {}) do bytes = bytes + #part end
+end
+return { entries, 1 }`;
+
+/** Of the reports of one app in one read. */
+const readBytes = 1024 ** 2;
+
 /** KEYS: the stream. ARGV: the group. Another reader may be first. */
 const groupScript = `${wayOut}
 local result = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
@@ -78,9 +97,20 @@ export class OutcomeReader {
     this.#timeoutMs = options.timeoutMs ?? 10_000;
   }
 
-  /** Reports that no reader has had, at most `count` of each app. Does not wait for more to come. */
+  /**
+   * Reports that no reader has had, at most `count` and about a MiB of each app; `more` tells where it was cut off. Does
+   * not wait for more to come.
+   */
   async read(apps: readonly string[], count: number): Promise<ReadEntries> {
-    return join(await this.#ofEach(apps, (client, app) => this.#readFrom(client, app, '>', count)));
+    const more: string[] = [];
+    const asked = await this.#ofEach(apps, async (client, app) => {
+      const args = [outcomesKey(this.#prefix, app), outcomeReaders, this.#consumer, count, readBytes];
+      const answer = await this.#withGroup(client, app, () => client.eval(readScript, 1, ...args));
+      const [entries, isCut] = answer as [RawEntry[], number];
+      if (isCut === 1) more.push(app);
+      return parseEntries(app, entries);
+    });
+    return { ...join(asked), more };
   }
 
   /**
@@ -89,7 +119,7 @@ export class OutcomeReader {
    */
   async readAgain(app: string): Promise<ReadEntries> {
     const pages: Page[] = [];
-    const pageSize = 100;
+    const pageSize = 10;
     for (let after = '0'; ; ) {
       const { answers, failed } = await this.#ofEach([app], (client) =>
         this.#readFrom(client, app, after, pageSize),
@@ -232,5 +262,6 @@ function join({ answers, failed }: Asked<Page>): ReadEntries {
     reports: answers.flatMap(({ reports }) => reports),
     unreadable: answers.flatMap(({ unreadable }) => unreadable),
     failed,
+    more: [],
   };
 }

@@ -26,6 +26,8 @@ export interface ReadEntries {
   readonly unreadable: readonly UnreadableEntry[];
   /** Apps that could not be asked: in a cluster, those on a node that does not answer. */
   readonly failed: readonly FailedApp[];
+  /** Apps of which there may be more to read now. */
+  readonly more: readonly string[];
 }
 
 export interface FailedApp {
@@ -52,7 +54,10 @@ function parseJson(raw: string): unknown {
   }
 }
 
-export function parseEntries(app: string, entries: readonly RawEntry[]): Omit<ReadEntries, 'failed'> {
+export function parseEntries(
+  app: string,
+  entries: readonly RawEntry[],
+): Omit<ReadEntries, 'failed' | 'more'> {
   const reports: ReportEntry[] = [];
   const unreadable: UnreadableEntry[] = [];
   for (const [entry, fields] of entries) {
