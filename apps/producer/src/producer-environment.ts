@@ -12,6 +12,8 @@ export interface ProducerEnvironment {
   readonly auth: 'keys' | 'off';
   /** Requests a second that a key may make at this producer, unless it says otherwise; 0: any number. */
   readonly ratePerSecond: number;
+  /** Notifications a second that a key may send at this producer; 0: any number. */
+  readonly notificationsPerSecond: number;
   /** Whether webhooks may go to private addresses. */
   readonly allowPrivateWebhooks: boolean;
   /** Where keys are off: the hosts that requests may be for, beside those of loopback; undefined: any. */
@@ -41,12 +43,14 @@ export function readProducerEnvironment(env: NodeJS.ProcessEnv, host: string): P
   const {
     PUSHFLEET_AUTH = 'off',
     PUSHFLEET_HOSTS,
+    PUSHFLEET_NOTIFICATION_RATE_LIMIT,
     PUSHFLEET_RATE_LIMIT,
     PUSHFLEET_WEBHOOKS_PRIVATE,
   } = read.values;
   return {
     auth: PUSHFLEET_AUTH,
     ratePerSecond: PUSHFLEET_RATE_LIMIT,
+    notificationsPerSecond: PUSHFLEET_NOTIFICATION_RATE_LIMIT,
     allowPrivateWebhooks: PUSHFLEET_WEBHOOKS_PRIVATE,
     trustedProxies: read.values.PUSHFLEET_TRUSTED_PROXIES ?? [],
     hosts: PUSHFLEET_HOSTS ?? (isLoopback(host) ? [] : undefined),

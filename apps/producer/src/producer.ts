@@ -8,6 +8,7 @@ import {
 } from '@pushfleet/service-kit';
 import { AuditTrail } from './audit/audit-trail.ts';
 import { KeyRing } from './auth/key-ring.ts';
+import { NotificationRates } from './auth/notification-rates.ts';
 import type { KeyRequirement } from './auth/require-keys.ts';
 import { readBoardKey } from './board/board-key.ts';
 import { BroadcastRunner } from './broadcasts/broadcast-runner.ts';
@@ -93,7 +94,11 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
   if (environment.auth === 'keys') {
     const keyRing = new KeyRing({ database, redis: statusOptions, logger });
     resources.add('keys', () => keyRing.close());
-    keys = { keyRing, ratePerSecond: environment.ratePerSecond };
+    keys = {
+      keyRing,
+      ratePerSecond: environment.ratePerSecond,
+      notificationRates: new NotificationRates(environment.notificationsPerSecond),
+    };
   }
 
   const server = await createServer({

@@ -243,6 +243,29 @@ test('where others can reach the API, that keys are off has to be said', () => {
   ).toThrow(/PUSHFLEET_AUTH.*\n.*PUSHFLEET_RATE_LIMIT/s);
 });
 
+test('a key that sends many in few requests is held by its rate of notifications', async () => {
+  const limited = await openProducer({ keys: { ratePerSecond: 0, notificationsPerSecond: 10 } });
+  onTestFinished(() => limited.close());
+  const { text } = await limited.database.store.apiKeys.create({
+    name: 'many',
+    apps: null,
+    scopes: ['send'],
+  });
+  const headers = { authorization: `Bearer ${text}` };
+  await expect
+    .poll(async () => (await limited.call('GET', '/v1/apps', { headers })).status, { timeout: 10_000 })
+    .not.toBe(401);
+  const notifications = Array.from({ length: 1_000 }, () => ({ token }));
+  const body = { app: 'shop', defaults: { alert: 'x' }, notifications };
+  const sendMany = () => limited.call('POST', '/v1/notifications', { headers, body });
+  expect((await sendMany()).status).toBe(202);
+  // A hundred seconds' worth has gone out at once.
+  const refused = await sendMany();
+  expect(refused).toMatchObject({ status: 429, body: { code: 'rate-limited' } });
+  expect(Number(refused.headers['retry-after'])).toBeGreaterThan(60);
+  expect(await limited.enqueued('shop')).toBe(1_000);
+});
+
 test('a rate is exact to the request, and lets a second of it come at once', () => {
   const limiter = new RateLimiter();
   const taken = (from: number, count: number, stepMs: number) =>
@@ -253,4 +276,8 @@ test('a rate is exact to the request, and lets a second of it come at once', () 
   expect(limiter.take('b', 10, 0)).toEqual({ isAllowed: true, limit: 10, remaining: 9, resetSeconds: 1 });
   expect(taken(1_000, 1_000, 10)).toBe(109);
   expect(taken(120_000, 30, 0)).toBe(10);
+  // What costs more than a second's worth is made up for, however long that takes.
+  expect(limiter.take('c', 10, 0, 5_000)).toMatchObject({ isAllowed: true, remaining: 0, resetSeconds: 500 });
+  expect(limiter.take('c', 10, 400_000)).toMatchObject({ isAllowed: false });
+  expect(limiter.take('c', 10, 500_000)).toMatchObject({ isAllowed: true });
 });

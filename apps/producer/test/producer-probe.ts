@@ -15,6 +15,7 @@ import { Registry } from 'prom-client';
 import { inject } from 'vitest';
 import { AuditTrail } from '../src/audit/audit-trail.ts';
 import { KeyRing } from '../src/auth/key-ring.ts';
+import { NotificationRates } from '../src/auth/notification-rates.ts';
 import { BroadcastRunner } from '../src/broadcasts/broadcast-runner.ts';
 import { DatabaseLink } from '../src/database-link.ts';
 import { createProducerMetrics } from '../src/metrics.ts';
@@ -71,7 +72,7 @@ export interface ProbeOptions {
   /** Of every app. */
   readonly quota?: AppQuota;
   /** Requests need keys. */
-  readonly keys?: { readonly ratePerSecond: number };
+  readonly keys?: { readonly ratePerSecond: number; readonly notificationsPerSecond?: number };
 }
 
 type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
@@ -137,7 +138,9 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
     options.keys === undefined
       ? undefined
       : new KeyRing({ database, redis: statusOptions, logger, refreshMs: 100 });
-  const keys = keyRing === undefined ? undefined : { keyRing, ratePerSecond: options.keys!.ratePerSecond };
+  const { ratePerSecond = 0, notificationsPerSecond = 0 } = options.keys ?? {};
+  const notificationRates = new NotificationRates(notificationsPerSecond);
+  const keys = keyRing === undefined ? undefined : { keyRing, ratePerSecond, notificationRates };
   await keyRing?.refresh();
   const audit = new AuditTrail({ redis: statusOptions, database, logger, pollMs: 100 });
   const server = await createServer({

@@ -11,12 +11,14 @@ export interface RateState {
 
 /** A second's worth of requests may come at once. */
 const burstSeconds = 1;
-/** Callers that said nothing for this long start anew; by then their bucket is full anyhow. Milliseconds. */
+/** Between two looks for buckets that are full, which need not be kept, milliseconds. */
 const forgetAfterMs = 60_000;
 
 interface Bucket {
+  /** Below 0: what was allowed cost more than there was. */
   tokens: number;
   atMs: number;
+  limit: number;
 }
 
 /** Token buckets, one for each caller, exact to the request. */
@@ -24,20 +26,25 @@ export class RateLimiter {
   readonly #buckets = new Map<string, Bucket>();
   #sweptAtMs = 0;
 
-  take(caller: string, limit: number, nowMs: number = performance.now()): RateState {
+  /**
+   * @param cost What is taken. More than a second's worth waits for a full bucket, and for as long as it takes after it.
+   */
+  take(caller: string, limit: number, nowMs: number = performance.now(), cost = 1): RateState {
     this.#sweep(nowMs);
     const room = limit * burstSeconds;
-    const bucket = this.#buckets.get(caller) ?? { tokens: room, atMs: nowMs };
+    const bucket = this.#buckets.get(caller) ?? { tokens: room, atMs: nowMs, limit };
     const tokens = Math.min(room, bucket.tokens + ((nowMs - bucket.atMs) / 1_000) * limit);
-    const isAllowed = tokens >= 1;
-    bucket.tokens = isAllowed ? tokens - 1 : tokens;
+    const needed = Math.min(cost, room);
+    const isAllowed = tokens >= needed;
+    bucket.tokens = isAllowed ? tokens - cost : tokens;
     bucket.atMs = nowMs;
+    bucket.limit = limit;
     this.#buckets.set(caller, bucket);
-    const missing = isAllowed ? room - bucket.tokens : 1 - tokens;
+    const missing = isAllowed ? room - bucket.tokens : needed - tokens;
     return {
       isAllowed,
       limit,
-      remaining: Math.floor(bucket.tokens),
+      remaining: Math.max(0, Math.floor(bucket.tokens)),
       resetSeconds: Math.ceil(missing / limit),
     };
   }
@@ -45,8 +52,9 @@ export class RateLimiter {
   #sweep(nowMs: number): void {
     if (nowMs - this.#sweptAtMs < forgetAfterMs) return;
     this.#sweptAtMs = nowMs;
-    for (const [caller, { atMs }] of this.#buckets) {
-      if (nowMs - atMs > forgetAfterMs) this.#buckets.delete(caller);
+    for (const [caller, { atMs, tokens, limit }] of this.#buckets) {
+      const isFull = tokens + ((nowMs - atMs) / 1_000) * limit >= limit * burstSeconds;
+      if (isFull) this.#buckets.delete(caller);
     }
   }
 }

@@ -2,12 +2,15 @@ import type { FastifyInstance, FastifyReply, RouteOptions } from 'fastify';
 import { Problem } from '../http/problem.ts';
 import { authorizeScopes, everything, type Grant } from './grant.ts';
 import type { KeyRing } from './key-ring.ts';
+import type { NotificationRates } from './notification-rates.ts';
 import { RateLimiter } from './rate-limiter.ts';
 
 export interface KeyRequirement {
   readonly keyRing: KeyRing;
   /** Requests a second that a key may make at this producer, where the key says nothing; 0: any number. */
   readonly ratePerSecond: number;
+  /** Notifications a second; absent: any number. */
+  readonly notificationRates?: NotificationRates | undefined;
 }
 
 /** Requests a second of one address to what needs no key. */

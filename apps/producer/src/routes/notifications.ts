@@ -2,6 +2,7 @@ import type { BatchInput, SendInput } from '@pushfleet/push-queue';
 import { PushQueueError } from '@pushfleet/push-queue';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { notificationsIn } from '../auth/notification-rates.ts';
 import type { ProducerContext } from '../context.ts';
 import { fieldErrors, summarize } from '../http/field-errors.ts';
 import { Problem } from '../http/problem.ts';
@@ -78,6 +79,7 @@ async function enqueue(
   const { app } = body as { app?: unknown };
   // Where a key is for some apps, others are as if they were not there, also for the checks that follow.
   if (request.grant.apps !== undefined && typeof app === 'string') checkApp(context, request, app);
+  context.keys?.notificationRates?.take(request.grant, notificationsIn(body));
   const answer = await (namesUsers(body) ? sendToUsers(context, body) : send(context, body));
   void reply.code(202);
   if (answer.replayed === true) void reply.header('idempotency-replayed', 'true');

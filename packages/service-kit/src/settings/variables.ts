@@ -146,6 +146,16 @@ export const producerVariables = {
     what: 'Proxies in front of the HTTP API, whose `x-forwarded-for` is believed: the [audit log](operations.md#audit-log) then names the address before them.',
     example: '10.0.0.0/8,127.0.0.1',
   }),
+  PUSHFLEET_NOTIFICATION_RATE_LIMIT: variable({
+    schema: z
+      .string()
+      .regex(/^\d{1,9}$/, 'must be a number of notifications a second, or 0 for no limit')
+      .transform(Number),
+    readBy: ['producer'],
+    what: 'Notifications a second that a key may send at one producer, broadcasts apart; 0: any number.',
+    example: '5000',
+    byDefault: '0',
+  }),
   PUSHFLEET_RATE_LIMIT: variable({
     schema: z
       .string()
