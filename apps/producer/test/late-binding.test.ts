@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { createPushQueue, liftPauses, pauseApp, readCancellation } from '@pushfleet/push-queue';
+import {
+  createBatchId,
+  createPushQueue,
+  liftPauses,
+  pauseApp,
+  readCancellation,
+} from '@pushfleet/push-queue';
 import { generateTokens } from '@pushfleet/testkit';
 import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
 import { ScheduledSendRunner } from '../src/notifications/scheduled-send-runner.ts';
@@ -261,4 +267,33 @@ test('several producers and a slow one: it goes out once, and what is cancelled 
     else if (found === 1) expect((await readCancellation(control, 'shop', id))?.whole).toBe(true);
     else expect(await eventsOf(id)).toHaveLength(1);
   }
+});
+
+test('what waits is bounded, and what has gone out or was cancelled makes room', async () => {
+  const { scheduledSends } = probe.database.store;
+  const app = 'news';
+  const create = (size: number, bytes: number, id = createBatchId()) =>
+    scheduledSends
+      .create(
+        {
+          id,
+          app,
+          lane: 'bulk',
+          size,
+          sendAt: new Date(Date.now() + 3_600_000),
+          call: { x: 'x'.repeat(bytes) },
+        },
+        { notifications: 10, bytes: 1_000 },
+      )
+      .then((used) => ({ id, used }));
+  const first = await create(6, 10);
+  expect(first.used).toBeUndefined();
+  expect((await create(5, 10)).used).toMatchObject({ notifications: 6 });
+  // The same again is not more.
+  expect((await create(6, 10, first.id)).used).toBeUndefined();
+  expect((await create(1, 2_000)).used).toMatchObject({ notifications: 6 });
+  expect((await create(4, 10)).used).toBeUndefined();
+  await probe.call('DELETE', `/v1/batches/${first.id}`);
+  expect((await create(6, 10)).used).toBeUndefined();
+  expect((await create(1, 10)).used).toMatchObject({ notifications: 10 });
 });

@@ -254,3 +254,35 @@ test('producers that are killed while they answer, and others that are asked the
   // 100 of two, and 200 of one.
   expect(await redis.hget(`${prefix}:{shop}:totals`, 'enqueued:transactional')).toBe('400');
 }, 90_000);
+
+test('a producer that Postgres does not let in goes on by itself when it does, at the start and later', async () => {
+  const database = await createTestDatabase(inject('databaseUrl'));
+  const role = `role_${randomUUID().slice(0, 8)}`;
+  const owner = openTokenStore({ connectionString: database.url });
+  const sql = (text: string) => owner.database.query(text);
+  await sql(`create role ${role} login superuser password 'right'`);
+  onTestFinished(async () => {
+    await sql(`drop owned by ${role}; drop role ${role}`);
+    await owner.close();
+    await database.drop();
+  });
+  const target = new URL(database.url);
+  target.username = role;
+  target.password = 'wrong';
+  const { url, adminUrl, kill } = await start({ DATABASE_URL: target.href });
+  const device = async () => (await fetch(`${url}/v1/devices/${token}?app=shop`)).status;
+  const trouble = async () =>
+    ((await (await fetch(`${adminUrl}/readyz`)).json()) as { databaseTrouble?: string }).databaseTrouble;
+  await expect.poll(trouble, { timeout: 20_000 }).toContain('password');
+  expect(await device()).toBe(503);
+  expect((await send(url)).status).toBe(202);
+  await sql(`alter role ${role} password 'wrong'`);
+  await expect.poll(device, { timeout: 30_000 }).toBe(404);
+  // And once more while it runs.
+  await sql(`alter role ${role} password 'another'`);
+  await sql(`select pg_terminate_backend(pid) from pg_stat_activity where usename = '${role}'`);
+  await expect.poll(device, { timeout: 20_000 }).toBe(503);
+  await sql(`alter role ${role} password 'wrong'`);
+  await expect.poll(device, { timeout: 20_000 }).toBe(404);
+  await kill();
+}, 120_000);

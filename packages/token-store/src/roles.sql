@@ -16,7 +16,8 @@ grant select on batches, batch_jobs, exceptions to pushfleet_producer;
 grant select, insert, update on events to pushfleet_producer;
 grant select on app_credentials to pushfleet_producer;
 grant select, insert, update, delete on
-  broadcasts, broadcast_chunks, scheduled_sends, uploads, upload_users, webhooks, webhook_deliveries, api_keys to pushfleet_producer;
+  broadcasts, broadcast_chunks, scheduled_sends, scheduled_totals, uploads, upload_users, webhooks, webhook_deliveries,
+  api_keys to pushfleet_producer;
 -- What is in the audit log stays there; only what came of a change that was begun is added.
 grant select, insert, update (before, after, result) on audit_log to pushfleet_producer;
 

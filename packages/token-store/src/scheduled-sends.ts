@@ -36,6 +36,16 @@ export interface ScheduledSendEnd {
   readonly usersWithoutDevices?: readonly string[] | undefined;
 }
 
+/** Most that an app may have waiting. */
+export interface ScheduledLimits {
+  readonly notifications: number;
+  /** Of what is sent, as JSON. */
+  readonly bytes: number;
+}
+
+/** What an app has waiting. */
+export type ScheduledTotals = ScheduledLimits;
+
 /** Which ones to take. */
 export interface ClaimOptions extends Lease {
   /** Of these apps. */
@@ -45,8 +55,11 @@ export interface ClaimOptions extends Lease {
 
 /** Sends to users that go out later. Every method throws TokenStoreError. */
 export interface ScheduledSends {
-  /** Does nothing where there is one with its id. */
-  create(send: NewScheduledSend): Promise<void>;
+  /**
+   * Does nothing where there is one with its id. Gives what the app has waiting where there is no room for it, and nothing
+   * otherwise.
+   */
+  create(send: NewScheduledSend, limits: ScheduledLimits): Promise<ScheduledTotals | undefined>;
   get(id: string): Promise<ScheduledSend | undefined>;
   /** From here on it does not go out, unless it has. Undefined: it has ended, or there is none. */
   requestCancel(id: string): Promise<ScheduledSend | undefined>;
@@ -69,12 +82,29 @@ export function createScheduledSends(database: Database): ScheduledSends {
   const many = async (sql: string, values: readonly unknown[]): Promise<ScheduledSend[]> =>
     (await database.query<ScheduledSend>(sql, values)).rows;
   return {
-    async create({ id, app, lane, size, sendAt, call }) {
-      await database.query(
-        `insert into scheduled_sends (id, app, lane, size, send_at, call)
-         values ($1, $2, $3, $4, $5, $6) on conflict (id) do nothing`,
-        [id, app, lane, size, sendAt, JSON.stringify(call)],
+    async create({ id, app, lane, size, sendAt, call }, limits) {
+      const text = JSON.stringify(call);
+      const { rows } = await database.query<ScheduledTotals & { refused: boolean }>(
+        `with used as materialized (
+           select coalesce(sum(notifications), 0) as notifications, coalesce(sum(bytes), 0) as bytes
+           from scheduled_totals where app = $2
+         ), made as (
+           insert into scheduled_sends (id, app, lane, size, send_at, call, bytes)
+           select $1, $2, $3, $4, $5, $6::json, $7 from used
+           where notifications + $4::integer <= $8 and used.bytes + $7::integer <= $9
+           on conflict (id) do nothing returning app, size, bytes
+         ), counted as (
+           insert into scheduled_totals as t (app, notifications, bytes) select app, size, bytes from made
+           on conflict (app) do update set
+             notifications = t.notifications + excluded.notifications, bytes = t.bytes + excluded.bytes
+         )
+         select notifications::float8, bytes::float8,
+           not exists (select from made) and not exists (select from scheduled_sends where id = $1) as refused
+         from used`,
+        [id, app, lane, size, sendAt, text, Buffer.byteLength(text), limits.notifications, limits.bytes],
       );
+      const { refused, ...used } = rows[0]!;
+      return refused ? used : undefined;
     },
     async get(id) {
       return (await many(`select ${columns} from scheduled_sends where id = $1`, [id]))[0];
@@ -118,6 +148,10 @@ export function createScheduledSends(database: Database): ScheduledSends {
              'rejected', case when state = 'failed' then size else 0 end, 'expired', 0,
              'cancelled', case when state = 'cancelled' then size else 0 end, 'dead', 0, 'finishedAt', settled_at)
            from ended where state <> 'enqueued'
+         ), counted as (
+           update scheduled_totals t
+           set notifications = t.notifications - e.size, bytes = t.bytes - e.bytes
+           from ended e where t.app = e.app
          )
          select count(*)::integer as ended from ended`,
         [id, state, error ?? null, usersWithoutDevices ?? null, from],

@@ -232,7 +232,10 @@ test('a scheduled send goes with the batches of its time, once it has gone out',
   const app = newApp();
   const [gone, waiting, newer] = [batchFrom(91), batchFrom(91, '1'), batchFrom(89)];
   for (const id of [gone, waiting, newer])
-    await scheduledSends.create({ id, app, lane: 'bulk', size: 1, sendAt: new Date(nowMs), call: {} });
+    await scheduledSends.create(
+      { id, app, lane: 'bulk', size: 1, sendAt: new Date(nowMs), call: {} },
+      { notifications: 1e6, bytes: 1e6 },
+    );
   for (const id of [gone, newer])
     expect(await scheduledSends.end(id, 'waiting', { state: 'enqueued' })).toBe(true);
   expect(await scheduledSends.end(gone, 'waiting', { state: 'enqueued' })).toBe(false);

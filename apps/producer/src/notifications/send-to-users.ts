@@ -5,6 +5,7 @@ import {
   fingerprintOf,
   type NotificationDefaults,
   notificationId,
+  PushQueueError,
   type TokensResult,
 } from '@pushfleet/push-queue';
 import type { z } from 'zod';
@@ -99,21 +100,38 @@ function answerOf(
 
 /** It goes out when its time has come. @throws TokenStoreError */
 async function writeDown(
-  { database, scheduledSends }: ProducerContext,
+  { database, queue, scheduledSends }: ProducerContext,
   { app, lane = 'transactional', defaults, notifications }: SendMany,
   startMs: number,
   id: string,
 ): Promise<void> {
-  await database.store.scheduledSends.create({
-    id,
-    app,
-    lane,
-    size: notifications.length,
-    sendAt: new Date(startMs),
-    call: { defaults, notifications },
-  });
+  const { maxScheduledNotifications, maxScheduledBytes } = queue.quotaOf(app) ?? {};
+  const size = notifications.length;
+  const max = maxScheduledNotifications ?? usualLimits.notifications;
+  const used = await database.store.scheduledSends.create(
+    { id, app, lane, size, sendAt: new Date(startMs), call: { defaults, notifications } },
+    { notifications: max, bytes: maxScheduledBytes ?? usualLimits.bytes },
+  );
   scheduledSends.wake();
+  if (used === undefined) return;
+  const what = used.notifications + size > max ? 'notifications' : 'bytes';
+  const limit = what === 'bytes' ? 'maxScheduledBytes' : 'maxScheduledNotifications';
+  throw new PushQueueError(
+    'quota-exceeded',
+    `${limit}: the app ${app} has ${used[what]} ${what} of scheduled sends to users waiting, and there is no room for more`,
+    {
+      quota: {
+        limit,
+        max: what === 'bytes' ? (maxScheduledBytes ?? usualLimits.bytes) : max,
+        used: used[what],
+        asked: what === 'bytes' ? Buffer.byteLength(JSON.stringify({ defaults, notifications })) : size,
+      },
+    },
+  );
 }
+
+/** Of what waits in Postgres, where the app's quota says nothing: that of Redis is a share of its memory. */
+const usualLimits = { notifications: 5_000_000, bytes: 4 * 1024 ** 3 };
 
 /** One notification is a batch of one, so that its devices are. @throws Problem */
 function parse(body: object): SendMany {
