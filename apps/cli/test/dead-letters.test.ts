@@ -1,4 +1,10 @@
-import { createPushQueue, type DeadLetter, deadLetterKeys, type PoisonedLetter } from '@pushfleet/push-queue';
+import {
+  createPushQueue,
+  type DeadLetter,
+  deadLetterKeys,
+  type PoisonedLetter,
+  readAuditOutbox,
+} from '@pushfleet/push-queue';
 import { DeadLetters, WorkerLink } from '@pushfleet/push-queue/worker';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
@@ -158,4 +164,33 @@ test('a letter that is not there is told, and so is a call that says nothing', a
     exitCode: 2,
     stderr: expect.stringMatching(/name a letter, or give --all/),
   });
+});
+
+test('what is replayed and discarded is on its way to the audit log, and what is only counted is not', async () => {
+  await layDead('first-1');
+  await layDead('second-1');
+  await runCli(['dead-letters', 'discard', 'shop', '--all', '--dry-run'], env);
+  await runCli(['dead-letters', 'replay', 'shop', 'first-1'], env);
+  await runCli(['dead-letters', 'discard', 'shop', '--reason', 'uncertain'], env);
+  const entries = await readAuditOutbox({ redis, prefix }, 10);
+  const text = entries.map((entry) => entry.text).join();
+  expect(text).not.toContain('ab'.repeat(32));
+  const inOrder = entries.toSorted((a, b) => (a.id < b.id ? -1 : 1)).map((entry) => JSON.parse(entry.text));
+  expect(inOrder).toMatchObject([
+    {
+      action: 'dead-letters.replay',
+      app: 'shop',
+      target: 'first-1',
+      before: { letters: 1, notifications: 2 },
+      after: { notifications: 2, letters: 1, refused: 0 },
+      result: 'done',
+    },
+    {
+      action: 'dead-letters.discard',
+      target: null,
+      before: { filter: { reason: 'uncertain' }, notifications: 1 },
+      after: { parts: 1 },
+      result: 'done',
+    },
+  ]);
 });

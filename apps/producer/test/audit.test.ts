@@ -9,8 +9,9 @@ import {
   recordChange,
 } from '@pushfleet/push-queue';
 import { DeadLetters, WorkerLink } from '@pushfleet/push-queue/worker';
-import { generateTokens } from '@pushfleet/testkit';
+import { generateTokens, provideRedis } from '@pushfleet/testkit';
 import { type AuditEntry, createAuditEntry } from '@pushfleet/token-store';
+import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { openProducer, type ProducerProbe } from './producer-probe.ts';
 
@@ -263,4 +264,25 @@ test('entries that wait for Postgres are bounded: then nothing is changed', asyn
   await expect(change).rejects.toMatchObject({ code: 'backpressure' });
   expect(await readPauses({ redis, prefix }, 'shop')).toEqual([]);
   expect(await readAuditOutbox({ redis, prefix }, 5)).toHaveLength(5);
+});
+
+test('while Redis is full an app is paused and resumed, and the log has it', async () => {
+  const server = await provideRedis();
+  onTestFinished(() => server.stop());
+  const admin = new Redis(server.url);
+  onTestFinished(() => admin.disconnect());
+  const full = await openProducer({ redisUrl: server.url });
+  onTestFinished(() => full.close());
+  await expect.poll(async () => (await full.call('GET', '/v1/apps')).status, { timeout: 20_000 }).toBe(200);
+  await admin.config('SET', 'maxmemory', '1');
+  const paused = await full.call('POST', '/v1/apps/shop/pause', { body: { reason: 'full' } });
+  expect(paused).toMatchObject({ status: 200, body: { state: 'paused' } });
+  const resumed = await full.call('POST', '/v1/apps/shop/resume', { body: {} });
+  expect(resumed).toMatchObject({ status: 200, body: { state: 'running' } });
+  const { entries } = (await full.call('GET', '/v1/audit')).body;
+  expect(entries).toMatchObject([
+    { action: 'app.resume', result: 'done' },
+    { action: 'app.pause', result: 'done' },
+  ]);
+  expect(await admin.hlen(`${full.prefix}:{:audit}`)).toBe(0);
 });
