@@ -36,6 +36,25 @@ function nameOf({ document, line, language }: Snippet): string {
   return `${document}:${line} ${language}`;
 }
 
+test('what the last screen of the playground tells to try', { timeout: 200_000 }, async () => {
+  const { commands } = playground;
+  expect(commands.length).toBeGreaterThan(7);
+  const { code, output } = await playground.runShell(commands.join('\n'), 'screen');
+  if (code !== 0) throw new Error(`ended with ${code}:\n${output}`);
+  // One for each of the ends that a good day does not show.
+  for (const word of [
+    '1 accepted',
+    'rejected',
+    'dead',
+    'processing-error',
+    'cancellation requested',
+    'queued',
+  ]) {
+    expect(output).toContain(word);
+  }
+  expect(output).toContain('"type": "notifications.rejected"');
+});
+
 const documents = [...Map.groupBy(snippets, ({ document }) => document)];
 
 describe.each(documents)('%s', (document, blocks) => {

@@ -103,9 +103,13 @@ function readArguments(): DemoArguments | number {
   }
 }
 
-/** Aborted by the first signal, or when whoever started us is gone; the second signal ends everything at once. */
+/** One signal to the whole group comes more than once: by itself, and from npm. Milliseconds. */
+const sameSignalMs = 500;
+
+/** Aborted by the first signal, or when whoever started us is gone; a later signal ends everything at once. */
 function abortedBySignal(): AbortSignal {
   const controller = new AbortController();
+  let firstMs = 0;
   const parent = process.ppid;
   const watch = setInterval(() => {
     // As in scripts/setup/run-step.mjs: without npm, a parent that goes may mean to leave us running.
@@ -113,7 +117,11 @@ function abortedBySignal(): AbortSignal {
   }, 500).unref();
   const stop = (): void => {
     clearInterval(watch);
-    if (controller.signal.aborted) process.exit(130);
+    if (controller.signal.aborted) {
+      if (performance.now() - firstMs > sameSignalMs) process.exit(130);
+      return;
+    }
+    firstMs = performance.now();
     controller.abort();
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);

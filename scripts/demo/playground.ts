@@ -1,4 +1,5 @@
-import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { readFileSync, rmSync } from 'node:fs';
+import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createClient } from '@pushfleet/client';
@@ -57,6 +58,16 @@ export async function openPlayground(
     };
     const lines = Object.entries(variables).map(([name, value]) => `export ${name}=${quote(value)}`);
     await writeFile(file, `${[...lines, `export PATH=${quote(bin)}:"$PATH"`].join('\n')}\n`, { mode: 0o600 });
+    const removeFile = (): void => {
+      try {
+        // Another playground may have written its own since.
+        if (readFileSync(file, 'utf8').includes(stage.redisUrl)) rmSync(file);
+      } catch {
+        // It is gone.
+      }
+    };
+    // Also after a second signal, which waits for nothing.
+    process.on('exit', removeFile);
     const { secret = '' } = await clientOf(stage).call('POST /v1/webhooks', {
       body: { app: binaryApp, url: webhookUrl },
     });
@@ -69,9 +80,8 @@ export async function openPlayground(
       webhookUrl,
       async stop() {
         await receiver.stop();
-        // Another playground may have written its own since.
-        const now = await readFile(file, 'utf8').catch(() => '');
-        if (now.includes(stage.redisUrl)) await rm(file, { force: true });
+        removeFile();
+        process.off('exit', removeFile);
       },
     };
   } catch (error) {

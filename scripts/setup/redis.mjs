@@ -208,7 +208,14 @@ function link(path, target) {
 /** @param {string} program */
 function isServer(program) {
   try {
-    return /server/i.test(execFileSync(program, ['--version'], { encoding: 'utf8', timeout: 10_000 }));
+    return /server/i.test(
+      execFileSync(program, ['--version'], {
+        encoding: 'utf8',
+        timeout: 10_000,
+        // What it lacks is fetched; that is no news.
+        stdio: ['ignore', 'pipe', 'ignore'],
+      }),
+    );
   } catch {
     return false;
   }

@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { cp, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runProcess, SupervisedProcess } from '@pushfleet/testkit';
@@ -13,6 +13,8 @@ interface RunResult {
 export interface Playground {
   /** What `.pushfleet/playground.env` exports. */
   readonly env: Readonly<Record<string, string>>;
+  /** The commands that its last screen tells to try. */
+  readonly commands: readonly string[];
   /** Runs commands as somebody does who has sourced that file; variables last until the end of the document. */
   runShell(commands: string, document: string): Promise<RunResult>;
   /** Runs a program that lies in the clone. */
@@ -62,7 +64,7 @@ export async function openPlayground(root: string): Promise<Playground> {
     );
     const script = [
       'set -eua',
-      `. ${join(root, '.pushfleet/playground.env')}`,
+      `. ${join(folder, '.pushfleet/playground.env')}`,
       // Waiting teaches nothing here.
       'sleep() { :; }',
       // An answer that is an error has to be noticed.
@@ -85,6 +87,7 @@ export async function openPlayground(root: string): Promise<Playground> {
 
   return {
     env,
+    commands: lines().flatMap((line) => (/^ {2}(pushfleet|curl) /.test(line) ? [line] : [])),
     runShell,
     async runProgram(text) {
       const file = join(programs, `program-${process.hrtime.bigint()}.ts`);
@@ -94,6 +97,9 @@ export async function openPlayground(root: string): Promise<Playground> {
     },
     async stop() {
       await demo.stop();
+      const file = join(root, '.pushfleet/playground.env');
+      const left = await readFile(file, 'utf8').catch(() => '');
+      if (left.includes(env.REDIS_URL!)) throw new Error(`${file} outlived the playground`);
       await rm(folder, { recursive: true, force: true });
       await rm(programs, { recursive: true, force: true });
     },
@@ -104,11 +110,15 @@ export async function openPlayground(root: string): Promise<Playground> {
 async function makeClone(root: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'pushfleet-snippets-'));
   for (const name of readdirSync(root)) {
-    if (name === '.git') continue;
+    if (name === '.git' || name === '.pushfleet') continue;
     // Commands write beside their own file there.
     if (name === 'deploy') await cp(join(root, name), join(folder, name), { recursive: true });
     else await symlink(join(root, name), join(folder, name));
   }
+  // A copy: another playground of this clone may write its own.
+  await mkdir(join(folder, '.pushfleet'));
+  const file = '.pushfleet/playground.env';
+  await copyFile(join(root, file), join(folder, file));
   return folder;
 }
 
