@@ -54,12 +54,28 @@ export function commandsOf(text: string): string[] {
   return commands;
 }
 
-/** By what shell blocks of documents use: continued lines, quotes over several lines, loops. */
+/** Inside of quotes, of a loop, or of a line that goes on. */
 function isUnfinished(text: string): boolean {
   if (text.endsWith('\\')) return true;
-  const withoutDoubled = text.replaceAll(/"[^"']*"/g, '""').replaceAll(/^\s*#.*$|\s#[^'"\n]*$/gm, '');
-  if ((withoutDoubled.match(/'/g)?.length ?? 0) % 2 === 1) return true;
-  const loops = withoutDoubled.match(/^\s*(for|while)\b/gm)?.length ?? 0;
-  const ends = withoutDoubled.match(/^\s*done\b/gm)?.length ?? 0;
-  return loops > ends;
+  const { isQuoted, bare } = withoutQuoted(text);
+  const loops = bare.match(/^\s*(for|while)\b/gm)?.length ?? 0;
+  const ends = bare.match(/^\s*done\b/gm)?.length ?? 0;
+  return isQuoted || loops > ends;
+}
+
+/** Shell without what is quoted or commented out, and whether it ends inside of quotes. */
+function withoutQuoted(text: string): { readonly isQuoted: boolean; readonly bare: string } {
+  let bare = '';
+  let quote = '';
+  for (let place = 0; place < text.length; place++) {
+    const character = text[place]!;
+    if (quote !== '') {
+      if (character === quote) quote = '';
+    } else if (character === "'" || character === '"') quote = character;
+    else if (character === '#' && /^$|\s/.test(text[place - 1] ?? '')) {
+      const end = text.indexOf('\n', place);
+      place = end === -1 ? text.length : end - 1;
+    } else bare += character;
+  }
+  return { isQuoted: quote !== '', bare };
 }
