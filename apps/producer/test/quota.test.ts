@@ -1,4 +1,5 @@
-import { generateTokens } from '@pushfleet/testkit';
+import { generateTokens, provideRedis } from '@pushfleet/testkit';
+import { Redis } from 'ioredis';
 import { expect, onTestFinished, test } from 'vitest';
 import { openProducer, type ProbeOptions } from './producer-probe.ts';
 
@@ -94,4 +95,35 @@ test('a broadcast whose chunk meets the quota waits, and goes on when there is r
     return Array.from({ length: hex.length / 64 }, (_, place) => hex.slice(place * 64, (place + 1) * 64));
   });
   expect(sent.toSorted()).toEqual(tokens.toSorted());
+});
+
+test('an app that schedules as much as it is let leaves a small Redis to the others', {
+  timeout: 60_000,
+}, async () => {
+  const server = await provideRedis({ own: true });
+  const redis = new Redis(server.url);
+  onTestFinished(async () => {
+    redis.disconnect();
+    await server.stop();
+  });
+  await redis.config('SET', 'maxmemory', '24mb');
+  const { probe, send, many } = await open({ redisUrl: server.url });
+  const usedShare = async () => {
+    const info = await redis.info('memory');
+    return Number(/^used_memory:(\d+)/m.exec(info)![1]) / (24 * 1024 ** 2);
+  };
+  const sendAt = Math.floor(Date.now() / 1_000) + 29 * 86_400;
+  const fill = async (more: object) => {
+    for (let sent = 0; sent < 2_000; sent++) {
+      const { status, body } = await send({ ...many(2_500), ...more });
+      if (status !== 202) return body;
+    }
+  };
+  expect(await fill({ sendAt })).toMatchObject({ quota: { limit: 'maxScheduledBytes' } });
+  expect(await usedShare()).toBeLessThan(0.5);
+  expect(await fill({})).toMatchObject({ quota: { limit: 'maxBytes' } });
+  // Both together are below the share at which nobody is let in any more.
+  expect(await usedShare()).toBeLessThan(0.9);
+  const other = { app: 'news', token: tokens[0], alert: 'x' };
+  expect((await probe.call('POST', '/v1/notifications', { body: other })).status).toBe(202);
 });

@@ -108,6 +108,35 @@ export const queues: DashboardPlan = {
             },
           ],
         },
+        {
+          kind: 'curve',
+          title: 'Quota, bytes used',
+          description:
+            'Of what an app may have in its queues. At 1 its sends are refused (429) and its broadcasts wait.',
+          unit: 'percentunit',
+          span: 12,
+          warning: 0.8,
+          queries: [
+            {
+              expr: `max by (app, class) (pushfleet_quota_used_bytes{${chosenApps}}) / max by (app, class) (pushfleet_quota_limit_bytes{${chosenApps}} > 0)`,
+              legend: '{{app}} {{class}}',
+            },
+          ],
+        },
+        {
+          kind: 'curve',
+          title: 'Quota, notifications used',
+          description: 'Of what an app may have in its queues; scheduled ones apart.',
+          unit: 'percentunit',
+          span: 12,
+          warning: 0.8,
+          queries: [
+            {
+              expr: `max by (app, class) (pushfleet_quota_used_notifications{${chosenApps}}) / max by (app, class) (pushfleet_quota_limit_notifications{${chosenApps}} > 0)`,
+              legend: '{{app}} {{class}}',
+            },
+          ],
+        },
       ],
     },
     {
