@@ -45,6 +45,8 @@ export class ScheduledSendRunner {
   readonly #running: Promise<void>;
   /** Apps that rest: until when nothing of them is looked at, by the monotonic clock. */
   readonly #resting = new Map<string, number>();
+  /** Apps of which the last one could not go out. */
+  readonly #troubled = new Set<string>();
   #wake = Promise.withResolvers<void>();
 
   constructor(options: ScheduledSendRunnerOptions) {
@@ -126,15 +128,24 @@ export class ScheduledSendRunner {
   async #isDone(send: ScheduledSend): Promise<boolean> {
     const { id, app } = send;
     try {
-      if (send.state === 'waiting') return await this.#enqueue(send);
-      await finishCancelling(send, this.#parts);
-      return true;
+      const isDone = send.state === 'waiting' ? await this.#enqueue(send) : await this.#cancel(send);
+      if (isDone) this.#troubled.delete(app);
+      return isDone;
     } catch (err) {
       const facts = { app, batch: id, err };
       if (isLasting(err)) return this.#failed(send, err.message);
-      this.#options.logger.warn(facts, 'a scheduled send could not go out; it is tried again');
+      // What holds up one holds up the others of its app: it is said once, and they are left alone for a moment.
+      const level = this.#troubled.has(app) ? 'debug' : 'warn';
+      this.#troubled.add(app);
+      this.#resting.set(app, performance.now() + againMs);
+      this.#options.logger[level](facts, 'a scheduled send could not go out; it is tried again');
       return false;
     }
+  }
+
+  async #cancel(send: ScheduledSend): Promise<boolean> {
+    await finishCancelling(send, this.#parts);
+    return true;
   }
 
   /** False: it has to be tried again. */
