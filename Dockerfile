@@ -89,6 +89,8 @@ COPY apps/cli/ apps/cli/
 COPY apps/feedback-sweeper/ apps/feedback-sweeper/
 COPY apps/producer/ apps/producer/
 COPY apps/worker/ apps/worker/
+# Served at the admin port: alerts link to it.
+COPY docs/runbook.md docs/
 RUN install -d -o node -g node /etc/pushfleet && \
     ln -s /srv/pushfleet/apps/cli/src/main.ts /usr/local/bin/pushfleet
 USER node

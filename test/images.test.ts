@@ -102,7 +102,7 @@ describe('the runtime image', () => {
         '**/*.p8',
         '**/*.pem',
         '.env',
-        'docs',
+        'docs/*',
         'deploy',
       ]),
     );

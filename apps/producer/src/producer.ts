@@ -17,6 +17,7 @@ import { createProducerMetrics } from './metrics.ts';
 import { ScheduledSendRunner } from './notifications/scheduled-send-runner.ts';
 import { readProducerEnvironment } from './producer-environment.ts';
 import { RedisRoom } from './redis-room.ts';
+import { readRunbookPage } from './runbook-page.ts';
 import { createServer } from './server.ts';
 import { createStatusClient, tellOfRedis, untilRedisAnswers } from './status-client.ts';
 import { TracedPushQueue } from './tracing/traced-push-queue.ts';
@@ -132,14 +133,16 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
           ? []
           : [`Redis takes no writes: ${queue.refusal}`],
     details: () => ({ database: database.state, databaseTrouble: database.trouble }),
-    extend:
-      boardKey === undefined
-        ? undefined
-        : async (admin) => {
-            // Not loaded where nobody wants it.
-            const { addQueueBoard } = await import('./board/queue-board.ts');
-            await addQueueBoard(admin, { apps: [...apps.keys()], ...statusOptions, key: boardKey });
-          },
+    extend: async (admin) => {
+      const runbook = readRunbookPage();
+      if (runbook !== undefined) {
+        admin.get('/runbook', (_request, reply) => reply.type('text/html; charset=utf-8').send(runbook));
+      }
+      if (boardKey === undefined) return;
+      // Not loaded where nobody wants it.
+      const { addQueueBoard } = await import('./board/queue-board.ts');
+      await addQueueBoard(admin, { apps: [...apps.keys()], ...statusOptions, key: boardKey });
+    },
   });
   resources.add('admin server', () => admin.close());
   const port = await listenAt(server, config.listen, 'PUSHFLEET_PORT');
