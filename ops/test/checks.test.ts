@@ -1,10 +1,13 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
 import { composeProblems, readCompose } from '../src/checks/check-compose.ts';
-import { checkManifests, manifestProblems } from '../src/checks/check-kubernetes.ts';
+import { checkManifests, manifestProblems, renderExample } from '../src/checks/check-kubernetes.ts';
 import { alertProblems, checkRules, expressionProblems } from '../src/checks/check-rules.ts';
+import { verifyUnits } from '../src/checks/check-systemd.ts';
 import { headingAnchors } from '../src/checks/heading-anchors.ts';
 import { metricNames, syntaxProblem } from '../src/checks/promql.ts';
 import { alertsOf, readRules } from '../src/checks/rule-file.ts';
@@ -106,3 +109,77 @@ test('a manifest with a wrong field is told, and so is one of an unknown kind', 
     'file: Thing y is of a kind that no schema is known for',
   ]);
 });
+
+test('a careless pod is told everything', () => {
+  const text = `apiVersion: batch/v1
+kind: Job
+metadata: { name: x }
+spec: { template: { spec: { restartPolicy: Never, containers: [{ name: x, image: x }] } } }`;
+  expect(manifestProblems('file', text)).toEqual(
+    [
+      'gets variables of Services',
+      'gets a token of Kubernetes',
+      'may run as root',
+      'has no seccomp profile',
+      'may gain privileges',
+      'may write to its root file system',
+      'keeps capabilities',
+      'has no limit of memory',
+    ].map((problem) => `file: Job x ${problem}`),
+  );
+});
+
+test('the example, rendered, fits the schemas, and reaches what has a name alone', async ({ skip }) => {
+  const rendered = await renderExample();
+  if (rendered === undefined) skip('there is no kubectl here');
+  expect(manifestProblems('rendered', rendered!)).toEqual([]);
+  const policies = parseAllDocuments(rendered!)
+    .map((document) => document.toJS() as Policy)
+    .filter(({ kind }) => kind === 'NetworkPolicy');
+  const names = policies.map(({ metadata }) => metadata.name).toSorted();
+  expect(names).toEqual([
+    'pushfleet-egress-apns',
+    'pushfleet-egress-binary-gateway',
+    'pushfleet-egress-dns',
+    'pushfleet-egress-otlp',
+    'pushfleet-egress-postgres',
+    'pushfleet-egress-redis',
+    'pushfleet-egress-webhooks',
+    'pushfleet-ingress-api',
+    'pushfleet-ingress-metrics',
+    'pushfleet-nothing-else',
+  ]);
+  // Each names whom it lets to, and by which port.
+  const open = policies.flatMap(({ metadata, spec }) =>
+    (spec.egress ?? [])
+      .filter(({ to, ports }) => to === undefined || ports === undefined)
+      .map(() => metadata.name),
+  );
+  expect(open).toEqual([]);
+});
+
+test('units of systemd are in order, and one stop reaches the whole group', async ({ skip }) => {
+  const folder = join(repositoryRoot, 'deploy/systemd');
+  for (const unit of [
+    'pushfleet-producer.service',
+    'pushfleet-worker.service',
+    'pushfleet-sweeper.service',
+  ]) {
+    const text = await readFile(join(folder, unit), 'utf8');
+    expect(text).toMatch(/^KillMode=control-group$/m);
+    const [, drain] = /PUSHFLEET_DRAIN_TIMEOUT=(\d+)s/.exec(text)!;
+    const [, stop] = /^TimeoutStopSec=(\d+)s$/m.exec(text)!;
+    expect(Number(stop)).toBeGreaterThanOrEqual(Number(drain) + 10);
+    const [, entry] = /^ExecStart=\S+ \/opt\/pushfleet\/(\S+)$/m.exec(text)!;
+    expect(existsSync(join(repositoryRoot, entry!))).toBe(true);
+  }
+  const verified = await verifyUnits(folder);
+  if (verified === undefined) skip('there is no systemd-analyze here');
+  expect(verified).toEqual([]);
+});
+
+interface Policy {
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+  readonly spec: { readonly egress?: readonly { readonly to?: object; readonly ports?: object }[] };
+}

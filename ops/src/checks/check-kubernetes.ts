@@ -19,6 +19,7 @@ interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly name: string };
+  readonly spec?: { readonly template?: { readonly spec?: PodSpec } };
 }
 
 type Model = new (data: never) => { validate(): void };
@@ -36,6 +37,47 @@ const models: Readonly<Record<string, Model>> = {
   'keda.sh/v1alpha1 ScaledObject': kedaSh.v1alpha1.ScaledObject as Model,
 };
 
+interface PodSpec {
+  readonly enableServiceLinks?: boolean;
+  readonly automountServiceAccountToken?: boolean;
+  readonly securityContext?: { readonly runAsNonRoot?: boolean; readonly seccompProfile?: object };
+  readonly containers: readonly {
+    readonly name: string;
+    readonly livenessProbe?: object;
+    readonly readinessProbe?: object;
+    readonly resources?: { readonly limits?: { readonly memory?: string } };
+    readonly securityContext?: {
+      readonly allowPrivilegeEscalation?: boolean;
+      readonly readOnlyRootFilesystem?: boolean;
+      readonly capabilities?: { readonly drop?: readonly string[] };
+    };
+  }[];
+}
+
+/** What a pod may do that it need not, and what a service lacks. */
+function carelessPod({ kind, spec }: Manifest): string[] {
+  const pod = spec?.template?.spec;
+  if (pod === undefined) return [];
+  const problems: string[] = [];
+  const want = (holds: boolean, problem: string) => {
+    if (!holds) problems.push(problem);
+  };
+  want(pod.enableServiceLinks === false, 'gets variables of Services');
+  want(pod.automountServiceAccountToken === false, 'gets a token of Kubernetes');
+  want(pod.securityContext?.runAsNonRoot === true, 'may run as root');
+  want(pod.securityContext?.seccompProfile !== undefined, 'has no seccomp profile');
+  for (const container of pod.containers) {
+    const { securityContext, resources, livenessProbe, readinessProbe } = container;
+    want(securityContext?.allowPrivilegeEscalation === false, 'may gain privileges');
+    want(securityContext?.readOnlyRootFilesystem === true, 'may write to its root file system');
+    want(securityContext?.capabilities?.drop?.includes('ALL') === true, 'keeps capabilities');
+    want(resources?.limits?.memory !== undefined, 'has no limit of memory');
+    if (kind === 'Deployment')
+      want(livenessProbe !== undefined && readinessProbe !== undefined, 'has no probes');
+  }
+  return problems;
+}
+
 /** What is wrong with the manifests in a text of YAML. */
 export function manifestProblems(where: string, text: string): string[] {
   return parseAllDocuments(text).flatMap((document) => {
@@ -46,7 +88,7 @@ export function manifestProblems(where: string, text: string): string[] {
     if (model === undefined) return [`${name} is of a kind that no schema is known for`];
     try {
       new model(manifest as never).validate();
-      return [];
+      return carelessPod(manifest).map((problem) => `${name} ${problem}`);
     } catch (error) {
       return [`${name}: ${(error as Error).message}`];
     }
@@ -67,10 +109,20 @@ export async function checkManifests(): Promise<string[]> {
   return (await Promise.all(problems)).flat();
 }
 
-/** What Kustomize makes of them; undefined where there is no kubectl. */
-export async function checkRendered(): Promise<string[] | undefined> {
+/** What Kustomize makes of the example; undefined where there is no kubectl. @throws Error with what it said */
+export async function renderExample(): Promise<string | undefined> {
   const result = await runTool('kubectl', ['kustomize', 'example'], kubernetesFolder);
   if (result === undefined) return undefined;
-  if (result.code !== 0) return [`kubectl kustomize: ${result.stderr.trim()}`];
-  return manifestProblems('rendered', result.stdout);
+  if (result.code !== 0) throw new Error(`kubectl kustomize: ${result.stderr.trim()}`);
+  return result.stdout;
+}
+
+/** What is wrong with the example, rendered; undefined where there is no kubectl. */
+export async function checkRendered(): Promise<string[] | undefined> {
+  try {
+    const rendered = await renderExample();
+    return rendered === undefined ? undefined : manifestProblems('rendered', rendered);
+  } catch (error) {
+    return [(error as Error).message];
+  }
 }
