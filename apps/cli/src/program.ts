@@ -11,6 +11,7 @@ import { addStatusCommands } from './api/status-commands.ts';
 import { addAppsCommands } from './apps/apps-commands.ts';
 import { addQueuesCommand } from './apps/queues-command.ts';
 import { addAuditCommand } from './audit/audit-command.ts';
+import { addBackupCommands } from './backup/backup-commands.ts';
 import { addChannelsCommands } from './channels/channels-commands.ts';
 import { CliError } from './cli-error.ts';
 import { addCompletionCommand } from './completion/completion-command.ts';
@@ -40,6 +41,7 @@ const commandGroups: readonly AddCommands[] = [
   addCredentialsCommands,
   addDoctorCommand,
   addMigrateCommand,
+  addBackupCommands,
   addCompletionCommand,
 ];
 

@@ -6,6 +6,7 @@ export type { AppCredentials } from './app-credentials.ts';
 export * from './audit/audit-entry.ts';
 export type { AuditLog, AuditQuery } from './audit/audit-log.ts';
 export type { Change, Changed, ChangingStores } from './audit/changes.ts';
+export { backUpDatabase, type DatabaseBackup, restoreDatabase } from './backup/database-backup.ts';
 export * from './batches.ts';
 export type { AudienceColumns, AudienceRun } from './broadcasts/audience-columns.ts';
 export * from './broadcasts/broadcast.ts';
