@@ -47,7 +47,7 @@ Example:
 }
 
 /** @throws CliError `usage` */
-async function readDatabaseUrl(env: NodeJS.ProcessEnv): Promise<string> {
+export async function readDatabaseUrl(env: NodeJS.ProcessEnv): Promise<string> {
   const url = await readSecretVariable(env, 'DATABASE_URL', connectionVariables.DATABASE_URL);
   if (typeof url === 'string') return url;
   throw new CliError('usage', `DATABASE_URL ${url?.message ?? 'is missing'}`);
