@@ -30,7 +30,7 @@ export interface FleetMemberOptions {
 const defaultBeatIntervalMs = 3_000;
 /** A worker that has missed so many beats is gone. */
 const missedBeats = 4;
-/** How often it says how things are while somebody waits for it, and for how long, milliseconds. */
+/** How often it beats while an operator waits for what the gateway says, and for how long, milliseconds. */
 const attention = { intervalMs: 200, forMs: 5_000 };
 
 /**
@@ -57,7 +57,7 @@ export class FleetMember {
     this.#beatIntervalMs = options.beatIntervalMs ?? defaultBeatIntervalMs;
   }
 
-  /** Joins the fleet, for these apps. Resolves when Redis has been told, or could not be. */
+  /** Joins the fleet, for these apps. Resolves when the first beat is in Redis, or has failed. */
   async join(apps: readonly MemberApp[]): Promise<void> {
     this.#apps = apps;
     this.beatSoon();
@@ -75,7 +75,7 @@ export class FleetMember {
     });
   }
 
-  /** Beats often for a while, since somebody waits for what the gateway says. */
+  /** Beats often for a while, since an operator waits for what the gateway says. */
   beatOften(): void {
     this.#attentiveUntilMs = performance.now() + attention.forMs;
     this.beatSoon();

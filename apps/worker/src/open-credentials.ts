@@ -2,7 +2,7 @@ import { locateCredential, type WatchedCredential, watchCredential } from '@push
 import { ConfigError, type FleetApp, type ServiceContext } from '@pushfleet/service-kit';
 
 /**
- * Reads the credentials of all apps, keeps them up to date, and tells of those that are not good.
+ * Reads the credentials of all apps, keeps them up to date, and logs which of them are not good.
  * @throws ConfigError when not one of them can be used: the worker could not send anything
  */
 export async function openCredentials({
@@ -26,7 +26,7 @@ export async function openCredentials({
   );
   if (problems.length === opened.length) throw new ConfigError(problems);
   for (const { app, credential } of opened) {
-    const tell = (problem: { readonly message: string } | undefined) => {
+    const logProblem = (problem: { readonly message: string } | undefined) => {
       const fields = { app: app.id, reason: problem?.message };
       if (problem === undefined) logger.info(fields, 'the credential is good again');
       else if (isUsable(credential)) {
@@ -34,8 +34,8 @@ export async function openCredentials({
       } else
         logger.error(fields, 'the credential is not good, and there is none from before: the app is out');
     };
-    if (credential.problem !== undefined) tell(credential.problem);
-    credential.onProblem(tell);
+    if (credential.problem !== undefined) logProblem(credential.problem);
+    credential.onProblem(logProblem);
   }
   return opened;
 }

@@ -18,6 +18,9 @@ import { setExpiry } from './metrics/credential-expiry.ts';
 import { createWorkerMetrics } from './metrics/worker-metrics.ts';
 import { JobSpans } from './tracing/job-span.ts';
 
+// The worker, put together: two connections to Redis, what all apps share (locks, memory, provider tokens, metrics, the
+// fleet), a sender for each app, and what wakes them: the doorbell, the watch of all queues, and two timers.
+
 export interface WorkerOptions {
   readonly apps: readonly { readonly app: FleetApp; readonly credential: WatchedCredential }[];
   readonly redisUrl: string;
@@ -26,6 +29,7 @@ export interface WorkerOptions {
   readonly logger: Logger;
   /** Undefined: traces are off. */
   readonly tracer?: Tracer | undefined;
+  /** In place of the transports to real gateways. */
   readonly createTransport?: CreateTransport;
   /** How long a job stays ours without renewal; after a crash it is taken again within twice that. Default 15,000. */
   readonly lockDurationMs?: number;
@@ -58,16 +62,16 @@ const leaveTimeoutMs = 1_000;
 const stopGraceMs = 5_000;
 
 export interface Worker {
-  /** Why it does no work now; empty: it does. */
+  /** Why it does no work now; empty when it does. */
   readiness(): readonly string[];
-  /** The apps that are not simply at work, and why. */
+  /** The apps that have work, are paused or cannot be sent for, and how they are. */
   details(): Readonly<Record<string, unknown>>;
   stop(drainTimeoutMs: number): Promise<void>;
 }
 
 /** Opens a worker: it takes push jobs from now on. @throws PushQueueError when Redis cannot be reached */
 export async function openWorker(options: WorkerOptions): Promise<Worker> {
-  const { register, logger, retryBackoff } = options;
+  const { register, logger, retryBackoff, createTransport } = options;
   const lockDurationMs = options.lockDurationMs ?? 15_000;
   const budgetBytes = options.budgetBytes ?? 512 * 1024 * 1024;
   const openLink = () =>
@@ -93,7 +97,10 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
   const locks = new LockKeeper({
     links: Object.values(links),
     onStoodStill: (stoodStillMs) => {
-      logger.warn({ stoodStillMs }, 'this process stood still for longer than it may hold push jobs');
+      logger.warn(
+        { stoodStillMs },
+        'this process stood still for longer than its leases last: its connections are ended',
+      );
       for (const sender of senders) sender.cut();
     },
     onError: onRedisError,
@@ -130,7 +137,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
       new AppSender({
         app,
         credential,
-        createTransport: options.createTransport ?? transports.create,
+        transports: createTransport === undefined ? transports : { create: createTransport },
         links,
         workerId,
         locks,
@@ -170,12 +177,12 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
       sender.ring(what);
       if (sender.isLookDue(what)) look(sender);
     },
-    // What rang while nobody listened is found by the watch.
+    // What rang before is found by the watch.
     onListening: listening.resolve,
   });
   const hasRedis = () => Object.values(links).every(({ isReady }) => isReady);
   let hadRedis = true;
-  const tellOfRedis = () => {
+  const logReach = () => {
     if (hasRedis() === hadRedis) return;
     hadRedis = !hadRedis;
     if (hadRedis) logger.info('Redis answers again');
@@ -188,7 +195,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
       sender.checkpoint(nowMs);
       sender.tick(nowMs, epochMs);
     }
-    tellOfRedis();
+    logReach();
   }, checkpointTickMs);
   const trimLetters = () => {
     for (const sender of senders) sender.trimLetters().catch(onRedisError);
@@ -198,7 +205,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
   // Before it takes anything: a fleet that pauses asks all of its workers.
   await endsWithin(member.join(senders), joinTimeoutMs);
   watch.start();
-  // Who says that it is ready hears what rings from now on. Without the doorbell the watch finds it, only later.
+  // A worker that is ready hears the doorbell. Without it the watch finds what rang, only later.
   await endsWithin(listening.promise, doorbellTimeoutMs);
 
   return {
@@ -225,16 +232,16 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     }),
     async stop(drainTimeoutMs) {
       doorbell.close();
-      // From now on nobody waits for what this worker says.
+      // The fleet does not wait for a worker that stops.
       await endsWithin(member.close(), leaveTimeoutMs);
       const stopped = Promise.all([
         watch.close(),
         ...senders.map(async (sender) => sender.stop(drainTimeoutMs)),
       ]);
       if (!(await endsWithin(stopped, drainTimeoutMs + stopGraceMs))) {
-        const held = senders.reduce((sum, sender) => sum + sender.held, 0);
+        const jobsHeld = senders.reduce((sum, sender) => sum + sender.held, 0);
         logger.warn(
-          { held },
+          { jobsHeld },
           'push jobs could not be given back: they are taken again when their locks run out',
         );
       }

@@ -174,7 +174,7 @@ async function openSender(rig: Rig, app: FleetApp) {
   const sender = new AppSender({
     app,
     credential,
-    createTransport: transports.create,
+    transports,
     links: { transactional: link, bulk: link },
     workerId: 'test',
     locks,

@@ -50,7 +50,7 @@ function hold() {
       progress: undefined,
       waits: [],
       availableAtMs: 1,
-      taken: 1,
+      timesTaken: 1,
       mayBeCancelled: false,
       telemetry: undefined,
     },
@@ -156,7 +156,7 @@ async function holdInLane() {
     app: { transport: 'binary', onUncertain: 'resend' },
     queue,
     transport: { submit: () => undefined },
-    intake: { controlRings: 0, open: () => job, isFresh: () => true },
+    intake: { cancellationVersion: 0, open: () => job, isFresh: () => true },
     store,
     locks: {
       hold: (_queue: unknown, _job: unknown, onLost: () => void) => {

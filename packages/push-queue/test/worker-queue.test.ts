@@ -91,7 +91,7 @@ test('jobs come in their order, each to one worker', async () => {
   const first = await one.take();
   const second = await other.take();
   expect([first.id, second.id]).toEqual([`${batch}-1`, `${batch}-1001`]);
-  expect(first).toMatchObject({ name: 'push', taken: 1, progress: undefined, mayBeCancelled: false });
+  expect(first).toMatchObject({ name: 'push', timesTaken: 1, progress: undefined, mayBeCancelled: false });
   expect(await one.queue.take()).toEqual({ kind: 'empty', nextAtMs: undefined });
 });
 
@@ -160,7 +160,7 @@ test('a worker that lost a job to another changes nothing of it', async () => {
   const mine = await slow.take();
   await vi.waitFor(async () => expect(await quick.queue.moveStalled()).toBe(1), { interval: 20 });
   const theirs = await quick.take();
-  expect(theirs).toMatchObject({ id: mine.id, taken: 2 });
+  expect(theirs).toMatchObject({ id: mine.id, timesTaken: 2 });
   expect(await slow.queue.checkpoint([{ job: mine, saved: settle(mine).saved() }])).toEqual(['lost']);
   expect(await slow.queue.report(mine, reportOf(mine))).toBe('lost');
   expect(await slow.queue.delay(mine, 10)).toBe('lost');
@@ -232,7 +232,7 @@ test('a job put off comes back at its time, with what has settled', async () => 
   const empty = await queue.take();
   expect(empty).toMatchObject({ kind: 'empty', nextAtMs: expect.any(Number) as number });
   const again = await vi.waitFor(take, { interval: 10 });
-  expect(again).toMatchObject({ id: job.id, progress, waits, taken: 2 });
+  expect(again).toMatchObject({ id: job.id, progress, waits, timesTaken: 2 });
 });
 
 test('a job put off says in its status when it was meant to be sent, not when it is tried again', async () => {

@@ -13,7 +13,7 @@ import type { FleetApp, Logger } from '@pushfleet/service-kit';
 import type { Canaries, Canary } from '../canary/canary.ts';
 import type { FleetMember } from '../fleet-member.ts';
 import { AppTransport } from '../gateway/app-transport.ts';
-import type { CreateTransport } from '../gateway/create-transport.ts';
+import type { TransportFactory } from '../gateway/create-transport.ts';
 import { JobIntake } from '../job/job-intake.ts';
 import { JobStore } from '../job/job-store.ts';
 import type { defaultRetryBackoffs } from '../job/retry-delay.ts';
@@ -31,7 +31,7 @@ import { type AppView, type LaneView, planStep, type Step } from './plan.ts';
 export interface AppSenderOptions {
   readonly app: FleetApp;
   readonly credential: WatchedCredential;
-  readonly createTransport: CreateTransport;
+  readonly transports: TransportFactory;
   /** One for each lane: what bulk reads does not delay the transactional lane. */
   readonly links: Readonly<Record<Lane, WorkerLink>>;
   readonly workerId: string;
@@ -90,7 +90,8 @@ export class AppSender implements WatchedApp {
     this.#intake = new JobIntake({ ...options, verdicts: this.#standing });
     this.#letters = new DeadLetters(link, app.id, {
       retention: app.deadLetters,
-      onTrimmed: (trimmed) => logger.warn({ trimmed }, 'dead letters went to keep within their bounds'),
+      onTrimmed: (trimmed) =>
+        logger.warn({ trimmed }, 'dead letters were deleted to keep within their bounds'),
     });
     this.#canary = canaries?.create(app, link, pauses, logger);
     const store = new JobStore({
@@ -121,7 +122,7 @@ export class AppSender implements WatchedApp {
     return this.#transport.transports.map(({ state }) => state);
   }
 
-  /** Why the fleet rests, by cause. */
+  /** Why the fleet is paused, by cause. */
   get pauses(): Readonly<Record<string, string>> {
     return this.#pauses.reasons;
   }
@@ -149,7 +150,7 @@ export class AppSender implements WatchedApp {
   /** The doorbell has rung for this app. */
   ring(what: string): void {
     if (what === 'control') {
-      this.#intake.ring();
+      this.#intake.noteCancellation();
       return;
     }
     const rung = this.#allLanes.find(({ lane }) => lane === what);
@@ -158,7 +159,7 @@ export class AppSender implements WatchedApp {
     this.#loop.wake();
   }
 
-  /** Asks the gateway now whether what this worker rests for is over. */
+  /** Asks the gateway now whether what keeps this worker from sending is over. */
   probeNow(): void {
     this.#pauses.probeSoon();
     this.#transport.probeNow();
@@ -190,7 +191,7 @@ export class AppSender implements WatchedApp {
     this.#transport.cut();
   }
 
-  /** Lets dead letters go that are older, or more, than they may be. Throws `PushQueueError`. */
+  /** Deletes dead letters that are older, or more, than they may be. Throws `PushQueueError`. */
   async trimLetters(): Promise<void> {
     await this.#letters.trim(Date.now());
   }

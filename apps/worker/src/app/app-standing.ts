@@ -50,7 +50,7 @@ export class AppStanding implements VerdictListener {
   /** Nothing but a probe may be sent. */
   get isRestricted(): boolean {
     const { pauses, health } = this.#options;
-    return pauses.rests || health.slowed !== undefined;
+    return pauses.isPaused || health.slowed !== undefined;
   }
 
   get probe(): (Probe & { readonly isHandedOver: boolean }) | undefined {
@@ -65,7 +65,7 @@ export class AppStanding implements VerdictListener {
   /** The probe that may be sent now; undefined: the app is not restricted, or has to wait. */
   dueProbe(nowMs: number, epochMs: number): Probe | undefined {
     const { pauses, health } = this.#options;
-    if (pauses.rests) return pauses.isProbeDue(nowMs, epochMs) ? { about: 'pause', most: 1 } : undefined;
+    if (pauses.isPaused) return pauses.isProbeDue(nowMs, epochMs) ? { about: 'pause', most: 1 } : undefined;
     return health.isProbeDue(nowMs) ? { about: 'health', most: health.allowance } : undefined;
   }
 
@@ -141,7 +141,7 @@ export class AppStanding implements VerdictListener {
     if (accepted > 0) this.#breaker.recordAccepted(accepted, nowMs);
     if (answer !== undefined) {
       metrics.countRejected(answer.reason);
-      // A 410 tells when the app was removed: no sign of a wrong environment.
+      // A 410 says when the app was removed: no sign of a wrong environment.
       if (answer.tokenInvalid && answer.unregisteredAtMs === undefined) this.#countInvalid(nowMs);
     }
     health.recordGood(answer === undefined ? accepted : 1, nowMs);
@@ -185,7 +185,7 @@ export class AppStanding implements VerdictListener {
       logger.info('the gateway serves the app again: it is slowed no more');
     } else {
       logger.warn({ cause: slowed.cause }, 'the gateway is in trouble: the app is slowed');
-      // Not at once: it is the transport that tells of the trouble.
+      // Later, by the loop: the transport is in the middle of reporting the trouble.
       this.#isRecallDue = true;
     }
     fleet.beatSoon();

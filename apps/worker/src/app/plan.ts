@@ -5,7 +5,7 @@ import { type Lane, lanes } from '@pushfleet/push-queue';
 
 /** A probe: the one push job that is sent while the app is restricted, to find out whether the trouble is over. */
 export interface Probe {
-  /** `pause`: the fleet rests. `health`: the app is slowed here. */
+  /** `pause`: the fleet is paused. `health`: the app is slowed here. */
   readonly about: 'pause' | 'health';
   /** Notifications of it that may be handed over. */
   readonly most: number;

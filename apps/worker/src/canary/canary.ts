@@ -12,7 +12,7 @@ export interface CanaryOptions {
   /** Of its own, so that no other notification shares a push job with a canary. */
   readonly queue: PushQueue;
   readonly metrics: CanaryMetrics;
-  /** While the app rests, no canary is sent. */
+  /** While the app is paused, no canary is sent. */
   readonly pauses: AppPauses;
   readonly logger: Logger;
 }
@@ -56,7 +56,7 @@ export class Canary {
     if (!this.#isCanary(job)) return;
     const outcome = exception?.outcome ?? 'accepted';
     this.#options.metrics.countSettled(outcome, seconds);
-    this.#tell(outcome, exception?.reason);
+    this.#logChange(outcome, exception?.reason);
     this.#noteEnd(outcome).catch((err: unknown) => {
       this.#options.logger.debug({ err }, 'the end of a canary was not written down');
     });
@@ -73,7 +73,9 @@ export class Canary {
     if (this.#isSending) return;
     this.#isSending = true;
     this.#sending = this.#lookOnce()
-      .catch((err: unknown) => this.#options.logger.debug({ err }, 'a canary could not be looked after'))
+      .catch((err: unknown) =>
+        this.#options.logger.debug({ err }, 'Redis did not answer: no canary was sent'),
+      )
       .finally(() => {
         this.#isSending = false;
       });
@@ -84,7 +86,7 @@ export class Canary {
     const { client } = link;
     const succeededAt = await link.answer(() => client.get(this.#key('succeeded')));
     if (succeededAt !== null) metrics.setSucceeded(Number(succeededAt) / 1_000);
-    if (pauses.rests) return;
+    if (pauses.isPaused) return;
     const { everyMs } = settings;
     const claimed = await link.answer(() => client.set(this.#key('due'), '1', 'PX', everyMs, 'NX'));
     if (claimed === null) return;
@@ -110,7 +112,7 @@ export class Canary {
       });
     } catch (error) {
       metrics.countMissed('not-enqueued');
-      this.#tell('not-enqueued', (error as Error).message);
+      this.#logChange('not-enqueued', (error as Error).message);
       await link.answer(() => link.client.del(this.#key('open')));
     }
   }
@@ -124,8 +126,8 @@ export class Canary {
     await link.answer(() => link.client.set(this.#key('succeeded'), nowMs));
   }
 
-  /** Once for each change. */
-  #tell(outcome: CanaryOutcome, reason: string | undefined): void {
+  /** Logs an outcome that differs from the one before. */
+  #logChange(outcome: CanaryOutcome, reason: string | undefined): void {
     if (outcome === this.#lastOutcome) return;
     this.#lastOutcome = outcome;
     const { logger } = this.#options;

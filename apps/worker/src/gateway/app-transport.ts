@@ -12,7 +12,7 @@ export interface AppTransportOptions extends TransportBuilderOptions {
 
 /**
  * How an app reaches its gateway. An app of two connections or more has one of them for the transactional lane alone: what
- * bulk has written into a socket, and what it has to replay, is in nobody's way (docs/decisions/0021-lanes.md). With one
+ * bulk has written into a socket, and what it has to replay, does not delay it (docs/decisions/0021-lanes.md). With one
  * connection the lanes share it.
  */
 export class AppTransport {

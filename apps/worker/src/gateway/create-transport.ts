@@ -18,6 +18,11 @@ export type CreateTransport = (
   observer: TransportObserver,
 ) => Transport;
 
+/** Builds the transports of apps. */
+export interface TransportFactory {
+  readonly create: CreateTransport;
+}
+
 export interface TransportsOptions {
   /** Where the fleet shares its provider tokens. */
   readonly tokenStore: ProviderTokenStore;
@@ -25,7 +30,7 @@ export interface TransportsOptions {
 }
 
 /** Builds the transports of a worker's apps, and keeps the provider tokens of those that need one. */
-export class Transports {
+export class Transports implements TransportFactory {
   readonly #options: TransportsOptions;
   readonly #tokens = new Map<string, ProviderTokenSource>();
 

@@ -2,12 +2,12 @@ import type { Transport, TransportState } from '@pushfleet/apns-client';
 import type { WatchedCredential } from '@pushfleet/apns-credentials';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
 import type { AppMetrics } from '../metrics/app-metrics.ts';
-import type { CreateTransport } from './create-transport.ts';
+import type { TransportFactory } from './create-transport.ts';
 
 export interface TransportBuilderOptions {
   readonly app: FleetApp;
   readonly credential: WatchedCredential;
-  readonly createTransport: CreateTransport;
+  readonly transports: TransportFactory;
   readonly metrics: AppMetrics;
   readonly logger: Logger;
 }
@@ -24,9 +24,9 @@ export class TransportBuilder {
 
   /** Opens no connection. @throws what is wrong with the files of the app on this machine */
   build(connections: number, stateChanged: (state: TransportState) => void): Transport {
-    const { app, credential, createTransport, metrics } = this.#options;
+    const { app, credential, transports, metrics } = this.#options;
     credential.current();
-    return createTransport({ ...app, connections }, credential, {
+    return transports.create({ ...app, connections }, credential, {
       stateChanged: (state) => {
         this.#logReach(state);
         stateChanged(state);

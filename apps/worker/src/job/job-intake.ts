@@ -26,34 +26,33 @@ const cancellationLifeMs = 1_000;
 /** Makes push jobs ready for the transport: decoded, and without what needs no gateway. */
 export class JobIntake {
   readonly #options: JobIntakeOptions;
-  /** Rises when something may have been cancelled. */
-  #controlRings = 0;
+  #cancellationVersion = 0;
 
   constructor(options: JobIntakeOptions) {
     this.#options = options;
   }
 
-  /** Something of this app may have been cancelled. */
-  ring(): void {
-    this.#controlRings++;
+  /** Something of this app may have been cancelled: what was read before is out of date. */
+  noteCancellation(): void {
+    this.#cancellationVersion++;
   }
 
-  /** How often it has rung: what is taken now knows of everything that was cancelled before. */
-  get controlRings(): number {
-    return this.#controlRings;
+  /** Version of the app's cancellations; rises when something may have been cancelled. */
+  get cancellationVersion(): number {
+    return this.#cancellationVersion;
   }
 
   /**
-   * @param controlRings As it was before the job was taken.
+   * @param cancellationVersion As it was before the job was taken: whether the job may be cancelled came with the take.
    * @throws PoisonedJobError when no worker can read the job
    */
-  open(taken: TakenJob, controlRings: number, home: JobHome, span: JobSpan | undefined): PushJob {
+  open(taken: TakenJob, cancellationVersion: number, home: JobHome, span: JobSpan | undefined): PushJob {
     const { app, metrics, verdicts } = this.#options;
     const { lane } = home;
     const laneMetrics = metrics.openLane(lane);
     const nowMs = Date.now();
     laneMetrics.jobsTaken.inc();
-    if (taken.taken === 1)
+    if (taken.timesTaken === 1)
       laneMetrics.secondsToTaken.observe(Math.max(0, nowMs - taken.availableAtMs) / 1_000);
     const { data, ...held } = taken;
     const decoded = decodePushJob(data, { app: app.id, lane });
@@ -70,7 +69,7 @@ export class JobIntake {
       span,
     });
     if (!taken.mayBeCancelled) {
-      job.controlRings = controlRings;
+      job.cancellationVersion = cancellationVersion;
       job.cancellationReadAtMs = performance.now();
     }
     job.settlement.expireOverdue(app.retryForMs, nowMs);
@@ -82,7 +81,7 @@ export class JobIntake {
   /** Whether what is cancelled of the job is known well enough to hand it over now. */
   isFresh(job: PushJob): boolean {
     return (
-      job.controlRings === this.#controlRings &&
+      job.cancellationVersion === this.#cancellationVersion &&
       performance.now() - job.cancellationReadAtMs <= cancellationLifeMs
     );
   }
@@ -97,12 +96,12 @@ export class JobIntake {
 
   async #readCancellation(link: WorkerLink, job: PushJob): Promise<void> {
     const { app } = this.#options;
-    const rings = this.#controlRings;
+    const version = this.#cancellationVersion;
     const cancellation = await link.answer(() =>
       readCancellation({ redis: link.client, prefix: link.prefix }, app.id, job.decoded.batch),
     );
     const nowMs = Date.now();
-    job.controlRings = rings;
+    job.cancellationVersion = version;
     job.cancellationReadAtMs = performance.now();
     if (cancellation === undefined) return;
     const { whole, indexes } = cancellation;

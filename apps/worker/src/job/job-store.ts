@@ -1,8 +1,8 @@
 import {
   type DeadLetters,
-  type Held,
   type LaneQueue,
   type LockKeeper,
+  type LockResult,
   type PoisonedJobError,
   reportPoisoned,
   type SettledCounts,
@@ -98,24 +98,27 @@ export class JobStore {
       return { job, changes, settled: job.settlement.settled(), saved: job.settlement.saved() };
     });
     try {
-      const held = await queue.checkpoint(notes.map(({ job, saved }) => ({ job: job.taken, saved })));
+      const results = await queue.checkpoint(notes.map(({ job, saved }) => ({ job: job.taken, saved })));
       for (const [at, { job, changes, settled }] of notes.entries()) {
         job.checkpointedChanges = Math.max(job.checkpointedChanges, changes);
-        this.#noteSaved(job, held[at], settled);
+        this.#noteSaved(job, results[at], settled);
       }
     } catch (err) {
-      this.#options.logger.debug({ err, jobs: chunk.length }, 'a checkpoint failed');
+      this.#options.logger.debug(
+        { err, jobs: chunk.length },
+        'the progress of push jobs could not be written; it is written later',
+      );
     }
     if (jobs.length > chunk.length) await this.checkpoint(queue, jobs.slice(chunk.length), nowMs);
   }
 
   /** A job is not ours any more: our silence was taken for death. Changes nothing once Redis has what is known of it. */
-  lose(job: PushJob, held: Exclude<Held, 'done'>): void {
+  lose(job: PushJob, result: Exclude<LockResult, 'done'>): void {
     if (jobTransitions[job.state].lose === undefined) return;
     job.go('lose');
     this.#options.logger.warn(
       { jobId: job.taken.id, ...job.span?.ids },
-      held === 'lost' ? 'a push job was lost to another worker' : 'a push job is in Redis no more',
+      result === 'lost' ? 'a push job was lost to another worker' : 'a push job is in Redis no more',
     );
   }
 
@@ -132,7 +135,10 @@ export class JobStore {
       isLost = true;
     });
     const nowMs = Date.now();
-    logger.error({ jobId: taken.id, reason: defect.message, ...span?.ids }, 'a push job is poisoned');
+    logger.error(
+      { jobId: taken.id, reason: defect.message, ...span?.ids },
+      'a push job cannot be read: it becomes a dead letter',
+    );
     const persist = async (attempt: () => Promise<unknown>) => {
       if ((await link.persist(() => isLost, attempt)) === 'lost') isLost = true;
     };
@@ -141,7 +147,7 @@ export class JobStore {
       () => isLost,
       () => queue.shareOf(taken),
     );
-    // What somebody else put there is in no sum.
+    // A job that another program added is in no sum.
     const report = share && reportPoisoned(taken, share, { app: app.id, lane: queue.lane }, nowMs);
     if (report !== undefined) await persist(() => queue.report(taken, report, span?.traceparent));
     if (!isLost) await persist(() => queue.finish(taken));
@@ -165,17 +171,17 @@ export class JobStore {
     }
     const report = job.settlement.report({ id: job.taken.id, firstIndex: job.firstIndex }, nowMs);
     job.span?.setResult('settled', job.settlement);
-    const held = await link.persist(
+    const result = await link.persist(
       () => job.isLost,
       () => queue.report(job.taken, report, job.span?.traceparent),
     );
-    if (held === 'done') {
+    if (result === 'done') {
       job.countSettled(job.settlement.settled());
       const seconds = Math.max(0, nowMs - job.taken.availableAtMs) / 1_000;
       job.metrics.secondsToSettled.observe(seconds);
       this.#options.canary?.settled(job.decoded, job.settlement.exceptions[0], seconds);
     }
-    if (held === 'lost') this.lose(job, held);
+    if (result === 'lost') this.lose(job, result);
     await this.#leave(job, () => queue.finish(job.taken));
   }
 
@@ -183,16 +189,16 @@ export class JobStore {
   async #save(queue: LaneQueue, job: PushJob): Promise<void> {
     const settled = job.settlement.settled();
     const saved = job.settlement.saved();
-    const held = await this.#options.link.persist(
+    const results = await this.#options.link.persist(
       () => job.isLost,
       () => queue.checkpoint([{ job: job.taken, saved }]),
     );
-    this.#noteSaved(job, held?.[0], settled);
+    this.#noteSaved(job, results?.[0], settled);
   }
 
-  #noteSaved(job: PushJob, held: Held | undefined, settled: SettledCounts): void {
-    if (held === 'done') job.countSettled(settled);
-    else if (held !== undefined) this.lose(job, held);
+  #noteSaved(job: PushJob, result: LockResult | undefined, settled: SettledCounts): void {
+    if (result === 'done') job.countSettled(settled);
+    else if (result !== undefined) this.lose(job, result);
   }
 
   /** Redis has what is known of a job: whether it is still ours when it moves on does not matter. */

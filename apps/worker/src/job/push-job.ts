@@ -34,7 +34,7 @@ export interface VerdictListener {
   decided(accepted: number, answer?: GatewayAnswer): void;
   /** The gateway did not take something, and may later. */
   refused(answer: GatewayAnswer): void;
-  /** A connection ended under so many, and nobody can know. */
+  /** A connection ended under so many: whether the gateway has them cannot be known. */
   uncertain(notifications: number, cause: ConnectionEnd): void;
 }
 
@@ -52,9 +52,9 @@ export class PushJob implements OutcomeSink {
   readonly span: JobSpan | undefined;
   /** Redis knows that it is handed over; only kept where an uncertain notification is dropped. */
   isAnnounced = false;
-  /** When its batch was last asked for cancellations, by performance.now, and at which ring of the app's control doorbell. */
+  /** When its cancellations were last read, by performance.now, and the version of the app's cancellations then. */
   cancellationReadAtMs = 0;
-  controlRings = -1;
+  cancellationVersion = -1;
   /** What the last checkpoint held, and when it was made. */
   checkpointedChanges = 0;
   checkpointedAtMs = performance.now();

@@ -33,8 +33,8 @@ export interface AppLaneOptions {
 }
 
 /**
- * The push jobs of one app and lane that this worker holds, from the moment they are taken until they are gone. What it
- * does next, the loop of the app tells it.
+ * The push jobs of one app and lane that this worker holds, from the moment they are taken until they are gone. The
+ * loop of the app says what is done next; a job says when its try has ended.
  */
 export class AppLane implements JobHome {
   readonly lane: Lane;
@@ -42,10 +42,11 @@ export class AppLane implements JobHome {
   readonly transport: LaneTransport;
   readonly #options: AppLaneOptions;
   readonly #pace: TakePace;
+  /** Its locks are kept, and its memory is reserved. */
   readonly #held = new Set<PushJob>();
   /** Waits to be handed over, oldest first. */
   readonly #ready: PushJob[] = [];
-  /** Held, and being checked or announced. */
+  /** Jobs that are being checked or announced. */
   #preparing = 0;
   #isCheckpointing = false;
   #isStopped = false;
@@ -165,8 +166,7 @@ export class AppLane implements JobHome {
   async #take(): Promise<void> {
     const { intake, loop, logger } = this.#options;
     const { rings } = this.#pace;
-    // What is cancelled before the job is taken is known with it.
-    const { controlRings } = intake;
+    const { cancellationVersion } = intake;
     let taken: TakenJob | undefined;
     try {
       const result = await this.queue.take();
@@ -181,16 +181,16 @@ export class AppLane implements JobHome {
       this.#pace.failed();
     }
     loop.wake();
-    if (taken !== undefined) await this.#receive(taken, controlRings);
+    if (taken !== undefined) await this.#receive(taken, cancellationVersion);
   }
 
   /** Decodes a job, ends what of it needs no gateway, and puts it among those that are ready. */
-  async #receive(taken: TakenJob, controlRings: number): Promise<void> {
+  async #receive(taken: TakenJob, cancellationVersion: number): Promise<void> {
     const { intake, store, locks, budget, spans, loop } = this.#options;
     const span = spans.begin(this.lane, taken);
     let job: PushJob;
     try {
-      job = intake.open(taken, controlRings, this, span);
+      job = intake.open(taken, cancellationVersion, this, span);
     } catch (error) {
       if (!(error instanceof PoisonedJobError)) throw error;
       await store.bury(this.queue, taken, error, span);

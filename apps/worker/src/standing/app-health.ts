@@ -109,7 +109,7 @@ export class AppHealth {
       if (this.#allowance >= growth.most) this.#free(nowMs);
       else this.#allowance *= growth.factor;
     } else {
-      // Nobody decided: more of them may find one that somebody does.
+      // The gateway decided about none: among more there may be one that it decides about.
       this.#allowance = Math.min(growth.most, this.#allowance * growth.factor);
       this.#nextProbeMs = nowMs + this.#intervalMs;
     }

@@ -14,17 +14,17 @@ export interface AppPausesOptions {
   readonly app: string;
   readonly link: WorkerLink;
   readonly logger: Logger;
-  /** Woken when what the app rests for has changed. */
+  /** Woken when something of it has changed. */
   readonly loop: Loop;
 }
 
-/** What the fleet pauses by itself for, and lifts by itself. */
+/** Causes for which the fleet pauses an app by itself, and for which it lifts the pause by itself. */
 const ownCauses: readonly PauseCause[] = ['credential', 'topic'];
 /** How often a worker without trouble of its own tries whether a pause of the fleet is over, milliseconds. */
 const probeIntervalMs = 30_000;
 
 /**
- * Why an app rests here. The pauses in Redis hold for the whole fleet. The trouble of this worker holds for this worker
+ * Why an app is not sent for here. The pauses in Redis hold for the whole fleet. The trouble of this worker holds for this worker
  * alone; whether it becomes a pause is decided from what all workers say (docs/decisions/0023-pauses-of-a-fleet.md).
  */
 export class AppPauses {
@@ -49,7 +49,7 @@ export class AppPauses {
     return this.#version;
   }
 
-  /** Why the fleet rests. */
+  /** Why the fleet is paused. */
   get causes(): ReadonlySet<PauseCause> {
     return this.#causes;
   }
@@ -69,11 +69,12 @@ export class AppPauses {
     return this.#stored !== undefined;
   }
 
-  get rests(): boolean {
+  /** Whether only a probe may be sent: the fleet is paused, this worker cannot send, or it has not asked Redis yet. */
+  get isPaused(): boolean {
     return !this.isKnown || this.#causes.size > 0 || this.trouble !== undefined;
   }
 
-  /** Why the fleet rests, for people, by cause. */
+  /** Why the fleet is paused, for people, by cause. */
   get reasons(): Readonly<Record<string, string>> {
     const stored = (this.#stored ?? []).map(({ cause, reason }) => [cause, reason]);
     const tripped = this.#tripped === undefined ? [] : [['invalid-tokens', this.#tripped]];
@@ -94,12 +95,15 @@ export class AppPauses {
     this.#judge(!wasKnown);
   }
 
-  /** The breaker has tripped: the fleet rests until an operator lets it go on. */
+  /** Pauses the fleet, since the breaker has tripped, until an operator lifts the pause. */
   trip(reason: string): void {
     if (this.isTripped) return;
     this.#tripped = reason;
     const { app, link, logger } = this.#options;
-    logger.error({ cause: 'invalid-tokens', reason }, 'the app is paused');
+    logger.error(
+      { cause: 'invalid-tokens', reason },
+      'too many tokens are called invalid: the app is paused for the fleet',
+    );
     this.#judge();
     const pause: AppPause = { cause: 'invalid-tokens', reason, sinceMs: Date.now() };
     const written = link.persist(
@@ -126,12 +130,13 @@ export class AppPauses {
     this.#judge(true);
   }
 
-  /** The gateway lets us send: whatever the fleet rests for by itself is over, also what has not been read yet. */
+  /** Lifts the pauses that the fleet makes by itself, since the gateway lets this worker send; also those not read yet. */
   lift(): void {
     const lifted = ownCauses.filter((cause) => this.#causes.has(cause));
     this.#stored = this.#stored?.filter(({ cause }) => !ownCauses.includes(cause));
     const { app, link, logger } = this.#options;
-    if (lifted.length > 0) logger.info({ causes: lifted }, 'the app resumes');
+    if (lifted.length > 0)
+      logger.info({ causes: lifted }, 'the gateway lets this worker send: the pause of the fleet is lifted');
     this.#judge();
     void link.persist(
       () => this.trouble !== undefined,

@@ -81,7 +81,7 @@ export class JobSpans {
    * A child of the caller's span where there is one caller, with links where there are several. Undefined when
    * the job is not traced.
    */
-  begin(lane: Lane, { id, telemetry, taken }: TakenJob): JobSpan | undefined {
+  begin(lane: Lane, { id, telemetry, timesTaken }: TakenJob): JobSpan | undefined {
     if (this.#tracer === undefined || telemetry === undefined) return undefined;
     const callers = parseTraceparents(telemetry);
     const [caller] = callers;
@@ -96,7 +96,7 @@ export class JobSpans {
       'pushfleet.app': this.#app.id,
       'pushfleet.lane': lane,
       'pushfleet.transport': this.#app.transport,
-      'pushfleet.attempt': taken,
+      'pushfleet.attempt': timesTaken,
     };
     const options = { kind: SpanKind.CONSUMER, attributes };
     const name = `process ${destination}`;

@@ -14,10 +14,10 @@ export {
 export { Doorbell, type DoorbellOptions } from './doorbell.ts';
 export { JobLease, type LeaseClock } from './job-lease.ts';
 export {
-  type Held,
   type HeldJob,
   type JobCheckpoint,
   LaneQueue,
+  type LockResult,
   type TakenJob,
   type TakeResult,
 } from './lane-queue.ts';

@@ -37,7 +37,7 @@ export interface HeldJob {
   /** When it could first be taken: when it was enqueued, or the time it was scheduled for. Epoch milliseconds. */
   readonly availableAtMs: number;
   /** Times it has been taken, this one included. */
-  readonly taken: number;
+  readonly timesTaken: number;
   /** Something of the app is cancelled, and it may be of this job. */
   readonly mayBeCancelled: boolean;
   /** Trace contexts of its callers, as `parseTraceparents` reads them. */
@@ -58,7 +58,7 @@ export type TakeResult =
  * What became of something that only the holder of the lock may do. `lost`: another worker has it. `gone`: it has ended
  * already.
  */
-export type Held = 'done' | 'lost' | 'gone';
+export type LockResult = 'done' | 'lost' | 'gone';
 
 /** How far a job has come, to be written down. */
 export interface JobCheckpoint {
@@ -124,7 +124,7 @@ export class LaneQueue {
         progress: progress.success ? progress.data : undefined,
         waits: progress.success ? await this.#readWaits(id) : [],
         availableAtMs,
-        taken: job.attemptsStarted ?? 1,
+        timesTaken: job.attemptsStarted ?? 1,
         mayBeCancelled: mayBeCancelled === 1,
         telemetry: job.opts.telemetry?.metadata,
       },
@@ -132,7 +132,7 @@ export class LaneQueue {
   }
 
   /** Writes down what has settled of jobs, so that a crash repeats less. Gives what became of each. */
-  async checkpoint(checkpoints: readonly JobCheckpoint[]): Promise<readonly Held[]> {
+  async checkpoint(checkpoints: readonly JobCheckpoint[]): Promise<readonly LockResult[]> {
     const held = await this.#checkpoint(checkpoints);
     const retaken = await this.#retake(checkpoints.filter((_, at) => held[at] === 'lost'));
     if (retaken.length === 0) return held;
@@ -144,7 +144,7 @@ export class LaneQueue {
    * Says what became of a push job: once, however often it is called and by however many workers.
    * @param traceparent Of the span that ends with the report.
    */
-  async report(job: HeldJob, report: OutcomeReport, traceparent?: string): Promise<Held> {
+  async report(job: HeldJob, report: OutcomeReport, traceparent?: string): Promise<LockResult> {
     const { prefix } = this.link;
     const keys = [
       ...this.#jobKeys(job),
@@ -178,20 +178,20 @@ export class LaneQueue {
   }
 
   /** Ends a job that has been reported. When it is ours no more, whoever has it ends it. */
-  async finish(job: HeldJob): Promise<Held> {
+  async finish(job: HeldJob): Promise<LockResult> {
     const minimal = { id: job.id, opts: {} } as Parameters<RedisQueueBackend['moveToCompletedArgs']>[0];
     const args = this.#backend.moveToCompletedArgs(minimal, 'null', true, job.token, false);
     return this.#move(job, 'moveToFinished', args);
   }
 
   /** Puts a job off, whose progress is written down. When it is ours no more, whoever has it goes on with it. */
-  async delay(job: HeldJob, delayMs: number): Promise<Held> {
+  async delay(job: HeldJob, delayMs: number): Promise<LockResult> {
     const args = this.#backend.moveToDelayedArgs(job.id, Date.now(), job.token, Math.max(1, delayMs), {});
     return this.#move(job, 'moveToDelayed', args);
   }
 
   /** Gives a job back, whose progress is written down: it is the next that anybody takes. */
-  async putBack(job: HeldJob): Promise<Held> {
+  async putBack(job: HeldJob): Promise<LockResult> {
     const held = await this.#holding(job, async () => {
       try {
         await this.link.answer(() => this.#backend.moveJobFromActiveToWait(job.id, job.token));
@@ -246,7 +246,7 @@ export class LaneQueue {
       progress: undefined,
       waits: [],
       availableAtMs: Date.now(),
-      taken: 1,
+      timesTaken: 1,
       mayBeCancelled: false,
       telemetry: undefined,
     };
@@ -254,14 +254,14 @@ export class LaneQueue {
   }
 
   /** Runs a script of BullMQ's that takes a job out of the active ones. */
-  async #move(job: HeldJob, script: string, args: unknown[]): Promise<Held> {
+  async #move(job: HeldJob, script: string, args: unknown[]): Promise<LockResult> {
     return this.#holding(job, async () => {
       const result = await this.link.runBull(this.#backend, script, args);
       return typeof result === 'number' ? heldBy(result) : 'done';
     });
   }
 
-  async #holding(job: HeldJob, attempt: () => Promise<Held>): Promise<Held> {
+  async #holding(job: HeldJob, attempt: () => Promise<LockResult>): Promise<LockResult> {
     const held = await attempt();
     if (held !== 'lost' || (await this.#retake([{ job }])).length === 0) return held;
     return attempt();
@@ -274,7 +274,7 @@ export class LaneQueue {
     return lost.filter(({ job }) => !gone.includes(job.id));
   }
 
-  async #checkpoint(checkpoints: readonly JobCheckpoint[]): Promise<readonly Held[]> {
+  async #checkpoint(checkpoints: readonly JobCheckpoint[]): Promise<readonly LockResult[]> {
     const results = (await this.link.run(
       'pushfleetCheckpoint',
       checkpoints.flatMap(({ job }) => this.#jobKeys(job)),
@@ -308,7 +308,7 @@ export class LaneQueue {
 }
 
 /** What a code of BullMQ's scripts means for us. */
-function heldBy(code: number): Held {
+function heldBy(code: number): LockResult {
   // -2: there is no lock, -6: it is another's. The others: the job is gone, or not active; an earlier try, whose answer
   // was lost, has done it.
   return code === -2 || code === -6 ? 'lost' : 'done';
