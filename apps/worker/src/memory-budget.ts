@@ -1,6 +1,6 @@
 /**
  * Bounds the memory of the push jobs that a worker holds. Every app may always hold one job; beyond that it has a
- * share of the whole, so that apps whose gateway does not move cannot take what the others need.
+ * share of the whole, so that apps whose gateway is slow cannot use up the memory that the others need.
  */
 export class MemoryBudget {
   readonly #totalBytes: number;

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Tracer } from '@opentelemetry/api';
 import { createRedisTokenStore, type WatchedCredential } from '@pushfleet/apns-credentials';
-import { createPushQueue, type Lane } from '@pushfleet/push-queue';
-import { Doorbell, LockKeeper, QueueWatch, WorkerLink } from '@pushfleet/push-queue/worker';
+import { createPushQueue } from '@pushfleet/push-queue';
+import { Doorbell, LockKeeper, QueueWatch } from '@pushfleet/push-queue/worker';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
 import type { Registry } from 'prom-client';
 import { AppSender } from './app/app-sender.ts';
@@ -17,6 +17,7 @@ import { AppMetrics } from './metrics/app-metrics.ts';
 import { setExpiry } from './metrics/credential-expiry.ts';
 import { createWorkerMetrics } from './metrics/worker-metrics.ts';
 import { JobSpans } from './tracing/job-span.ts';
+import { WorkerRedis } from './worker-redis.ts';
 
 // The worker, put together: two connections to Redis, what all apps share (locks, memory, provider tokens, metrics, the
 // fleet), a sender for each app, and what wakes them: the doorbell, the watch of all queues, and two timers.
@@ -31,19 +32,19 @@ export interface WorkerOptions {
   readonly tracer?: Tracer | undefined;
   /** In place of the transports to real gateways. */
   readonly createTransport?: CreateTransport;
-  /** How long a job stays ours without renewal; after a crash it is taken again within twice that. Default 15,000. */
+  /** How long a lock lives without renewal, milliseconds; a crash delays its job by up to twice that. Default 15,000. */
   readonly lockDurationMs?: number;
-  /** How often every app is looked at, whether or not its doorbell rang. Default 2,000. */
+  /** How often every app is looked at, whether or not its doorbell rang, milliseconds. Default 2,000. */
   readonly pollIntervalMs?: number;
-  /** A job of which something has settled is checkpointed so often. Default 250. */
+  /** How often the progress of a job is written while its notifications settle, milliseconds. Default 250. */
   readonly checkpointIntervalMs?: number;
-  /** How often dead letters are held against their bounds, beside each time that one comes. Default a minute. */
+  /** How often dead letters beyond their bounds are deleted, besides when one is added, milliseconds. Default 60,000. */
   readonly letterTrimIntervalMs?: number;
-  /** For every kind of fault the same. */
+  /** Replaces the backoffs of all kinds of faults. */
   readonly retryBackoff?: RetryBackoff;
-  /** How often the fleet hears that this worker is alive. Default 3,000. */
+  /** How often the fleet hears that this worker is alive, milliseconds. Default 3,000. */
   readonly beatIntervalMs?: number;
-  /** Memory of the push jobs held, about. Default 512 MiB, of which one app may have a quarter. */
+  /** About how much memory the push jobs held may take, bytes. Default 512 MiB, of which one app may have a quarter. */
   readonly budgetBytes?: number;
 }
 
@@ -51,7 +52,7 @@ export interface WorkerOptions {
 const startTimeoutMs = 3_000;
 /** How long the start waits for the doorbell, milliseconds. */
 const doorbellTimeoutMs = 2_000;
-/** How often jobs are looked over for checkpoints that are due. */
+/** How often senders are ticked, and jobs looked over for checkpoints that are due, milliseconds. */
 const checkpointTickMs = 100;
 
 /** How long the start waits until the fleet knows of this worker, milliseconds. */
@@ -74,28 +75,13 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
   const { register, logger, retryBackoff, createTransport } = options;
   const lockDurationMs = options.lockDurationMs ?? 15_000;
   const budgetBytes = options.budgetBytes ?? 512 * 1024 * 1024;
-  const openLink = () =>
-    new WorkerLink({
-      redis: options.redisUrl,
-      prefix: options.redisPrefix,
-      lockDurationMs,
-      stalledIntervalMs: lockDurationMs / 2,
-    });
-  const links = { transactional: openLink(), bulk: openLink() } satisfies Record<Lane, WorkerLink>;
+  const redis = await WorkerRedis.open({ ...options, lockDurationMs }, startTimeoutMs);
+  const { links } = redis;
   const link = links.transactional;
-  const closeLinks = async () => {
-    await Promise.all(Object.values(links).map(async (each) => each.close()));
-  };
-  try {
-    await Promise.all(Object.values(links).map(async (each) => each.open(startTimeoutMs)));
-  } catch (error) {
-    await closeLinks();
-    throw error;
-  }
   const onRedisError = (err: unknown) => logger.debug({ err }, 'Redis did not answer');
   const senders: AppSender[] = [];
   const locks = new LockKeeper({
-    links: Object.values(links),
+    links: redis.all,
     onStoodStill: (stoodStillMs) => {
       logger.warn(
         { stoodStillMs },
@@ -180,14 +166,6 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     // What rang before is found by the watch.
     onListening: listening.resolve,
   });
-  const hasRedis = () => Object.values(links).every(({ isReady }) => isReady);
-  let hadRedis = true;
-  const logReach = () => {
-    if (hasRedis() === hadRedis) return;
-    hadRedis = !hadRedis;
-    if (hadRedis) logger.info('Redis answers again');
-    else logger.warn('Redis cannot be reached: nothing is taken until it can');
-  };
   const checkpoints = setInterval(() => {
     const nowMs = performance.now();
     const epochMs = Date.now();
@@ -195,7 +173,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
       sender.checkpoint(nowMs);
       sender.tick(nowMs, epochMs);
     }
-    logReach();
+    redis.logReach();
   }, checkpointTickMs);
   const trimLetters = () => {
     for (const sender of senders) sender.trimLetters().catch(onRedisError);
@@ -209,27 +187,8 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
   await endsWithin(listening.promise, doorbellTimeoutMs);
 
   return {
-    readiness: () => {
-      if (!hasRedis()) return ['Redis cannot be reached'];
-      const refusals = new Set(Object.values(links).flatMap(({ refusal }) => refusal ?? []));
-      const reasons = [...refusals].map((refusal) => `Redis takes no writes: ${refusal}`);
-      return [...reasons, ...unableForAll(senders)];
-    },
-    details: () => ({
-      worker: workerId,
-      apps: Object.fromEntries(
-        senders
-          .map(({ id, states, pauses, trouble, slowed }) => {
-            const paused = Object.keys(pauses).length > 0;
-            const isNotable = states.length > 0 || paused || trouble !== undefined;
-            return [
-              id,
-              isNotable ? { transports: states, paused: pauses, trouble, slowed } : undefined,
-            ] as const;
-          })
-          .filter(([, detail]) => detail !== undefined),
-      ),
-    }),
+    readiness: () => (redis.isReady ? [...redis.problems, ...unableForAll(senders)] : redis.problems),
+    details: () => ({ worker: workerId, apps: describeApps(senders) }),
     async stop(drainTimeoutMs) {
       doorbell.close();
       // The fleet does not wait for a worker that stops.
@@ -249,7 +208,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
       clearInterval(checkpoints);
       clearInterval(trims);
       locks.close();
-      await Promise.all([closeLinks(), canaryQueue?.close()]);
+      await Promise.all([redis.close(), canaryQueue?.close()]);
     },
   };
 }
@@ -261,6 +220,16 @@ function sameForAll(backoff: RetryBackoff): typeof defaultRetryBackoffs {
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   readonly version: string;
 };
+
+/** The apps that have work, are paused or cannot be sent for, and how they are. */
+function describeApps(senders: readonly AppSender[]): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    senders.flatMap(({ id, states, pauses, trouble, slowed }) => {
+      const isCalm = states.length === 0 && Object.keys(pauses).length === 0 && trouble === undefined;
+      return isCalm ? [] : [[id, { transports: states, paused: pauses, trouble, slowed }] as const];
+    }),
+  );
+}
 
 /** Why this worker can send for none of its apps although the fleet is not paused; empty: it can for some. */
 function unableForAll(senders: readonly AppSender[]): string[] {

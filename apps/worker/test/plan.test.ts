@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { type AppView, type LaneView, type Probe, planStep, type Step } from '../src/app/plan.ts';
+import { type AppView, type Probe, planStep, type Step } from '../src/app/plan.ts';
+import type { LaneView } from '../src/lane/app-lane.ts';
 
 /** A lane with room for everything and nothing to do. */
 const calm: LaneView = {

@@ -26,7 +26,7 @@ import { AppHealth } from '../standing/app-health.ts';
 import { AppPauses } from '../standing/app-pauses.ts';
 import type { JobSpans } from '../tracing/job-span.ts';
 import { AppStanding } from './app-standing.ts';
-import { type AppView, type LaneView, planStep, type Step } from './plan.ts';
+import { type AppView, planStep, type Step } from './plan.ts';
 
 export interface AppSenderOptions {
   readonly app: FleetApp;
@@ -244,10 +244,7 @@ export class AppSender implements WatchedApp {
       dueProbe: isRestricted ? this.#standing.dueProbe(performance.now(), Date.now()) : undefined,
       isRecallDue,
       mayHoldMore: this.#options.budget.mayHoldMore(this.id),
-      lanes: {
-        transactional: observeLane(this.#lanes.transactional),
-        bulk: observeLane(this.#lanes.bulk),
-      },
+      lanes: { transactional: this.#lanes.transactional.view, bulk: this.#lanes.bulk.view },
     };
   }
 
@@ -284,17 +281,4 @@ export class AppSender implements WatchedApp {
         step satisfies never;
     }
   }
-}
-
-function observeLane({ lane, isIdle, ready, firstNeeds, ahead, mayAsk, transport }: AppLane): LaneView {
-  return {
-    isIdle,
-    ready,
-    firstNeeds,
-    ahead,
-    mayAsk,
-    isTransportMissing: transport.isMissing,
-    room: transport.roomFor(lane),
-    mayHandOver: transport.mayHandOver(lane),
-  };
 }

@@ -104,7 +104,7 @@ export class AppStanding implements VerdictListener {
     transport.tick(epochMs);
     const { holdUntilMs = 0 } = pauses;
     if (holdUntilMs > this.#probedHoldMs && epochMs >= holdUntilMs) {
-      // The fleet's hold ends for all; one that began here with a restart ends with it.
+      // A transport that was built during the hold waits longer than the hold by itself.
       this.#probedHoldMs = holdUntilMs;
       transport.probeNow();
     }
@@ -125,7 +125,7 @@ export class AppStanding implements VerdictListener {
     this.#appliedTrouble = trouble;
   }
 
-  /** Begins anew with another credential: what was said of the one before says nothing of this one. */
+  /** Begins anew with another credential: what the gateway said of the one before does not count for this one. */
   renewCredential(): void {
     const { transport, pauses, loop } = this.#options;
     this.#breaker.reset();
@@ -148,12 +148,12 @@ export class AppStanding implements VerdictListener {
     if (this.#probe?.about === 'pause') pauses.lift();
   }
 
-  /** Whosever fault the gateway calls it: when it is the rule, it is the gateway's. */
+  /** Counts as trouble whosever fault the gateway calls it: when it is the rule, it is the gateway's. */
   refused({ retryAfterMs }: GatewayAnswer): void {
     this.#recordTrouble('answers', 1, retryAfterMs);
   }
 
-  /** What a transport sends again by itself does not come here: it slows down by itself. */
+  /** Counts as trouble. What a transport sends again by itself is not reported here: the transport slows down by itself. */
   uncertain(notifications: number, end: ConnectionEnd): void {
     const cause = slowCauseOf(end);
     if (cause !== undefined) this.#recordTrouble(cause, notifications);

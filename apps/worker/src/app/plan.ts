@@ -1,4 +1,5 @@
 import { type Lane, lanes } from '@pushfleet/push-queue';
+import type { LaneView } from '../lane/app-lane.ts';
 
 // What the loop of one app does next, from what it sees: values in, a value out. The loop observes, asks for the next
 // step, takes it, and observes again, until there is none.
@@ -9,26 +10,6 @@ export interface Probe {
   readonly about: 'pause' | 'health';
   /** Notifications of it that may be handed over. */
   readonly most: number;
-}
-
-/** What can be seen of one lane. */
-export interface LaneView {
-  /** Holds no push job and is taking none. */
-  readonly isIdle: boolean;
-  /** Push jobs that wait to be handed over. */
-  readonly ready: number;
-  /** What the first of these needs before it is handed over. */
-  readonly firstNeeds: 'announcing' | 'checking' | 'nothing';
-  /** Push jobs that will be ready before one that is taken now: ready, being taken, being checked or announced. */
-  readonly ahead: number;
-  /** Redis may have a push job, and may be asked for one now. */
-  readonly mayAsk: boolean;
-  /** The transport is not built, and can be. */
-  readonly isTransportMissing: boolean;
-  /** Notifications that the transport has room for; before it is built, 1: the push job that it is built for. */
-  readonly room: number;
-  /** The transport takes one more run: it is built, has room, and little of the lane waits in it to be written. */
-  readonly mayHandOver: boolean;
 }
 
 /** What can be seen of one app. */

@@ -16,11 +16,11 @@ export interface LaneTransportOptions {
 }
 
 /**
- * Notifications that may wait in the transport to be written. What waits there goes before whatever comes after, so
- * bulk waits outside: a few milliseconds of line rate inside.
+ * Notifications that may wait in the transport to be written. The transport writes in order, so what waits there delays
+ * the transactional lane: of bulk, a few milliseconds of line rate.
  */
 const mostUnwritten: Readonly<Record<Lane, number>> = { transactional: 10_000, bulk: 3_000 };
-/** What bulk leaves of the in-flight windows that it shares: a share of them, and so many at most. */
+/** What bulk leaves free of the in-flight windows for the transactional lane: this share, at most so many. */
 const bulkReserve = { share: 0.1, most: 20_000 };
 /** How long a transport may take to settle what is in flight when it is taken out of service, milliseconds. */
 const retireTimeoutMs = 5_000;
@@ -42,7 +42,7 @@ export class LaneTransport {
     this.#options = options;
   }
 
-  /** Undefined: there has been no work for it. */
+  /** Undefined while there has been no work for it, and after it was retired or cut. */
   get transport(): Transport | undefined {
     return this.#transport;
   }
@@ -55,7 +55,7 @@ export class LaneTransport {
     return { about, reason, sinceMs, checkedAtMs, untilMs, isHold };
   }
 
-  /** How many notifications a lane may take jobs for. Before it is built, one job's: the job that it is built for. */
+  /** How many notifications a lane may take jobs for. Before it is built, 1, for the job that it is built for. */
   roomFor(lane: Lane): number {
     if (this.#transport === undefined) return this.isMissing ? 1 : 0;
     const { room, inFlight } = this.#transport;
@@ -110,7 +110,7 @@ export class LaneTransport {
     if (this.#failure !== undefined && epochMs >= this.#failure.untilMs) this.#build();
   }
 
-  /** Asks the gateway about nothing more: what is in flight settles, the rest comes back. The next work builds anew. */
+  /** Sends nothing more: what is in flight settles, the rest is handed back. The next work builds another. */
   retire(): void {
     const transport = this.#transport;
     if (transport === undefined) return;
@@ -119,7 +119,7 @@ export class LaneTransport {
     this.#retiring.add(drained);
   }
 
-  /** Ends the connections at once, and what waits in their sockets is not sent. The next work builds anew. */
+  /** Ends the connections at once: what waits in their sockets is not sent. The next work builds another. */
   cut(): void {
     const transport = this.#transport;
     this.#forget();

@@ -26,9 +26,9 @@ export interface JobStoreOptions {
   readonly locks: LockKeeper;
   readonly metrics: AppMetrics;
   readonly backoffs: typeof defaultRetryBackoffs;
-  /** While the app is slowed, errors are the rule, and no notification is held to have caused its own. */
+  /** While the app is slowed no tries are counted: most errors are then the gateway's, not the notification's. */
   readonly health: AppHealth;
-  /** While too many tokens are called invalid, none of it is evidence. */
+  /** While the breaker has tripped, a token that is called invalid is no evidence against its device. */
   readonly pauses: AppPauses;
   /** Hears of every push job that is reported. */
   readonly canary: Canary | undefined;
@@ -39,9 +39,9 @@ export interface JobStoreOptions {
 const mostPerCheckpoint = 64;
 
 /**
- * What Redis is told of the push jobs of one app: that one is about to be handed over, how far it has come, what became of
- * it. What ends a try goes on until Redis has it, or until the job is lost: an outcome that is known is never lost while
- * this process lives.
+ * Writes to Redis what is known of the push jobs of one app: that a job is about to be handed over, how far it has come,
+ * what became of it. What ends a try is written again and again until Redis has it, or the job is lost: no known outcome
+ * is lost while this process lives.
  */
 export class JobStore {
   readonly #options: JobStoreOptions;
@@ -55,7 +55,7 @@ export class JobStore {
     const { app, metrics, backoffs, health, pauses } = this.#options;
     if (job.isLost) return;
     const { attempts, onUncertain, retryForMs } = app;
-    // It may end in the same moment that it trips the breaker.
+    // The job may have tripped the breaker just now, before the loop has seen it.
     if (pauses.isTripped) job.settlement.withholdEvidence();
     const countTries = health.slowed === undefined;
     const { left, retried } = job.settlement.endTry(
@@ -112,7 +112,7 @@ export class JobStore {
     if (jobs.length > chunk.length) await this.checkpoint(queue, jobs.slice(chunk.length), nowMs);
   }
 
-  /** A job is not ours any more: our silence was taken for death. Changes nothing once Redis has what is known of it. */
+  /** Marks a job as lost, since its lock ran out. Changes nothing once Redis has what is known of the job. */
   lose(job: PushJob, result: Exclude<LockResult, 'done'>): void {
     if (jobTransitions[job.state].lose === undefined) return;
     job.go('lose');

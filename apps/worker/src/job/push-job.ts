@@ -19,7 +19,7 @@ import type { LaneMetrics } from '../metrics/app-metrics.ts';
 import type { JobSpan } from '../tracing/job-span.ts';
 import { type JobEvent, type JobState, nextJobState } from './job-state.ts';
 
-/** Who holds a push job. Both come in the middle of what the transport does. */
+/** The lane that holds a push job. The transport calls both through the job, in the middle of its own work. */
 export interface JobHome {
   readonly lane: Lane;
   /** Handed to the socket for the first time, or settled without: these do not wait in the transport any more. */
@@ -28,7 +28,7 @@ export interface JobHome {
   tryEnded(job: PushJob): void;
 }
 
-/** Hears what the gateway says of an app's notifications, in the middle of what the transport does. */
+/** Counts what the gateway says of an app's notifications. The transport calls it in the middle of its own work. */
 export interface VerdictListener {
   /** The gateway accepted so many, or rejected one, with this answer. */
   decided(accepted: number, answer?: GatewayAnswer): void;
@@ -61,7 +61,7 @@ export class PushJob implements OutcomeSink {
   #state: JobState = 'opening';
   readonly #home: JobHome;
   readonly #verdicts: VerdictListener;
-  /** What the metrics have of its outcomes, or an earlier worker's. */
+  /** Outcomes of it that the metrics have counted already, here or at an earlier worker. */
   #counted: SettledCounts;
   /** Positions of the run below it have left the transport's queue. */
   #high = 0;
@@ -109,7 +109,7 @@ export class PushJob implements OutcomeSink {
     return this.#state;
   }
 
-  /** Another worker has it, or it is in Redis no more: nothing may be said of it any more. */
+  /** Another worker has it, or it is in Redis no more: this worker may not write anything about it. */
   get isLost(): boolean {
     return this.#state === 'lost';
   }
@@ -121,11 +121,11 @@ export class PushJob implements OutcomeSink {
     if (event === 'lose') this.taken.lease.end();
   }
 
-  /** Counts for the metrics what is new of what Redis has as ended. */
+  /** Counts for the metrics those outcomes that Redis now has and that are not counted yet. */
   countSettled(settled: SettledCounts): void {
     for (const outcome of settledOutcomes) {
       const more = settled[outcome] - this.#counted[outcome];
-      // What is older than what has been counted comes late.
+      // An answer of Redis that comes late says less than what is counted already.
       if (more < 0) return;
       this.metrics.settled[outcome].inc(more);
     }
@@ -167,7 +167,7 @@ export class PushJob implements OutcomeSink {
     this.#verdict();
   }
 
-  /** The transport's observer counts them as uncertain. */
+  /** The metrics count these as uncertain elsewhere, by the transport's observer. */
   resent(from: number, to: number, _cause: ConnectionEnd): void {
     this.settlement.resent(to - from);
   }

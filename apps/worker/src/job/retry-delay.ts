@@ -8,9 +8,9 @@ export interface RetryBackoff {
 
 export const defaultRetryBackoffs: Readonly<Record<RetryKind, RetryBackoff>> = {
   notification: { baseMs: 1_000, capMs: 300_000 },
-  // Apple asks for 15 minutes after a 5xx; a fault of a moment is over much sooner.
+  // Apple asks for 15 minutes after a 5xx; most faults are over much sooner.
   gateway: { baseMs: 1_000, capMs: 900_000 },
-  // Reconnects have a pace of their own.
+  // The transport paces its own attempts to connect.
   uncertain: { baseMs: 2_000, capMs: 30_000 },
 };
 

@@ -32,6 +32,26 @@ export interface AppLaneOptions {
   readonly logger: Logger;
 }
 
+/** What can be seen of one lane. */
+export interface LaneView {
+  /** Holds no push job and is taking none. */
+  readonly isIdle: boolean;
+  /** Push jobs that wait to be handed over. */
+  readonly ready: number;
+  /** What the first of these needs before it is handed over. */
+  readonly firstNeeds: 'announcing' | 'checking' | 'nothing';
+  /** Push jobs that will be ready before one that is taken now: ready, being taken, being checked or announced. */
+  readonly ahead: number;
+  /** Redis may have a push job, and may be asked for one now. */
+  readonly mayAsk: boolean;
+  /** The transport is not built, and can be. */
+  readonly isTransportMissing: boolean;
+  /** Notifications that the transport has room for; before it is built, 1: the push job that it is built for. */
+  readonly room: number;
+  /** The transport takes one more run: it is built, has room, and little of the lane waits in it to be written. */
+  readonly mayHandOver: boolean;
+}
+
 /**
  * The push jobs of one app and lane that this worker holds, from the moment they are taken until they are gone. The
  * loop of the app says what is done next; a job says when its try has ended.
@@ -63,33 +83,20 @@ export class AppLane implements JobHome {
     return this.#held;
   }
 
-  /** Holds nothing, and is about to hold nothing. */
-  get isIdle(): boolean {
-    return this.#held.size === 0 && this.#pace.underWay === 0;
-  }
-
-  /** How many jobs wait to be handed over. */
-  get ready(): number {
-    return this.#ready.length;
-  }
-
-  /** What the first of them needs before it is handed over. What may have been cancelled meanwhile is checked again. */
-  get firstNeeds(): 'announcing' | 'checking' | 'nothing' {
-    const [job] = this.#ready;
-    if (job === undefined) return 'nothing';
-    // What it may have sent is not sent again after a crash: Redis has to know before.
-    if (this.#options.app.onUncertain === 'drop' && !job.isAnnounced) return 'announcing';
-    return this.#options.intake.isFresh(job) ? 'nothing' : 'checking';
-  }
-
-  /** Jobs that will be ready before one that is taken now. */
-  get ahead(): number {
-    return this.#ready.length + this.#preparing + this.#pace.underWay;
-  }
-
-  /** Whether Redis may have a job, and may be asked for one now. */
-  get mayAsk(): boolean {
-    return this.#pace.mayAsk;
+  /** What the plan of the app sees of it. */
+  get view(): LaneView {
+    const { lane, transport } = this;
+    const { underWay, mayAsk } = this.#pace;
+    return {
+      isIdle: this.#held.size === 0 && underWay === 0,
+      ready: this.#ready.length,
+      firstNeeds: this.#firstNeeds,
+      ahead: this.#ready.length + this.#preparing + underWay,
+      mayAsk,
+      isTransportMissing: transport.isMissing,
+      room: transport.roomFor(lane),
+      mayHandOver: transport.mayHandOver(lane),
+    };
   }
 
   /** There may be jobs to take. */
@@ -161,6 +168,15 @@ export class AppLane implements JobHome {
   tryEnded(job: PushJob): void {
     const { store, work } = this.#options;
     work.follow(store.end(this.queue, job).then(() => this.#forget(job)));
+  }
+
+  /** What may have been cancelled since the first job was checked is checked again. */
+  get #firstNeeds(): LaneView['firstNeeds'] {
+    const [job] = this.#ready;
+    if (job === undefined) return 'nothing';
+    // After a crash nothing that may have been sent is sent again: Redis has to know before it is handed over.
+    if (this.#options.app.onUncertain === 'drop' && !job.isAnnounced) return 'announcing';
+    return this.#options.intake.isFresh(job) ? 'nothing' : 'checking';
   }
 
   async #take(): Promise<void> {
@@ -241,7 +257,7 @@ export class AppLane implements JobHome {
     work.follow(store.giveBack(this.queue, job).then(() => this.#forget(job)));
   }
 
-  /** The keeper of the locks has found that another worker has a job: our silence was taken for death. */
+  /** A renewal of the locks has found that another worker has the job. */
   #lose(job: PushJob): void {
     this.#options.store.lose(job, 'lost');
     const place = this.#ready.indexOf(job);

@@ -14,18 +14,18 @@ export interface AppPausesOptions {
   readonly app: string;
   readonly link: WorkerLink;
   readonly logger: Logger;
-  /** Woken when something of it has changed. */
+  /** Woken when a pause or a trouble begins, changes or ends. */
   readonly loop: Loop;
 }
 
 /** Causes for which the fleet pauses an app by itself, and for which it lifts the pause by itself. */
 const ownCauses: readonly PauseCause[] = ['credential', 'topic'];
-/** How often a worker without trouble of its own tries whether a pause of the fleet is over, milliseconds. */
+/** How often a worker without trouble of its own sends a probe while the fleet is paused, milliseconds. */
 const probeIntervalMs = 30_000;
 
 /**
- * Why an app is not sent for here. The pauses in Redis hold for the whole fleet. The trouble of this worker holds for this worker
- * alone; whether it becomes a pause is decided from what all workers say (docs/decisions/0023-pauses-of-a-fleet.md).
+ * Why an app is not sent for here. The pauses in Redis hold for the whole fleet. The trouble of this worker holds for this
+ * worker alone; whether it becomes a pause is decided from what all workers say (docs/decisions/0023-pauses-of-a-fleet.md).
  */
 export class AppPauses {
   readonly #options: AppPausesOptions;
@@ -36,7 +36,7 @@ export class AppPauses {
   /** Of the transport of each lane; where the lanes share it, of `bulk`. */
   readonly #troubles: Record<Lane, AppTrouble | undefined> = { transactional: undefined, bulk: undefined };
   #causes: ReadonlySet<PauseCause> = new Set();
-  /** The first look at a pause of others is a probe: this worker may have been started with what mends it. */
+  /** 0 at the start, so that a probe is due at once: this worker may have been started with what ends the pause. */
   #nextProbeMs = 0;
   #version = 0;
 
@@ -44,7 +44,7 @@ export class AppPauses {
     this.#options = options;
   }
 
-  /** Rises whenever something of what follows has changed. */
+  /** Rises when a pause or a trouble begins, changes or ends. */
   get version(): number {
     return this.#version;
   }
@@ -54,7 +54,7 @@ export class AppPauses {
     return this.#causes;
   }
 
-  /** Why this worker cannot send; as it was when it began. */
+  /** Why this worker cannot send, as its transports last reported it. */
   get trouble(): AppTrouble | undefined {
     return this.#troubles.bulk ?? this.#troubles.transactional;
   }
@@ -81,13 +81,13 @@ export class AppPauses {
     return Object.fromEntries([...stored, ...tripped]) as Record<string, string>;
   }
 
-  /** Until when the gateway wants to be left alone, epoch milliseconds; undefined: no hold is published. */
+  /** Until when the gateway asked not to be asked, epoch milliseconds; undefined when no hold is published. */
   get holdUntilMs(): number | undefined {
     const ends = (this.#stored ?? []).flatMap(({ untilMs }) => untilMs ?? []);
     return ends.length === 0 ? undefined : Math.max(...ends);
   }
 
-  /** Takes over what Redis says. */
+  /** Replaces the pauses of the fleet by those that Redis has. */
   update(stored: readonly AppPause[]): void {
     const wasKnown = this.isKnown;
     this.#stored = stored;
@@ -110,7 +110,7 @@ export class AppPauses {
       () => this.#tripped === undefined,
       () => link.answer(() => pauseApp({ redis: link.client, prefix: link.prefix }, app, pause)),
     );
-    // Once it is written down, it is the operator's to lift.
+    // Once Redis has it, only an operator lifts it.
     void written.then(() => this.update([...(this.#stored ?? []), pause]));
   }
 
@@ -145,7 +145,7 @@ export class AppPauses {
   }
 
   /**
-   * Whether it is time to try, with a probe, if a trouble is over that other workers have found: they may be gone. Both
+   * Whether it is time for a probe, to find out whether a pause that other workers have made is over: they may be gone. Both
    * times are of the same moment: `nowMs` passes evenly, `epochMs` is the system's clock.
    */
   isProbeDue(nowMs: number, epochMs: number): boolean {

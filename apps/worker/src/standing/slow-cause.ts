@@ -8,7 +8,7 @@ const timeouts: ReadonlySet<ConnectionEnd> = new Set([
   'stream-stalled',
 ]);
 const answers: ReadonlySet<ConnectionEnd> = new Set(['error-response', 'gateway-errors', 'foreign-answers']);
-/** Ends that we choose ourselves. */
+/** Ends that the worker itself chooses. */
 const ours: ReadonlySet<ConnectionEnd> = new Set(['rotated', 'idle', 'drained']);
 
 /** What the end of a connection under a notification says of the gateway; undefined: nothing. */
