@@ -67,6 +67,11 @@ export const sections: readonly Section[] = [
     load: async () => import('./sections/latency.ts'),
   },
   {
+    name: 'fairness',
+    title: 'single sends of one app while another tenant does its worst within its rights',
+    load: async () => import('./sections/fairness.ts'),
+  },
+  {
     name: 'memory',
     title: 'memory of a worker over five million notifications',
     load: async () => import('./sections/memory.ts'),

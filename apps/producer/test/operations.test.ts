@@ -420,3 +420,11 @@ test('what a filter means is replayed and discarded step by step', async () => {
   expect((await probe.call('GET', url)).body).toMatchObject({ total: 0, bytes: 0, reasons: {} });
   expect((await probe.call('POST', `${url}/replay`, { body: { since: 'yesterday' } })).status).toBe(400);
 });
+
+test('a reason with half a character is refused, and no pause stands for it', async () => {
+  for (const reason of ['x\ud800', '\udc00x']) {
+    const { status, body } = await probe.call('POST', '/v1/apps/news/pause', { body: { reason } });
+    expect(status).toBe(400);
+    expect(body.errors[0]).toMatchObject({ field: 'reason' });
+  }
+});

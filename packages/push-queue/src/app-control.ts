@@ -45,8 +45,9 @@ export interface AppPause {
  */
 const pauseScript = `${wayOut}local old = redis.call('HGET', KEYS[1], ARGV[1])
 local pause = ARGV[2]
-if old then
-  local stands = cjson.decode(old)
+-- One that cannot be read, such as with half a character, is followed by the new one.
+local isRead, stands = pcall(cjson.decode, old or '')
+if old and isRead then
   if not stands.untilMs or stands.untilMs > tonumber(ARGV[3]) then return 0 end
   local follows = cjson.decode(pause)
   follows.sinceMs = stands.sinceMs
@@ -58,7 +59,8 @@ return 1`;
 /** Pauses an app, or keeps it paused: the first pause of a cause stands, with its time, until its hold has ended. */
 export async function pauseApp(options: AppControlOptions, app: string, pause: AppPause): Promise<void> {
   const { cause, reason, sinceMs, untilMs } = pause;
-  const text = JSON.stringify({ reason, sinceMs, untilMs });
+  // A script of Redis reads it, and takes no half of a character.
+  const text = JSON.stringify({ reason: reason.toWellFormed(), sinceMs, untilMs });
   const key = pausesKey(options.prefix, app);
   const changed = await options.redis.eval(pauseScript, 1, key, cause, text, Date.now());
   if (changed === 1) await ringControl(options, app);

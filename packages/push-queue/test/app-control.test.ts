@@ -8,7 +8,7 @@ import {
   readCancellationTimes,
   readPauses,
 } from '../src/index.ts';
-import { cancellationTimesKey } from '../src/redis-keys.ts';
+import { cancellationTimesKey, pausesKey } from '../src/redis-keys.ts';
 import { probeQueue } from './queue-probe.ts';
 
 test('an app rests for every cause until each is lifted', async () => {
@@ -55,4 +55,16 @@ test('the time of a cancellation is that of its first request, and goes with its
   const leftMs = await control.redis.pttl(cancellationTimesKey(control.prefix, 'shop', batch));
   expect(leftMs).toBeGreaterThan(0);
   expect(leftMs).toBeLessThanOrEqual(60_000);
+});
+
+test('a pause that no script of Redis can read is followed by another, and half a character is stored as none', async () => {
+  const control = probeQueue();
+  await control.redis.hset(
+    pausesKey(control.prefix, 'shop'),
+    'operator',
+    '{"reason":"x\\ud800","sinceMs":1}',
+  );
+  await pauseApp(control, 'shop', { cause: 'operator', reason: 'y\ud800', sinceMs: 2 });
+  await pauseApp(control, 'shop', { cause: 'operator', reason: 'again', sinceMs: 3 });
+  expect(await readPauses(control, 'shop')).toEqual([{ cause: 'operator', reason: 'y\ufffd', sinceMs: 2 }]);
 });

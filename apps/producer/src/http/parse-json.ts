@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { Turns } from '../turns.ts';
 import { Problem, type ProblemCode } from './problem.ts';
 
 // JSON as it was written, or refused: what JSON.parse would change without a word (bytes that are not UTF-8, a name
@@ -18,19 +19,45 @@ const maxNumberLength = 1_000;
 /** Longest notification of a list, or field of a body, characters as they are written: ten times a payload. */
 const maxItemLength = 64 * 1024;
 
+/** Bodies beyond it are looked over in parts, of so many characters. */
+const largeBytes = 128 * 1024;
+const lookLength = 32 * 1024;
+
 /** Most digits that a number holds whatever they are. */
 const safeDigits = 15;
 
 /** @throws Problem `invalid-json`, or `invalid-request` with the field */
-export function parseJsonBytes(bytes: Buffer): unknown {
+export async function parseJsonBytes(bytes: Buffer): Promise<unknown> {
+  if (bytes.length <= largeBytes) return parseJson(textOf(bytes), 'the body');
+  const turns = new Turns();
+  await turns.next();
+  const source = withoutMark(textOf(bytes));
+  await turns.next();
+  // Looked over in turns, so that others have theirs.
+  const looks = new Scanner(source).looks();
+  for (;;) {
+    const look = looks.next();
+    if (look.done === true) return parseChecked(source, look.value, 'the body');
+    await turns.next();
+  }
+}
+
+function textOf(bytes: Buffer): string {
   if (!isUtf8(bytes)) throw new Problem('invalid-json', 'the body is not UTF-8');
-  return parseJson(bytes.toString('utf8'), 'the body');
+  return bytes.toString('utf8');
+}
+
+function withoutMark(text: string): string {
+  return text.startsWith('\ufeff') ? text.slice(1) : text;
 }
 
 /** @param what Names the text in errors. @throws Problem as `parseJsonBytes` */
 export function parseJson(text: string, what: string): unknown {
-  const source = text.startsWith('\ufeff') ? text.slice(1) : text;
-  const defect = new Scanner(source).defect();
+  const source = withoutMark(text);
+  return parseChecked(source, new Scanner(source).defect(), what);
+}
+
+function parseChecked(source: string, defect: Defect | undefined, what: string): unknown {
   if (defect?.kind === 'field') throw refused('invalid-request', pathAt(source, defect.at), defect.message);
   if (defect?.kind === 'depth') {
     const at = pathAt(source, defect.at);
@@ -74,9 +101,24 @@ class Scanner {
     this.#text = text;
   }
 
+  /** All of it at once. */
   defect(): Defect | undefined {
+    const looks = this.looks();
+    for (;;) {
+      const look = looks.next();
+      if (look.done === true) return look.value;
+    }
+  }
+
+  /** A part of it at a time; what is wrong with it comes last. */
+  *looks(): Generator<void, Defect | undefined> {
     const text = this.#text;
+    let pauseAt = lookLength;
     for (let at = 0; at < text.length; at++) {
+      if (at >= pauseAt) {
+        pauseAt = at + lookLength;
+        yield;
+      }
       switch (text.charCodeAt(at)) {
         case 0x22: {
           const end = endOfString(text, at);

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { Problem } from '../http/problem.ts';
-import { FileTurns } from './file-turns.ts';
+import { Turns } from '../turns.ts';
 
 // Bytes are looked at one by one as characters of the same codes: what parts records and fields is ASCII, and no byte
 // of a longer character of UTF-8 is. Text becomes text only when its bytes are known to be UTF-8: a record that is not
@@ -44,7 +44,7 @@ const pieceBytes = 4 * 1024;
 async function* read(source: AsyncIterable<Buffer>, reader: RecordReader): AsyncGenerator<SourceRecord> {
   let start: Buffer | undefined = Buffer.alloc(0);
   let afterReturn = false;
-  const turns = new FileTurns();
+  const turns = new Turns();
   for await (const chunk of source) {
     let bytes = chunk;
     if (start !== undefined) {

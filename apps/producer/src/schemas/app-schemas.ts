@@ -89,7 +89,14 @@ export const appDetailSchema = appStateSchema
   .meta({ id: 'AppDetail' });
 
 export const pauseRequestSchema = z
-  .strictObject({ reason: z.string().min(1).max(500).default('by an operator') })
+  .strictObject({
+    reason: z
+      .string()
+      .min(1)
+      .max(500)
+      .refine((text) => text.isWellFormed(), 'has half a character (a lone surrogate)')
+      .default('by an operator'),
+  })
   .default({ reason: 'by an operator' });
 
 export const resumeRequestSchema = z

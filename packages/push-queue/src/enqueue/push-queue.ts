@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Lane } from '../lane.ts';
 import { createBatchId, notificationId } from '../notification-id.ts';
 import { PushQueueError } from '../push-queue-error.ts';
@@ -42,6 +43,9 @@ import { checkBatchInput, type ParsedCall, parseCall } from './parse-call.ts';
 import type { EnqueueSource, PushQueueOptions } from './push-queue-options.ts';
 import { type SendResult, SingleSends } from './single-sends.ts';
 import { buildTokenJobs, checkTokens, digestOf } from './token-columns.ts';
+
+/** Notifications of a batch that are encoded without a look at anything else. */
+const turnNotifications = 100;
 
 /** Enqueues notifications into Redis. */
 export class PushQueue {
@@ -122,9 +126,13 @@ export class PushQueue {
     const { notifications, defaults = {} } = input;
     checkBatchInput(notifications, defaults);
     const encoder = new BatchEncoder(defaults, this.#contextOf(call));
-    const encoded = notifications.map((notification, place) =>
-      located(pathInBatch(notification, defaults, place), () => encoder.encode(notification)),
-    );
+    const encoded: EncodedNotification[] = [];
+    for (const [place, notification] of notifications.entries()) {
+      // A large batch leaves the other calls of the process their turn.
+      if (place > 0 && place % turnNotifications === 0) await setImmediate();
+      encoded.push(located(pathInBatch(notification, defaults, place), () => encoder.encode(notification)));
+    }
+    this.#checkOpen();
     return withNotificationIds(await this.#writeBatch(call, encoded));
   }
 

@@ -1,18 +1,18 @@
 import { setImmediate } from 'node:timers/promises';
 
-/** How long a file may keep the process from everything else at a stretch, milliseconds. */
+/** How long a file or a large body may keep the process from everything else at a stretch, milliseconds. */
 const turnMs = 2;
-/** Rounds of the event loop between two turns, of whichever files: a send needs as many. */
+/** Rounds of the event loop between two turns, of whichever of them: a send needs as many. */
 const rounds = 3;
 
 /** Ends with the rest after the last turn that was asked for. */
 let lastRest: Promise<void> = Promise.resolve();
 
 /**
- * Lets others have their turn while a file is read: it is else read, and refused line by line, in one go. Files have one
- * turn after another, however many there are, with rounds of the event loop between any two for everything else.
+ * Lets others have their turn while a file or a large body is read: it is else read in one go. They have one turn after
+ * another, however many there are, with rounds of the event loop between any two for everything else.
  */
-export class FileTurns {
+export class Turns {
   #sinceMs = performance.now();
 
   get isOver(): boolean {
