@@ -4,7 +4,7 @@ import { wayOut } from './way-out.ts';
 // that the bytes counted are those that lie there.
 
 /** Sums that a page reads at most: a gateway may give reasons of its own. Of more, some reasons are told. */
-export const mostSums = 1_000;
+const mostSums = 1_000;
 
 /** Letters that one script trims at most. */
 export const trimStep = 100;
