@@ -2,7 +2,7 @@ import { readWorkers, troublesOf } from '@pushfleet/push-queue';
 import { type AppFacts, FleetFacts } from '@pushfleet/push-queue/outcomes';
 import { readBuildInfo } from '@pushfleet/service-kit';
 import type { Cluster, Redis } from 'ioredis';
-import { duration } from '../table.ts';
+import { counted, duration } from '../table.ts';
 import { type Finding, findingsAbout } from './finding.ts';
 
 /** A push job of the transactional lane that waits longer than this waits for something, milliseconds. */
@@ -133,8 +133,4 @@ function queuedOf({ lanes }: AppFacts): number {
       sum + enqueued - Object.values(settled).reduce((total, count) => total + count, 0),
     0,
   );
-}
-
-export function counted(count: number, what: string): string {
-  return `${count.toLocaleString('en')} ${what}${count === 1 ? '' : 's'}`;
 }
