@@ -136,7 +136,9 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
     extend: async (admin) => {
       const runbook = readRunbookPage();
       if (runbook !== undefined) {
-        admin.get('/runbook', (_request, reply) => reply.type('text/html; charset=utf-8').send(runbook));
+        admin.get('/runbook', { config: { mayBeLinked: true } }, (_request, reply) =>
+          reply.type('text/html; charset=utf-8').send(runbook),
+        );
       }
       if (boardKey === undefined) return;
       // Not loaded where nobody wants it.

@@ -90,5 +90,8 @@ test('the page itself, a shell and a scraper are served', async () => {
   const same = { host: own(port), origin: `http://${own(port)}`, 'sec-fetch-site': 'same-origin' };
   expect((await ask(port, 'GET', '/v1/apps', same)).status).toBe(200);
   expect((await ask(port, 'GET', '/v1/apps', { host: `127.0.0.1:${port}` })).status).toBe(200);
+  const link = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
+  expect((await ask(adminPort, 'GET', '/runbook', { host: own(adminPort), ...link })).status).toBe(200);
+  expect((await ask(adminPort, 'GET', '/metrics', { host: own(adminPort), ...link })).status).toBe(403);
   expect((await ask(adminPort, 'GET', '/metrics', { host: `127.0.0.1:${adminPort}` })).status).toBe(200);
 });

@@ -10,6 +10,13 @@ import { readBuildInfo } from './build-info.ts';
 import { foreignRequest, isLoopback } from './foreign-requests.ts';
 import { listenAt } from './listen.ts';
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Somebody may be led to this page by a link of another one, such as an alert's. */
+    mayBeLinked?: boolean;
+  }
+}
+
 /** Why a service is not well; empty: it is. */
 export type HealthReasons = readonly string[];
 
@@ -47,7 +54,7 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
   const hosts = isLoopback(options.host) ? [] : undefined;
   // Answered here, whatever scope the path is of: the board has words of its own for errors.
   server.addHook('onRequest', async (request, reply) => {
-    const wrong = foreignRequest(request.headers, hosts);
+    const wrong = foreignRequest(request.headers, hosts, request.routeOptions.config?.mayBeLinked);
     if (wrong !== undefined)
       await answer(request, reply, 403, 'foreign-request', `the request is refused: ${wrong}`);
   });

@@ -17,14 +17,21 @@ export type OwnHosts = readonly string[] | undefined;
 /**
  * What is wrong with a request that a browser sent for somebody else; undefined: nothing.
  * @param hosts Without ports. On a loopback address the names of that are meant too.
+ * @param mayBeLinked Whether somebody may be led here by a link of another page, which does not get to see what is here.
  */
-export function foreignRequest(headers: IncomingHttpHeaders, hosts: OwnHosts): string | undefined {
+export function foreignRequest(
+  headers: IncomingHttpHeaders,
+  hosts: OwnHosts,
+  mayBeLinked = false,
+): string | undefined {
   const host = headers.host?.toLowerCase() ?? '';
   if (hosts !== undefined) {
     const name = host.replace(/:\d*$/, '');
     if (!loopback.test(name) && !hosts.includes(name)) return 'it is for another host';
   }
   const site = headers['sec-fetch-site'];
+  const isLink = headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document';
+  if (mayBeLinked && isLink && headers.origin === undefined) return undefined;
   if (site !== undefined && site !== 'same-origin' && site !== 'none') return 'it comes from another site';
   const { origin } = headers;
   if (origin === undefined) return undefined;

@@ -46,3 +46,18 @@ test.each([
 ])('%s is a loopback address: %s', (host, is) => {
   expect(isLoopback(host)).toBe(is);
 });
+
+test('a link of another page leads only to what may be linked, and reads nothing', () => {
+  const link = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
+  const host = 'localhost:9100';
+  expect(foreignRequest({ host, ...link }, [], true)).toBeUndefined();
+  expect(foreignRequest({ host, ...link }, [])).toBe('it comes from another site');
+  expect(foreignRequest({ host, ...link, 'sec-fetch-dest': 'iframe' }, [], true)).toBe(
+    'it comes from another site',
+  );
+  expect(foreignRequest({ host, ...link, 'sec-fetch-mode': 'cors' }, [], true)).toBe(
+    'it comes from another site',
+  );
+  expect(foreignRequest({ host: 'evil.example', ...link }, [], true)).toBe('it is for another host');
+  expect(foreignRequest({ host, ...link, origin: 'null' }, [], true)).toBe('it comes from another site');
+});
