@@ -27,7 +27,11 @@ export const commandsNotRun: Readonly<Record<string, string>> = {
   'npm run start:': 'runs until it is stopped; the playground has one',
   'docker compose': 'needs images',
   'docker build': 'needs images',
-  'kubectl apply': 'needs a cluster; kubectl kustomize renders it',
+  kubectl: 'needs a cluster; npm run check renders the manifests',
+  'cp deploy/systemd': 'changes the machine; npm run check verifies the units',
+  systemctl: 'changes the machine',
+  'pushfleet backup': 'writes outside of this folder; scripts/test/backup.test.ts runs it',
+  'pushfleet restore': 'wants an empty database; scripts/test/backup.test.ts runs it',
   'npx vitest': 'watches until it is stopped',
 };
 

@@ -172,7 +172,12 @@ test('a start without Postgres, without Redis, or with a wrong argument says wha
     PUSHFLEET_ADMIN_PORT: '0',
   };
   const [noPostgres, noRedis, wrong] = await Promise.all([
-    runProcess({ entry, env: { ...env, DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' } }),
+    // What is no run for cron waits for Postgres (faults.test.ts).
+    runProcess({
+      entry,
+      args: ['--once'],
+      env: { ...env, DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' },
+    }),
     runProcess({ entry, env: { ...env, REDIS_URL: 'redis://127.0.0.1:1' } }),
     runProcess({ entry, args: ['--twice'], env }),
   ]);
