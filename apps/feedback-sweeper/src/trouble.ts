@@ -30,7 +30,10 @@ export class Trouble {
   failed(err: unknown): void {
     this.#failures += 1;
     if (this.#reason === undefined)
-      this.#logger.warn({ err, dependency: this.#what, part: this.#part }, 'the dependency failed; trying again');
+      this.#logger.warn(
+        { err, dependency: this.#what, part: this.#part },
+        'the dependency failed; trying again',
+      );
     this.#reason = `${this.#what}, ${this.#part}: ${err instanceof Error ? err.message : String(err)}`;
   }
 
