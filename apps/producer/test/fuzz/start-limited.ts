@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
 import {
   createPrivateFolder,
   openMemoryGroup,
@@ -55,6 +56,7 @@ export async function startLimitedProducer(
   const started = await startProcess(group === undefined ? command : group.within(command));
   const { pid } = started.process;
   const { port, adminPort } = started.ready as { port: number; adminPort: number };
+  await untilMigrated(port);
   return {
     started,
     port,
@@ -74,4 +76,16 @@ export async function startLimitedProducer(
       await folder.remove();
     },
   };
+}
+
+/** A producer serves while it migrates an empty database; what needs the database is answered 503 until then. */
+async function untilMigrated(port: number): Promise<void> {
+  const deadlineMs = performance.now() + 60_000;
+  for (;;) {
+    const { status } = await fetch(`http://127.0.0.1:${port}/v1/broadcasts?app=shop`);
+    if (status !== 503) return;
+    if (performance.now() > deadlineMs)
+      throw new Error('the producer has not migrated its database in a minute');
+    await setTimeout(50);
+  }
 }
