@@ -282,7 +282,7 @@ test('a header that is no trace context begins a trace, and a caller that goes a
   await once(socket, 'connect');
   const head = [
     'POST /v1/notifications HTTP/1.1',
-    'host: x',
+    'host: 127.0.0.1',
     'content-type: application/json',
     'content-length: 100',
   ];
