@@ -1,8 +1,7 @@
+import { parseRedisMemory, redisFullAt, usedMemoryShare } from '@pushfleet/push-queue';
 import type { Cluster, Redis } from 'ioredis';
 import { Problem } from './http/problem.ts';
 
-/** Of the memory that Redis may use: beyond it nothing is added, so that workers can finish what there is. */
-const fullAt = 0.9;
 /** Between readings, milliseconds. */
 const usualReadingMs = 1_000;
 
@@ -34,7 +33,7 @@ export class RedisRoom {
   }
 
   get isFull(): boolean {
-    return this.#share >= fullAt;
+    return this.#share >= redisFullAt;
   }
 
   close(): void {
@@ -48,16 +47,10 @@ export class RedisRoom {
     const nodes = redis.isCluster ? (redis as Cluster).nodes('master') : [redis as Redis];
     try {
       const infos = await Promise.all(nodes.map((node) => node.info('memory')));
-      this.#share = Math.max(0, ...infos.map(shareOf));
+      this.#share = Math.max(0, ...infos.map((info) => usedMemoryShare(parseRedisMemory(info))));
     } catch {
       this.#share = 0;
     }
     this.#isReading = false;
   }
-}
-
-function shareOf(info: string): number {
-  const bytes = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
-  const limit = bytes('maxmemory');
-  return limit === 0 ? 0 : bytes('used_memory') / limit;
 }

@@ -18,6 +18,7 @@ export * from './push-queue-error.ts';
 export * from './quota.ts';
 export { createRedisClient, parseRedisUrl, RedisUrlError, redisProtocols } from './redis-client.ts';
 export * from './redis-keys.ts';
+export * from './redis-memory.ts';
 export { describeRedisTrouble, type RedisTrouble, redisTroubleOf } from './redis-trouble.ts';
 export * from './resume-app.ts';
 export * from './settled-outcome.ts';

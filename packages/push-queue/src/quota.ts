@@ -56,12 +56,3 @@ export function quotaLimits(quota: AppQuota = {}, memoryBytes: number = assumedM
   });
   return { queued: limitOf('queued'), scheduled: limitOf('scheduled') };
 }
-
-/**
- * Memory that a Redis may use, bytes: its limit, else that of its machine; undefined: it does not say.
- * @param info The answer to `INFO memory`.
- */
-export function redisMemoryBytes(info: string): number | undefined {
-  const bytes = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
-  return bytes('maxmemory') || bytes('total_system_memory') || undefined;
-}

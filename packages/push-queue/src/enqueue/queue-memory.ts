@@ -1,11 +1,9 @@
 import type { Redis } from 'ioredis';
 import { PushQueueError } from '../push-queue-error.ts';
-import { redisMemoryBytes } from '../quota.ts';
+import { parseRedisMemory, redisFullAt, usedMemoryShare } from '../redis-memory.ts';
 
 /** Between readings while there is something to write, milliseconds. */
 const readingMs = 1_000;
-/** Of the memory that Redis may use: beyond it nothing is added, so that workers can finish what there is. */
-const fullAt = 0.9;
 
 /** How full Redis is: looked at in passing, since no write waits for it while there is room. */
 export class QueueMemory {
@@ -27,14 +25,14 @@ export class QueueMemory {
 
   /** Undefined: there is room. Else to be awaited: rejects with `PushQueueError` `backpressure`, if there still is none. */
   check(): Promise<void> | undefined {
-    if (this.#share >= fullAt) return this.#refuse();
+    if (this.#share >= redisFullAt) return this.#refuse();
     if (performance.now() - this.#readAtMs > readingMs) void this.#read();
     return undefined;
   }
 
   async #refuse(): Promise<void> {
     await this.#read();
-    if (this.#share < fullAt) return;
+    if (this.#share < redisFullAt) return;
     const percent = Math.floor(this.#share * 100);
     throw new PushQueueError(
       'backpressure',
@@ -46,9 +44,8 @@ export class QueueMemory {
     this.#readAtMs = performance.now();
     // Without the right to ask, or a connection to ask over, nothing is known.
     const info = await this.#client.info('memory').catch(() => '');
-    const bytes = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
-    const limit = bytes('maxmemory');
-    this.#share = limit === 0 ? 0 : bytes('used_memory') / limit;
-    this.#bytes = redisMemoryBytes(info) ?? this.#bytes;
+    const memory = parseRedisMemory(info);
+    this.#share = usedMemoryShare(memory);
+    this.#bytes = memory.memoryBytes ?? this.#bytes;
   }
 }

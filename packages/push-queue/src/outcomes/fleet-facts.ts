@@ -4,8 +4,8 @@ import type { TrimmedLetters } from '../dead-letter.ts';
 import { asPushQueueError, RedisLink } from '../enqueue/redis-link.ts';
 import { type HeldCounts, parseHeld } from '../held.ts';
 import { type Lane, lanes } from '../lane.ts';
-import { redisMemoryBytes } from '../quota.ts';
 import { appPrefix, deadLetterKeys, defaultRedisPrefix, heldKey, totalsKey } from '../redis-keys.ts';
+import { parseRedisMemory, type RedisMemory } from '../redis-memory.ts';
 import { redisTroubleOf } from '../redis-trouble.ts';
 import { scheduledDelayMs } from '../scheduled-delay.ts';
 import { type SettledOutcome, settledOutcomes } from '../settled-outcome.ts';
@@ -43,14 +43,9 @@ export interface LetterFacts {
 }
 
 /** How much memory a node of Redis uses and may use. */
-export interface NodeMemory {
+export interface NodeMemory extends RedisMemory {
   /** `host:port`. */
   readonly node: string;
-  readonly usedBytes: number;
-  /** 0: no limit. */
-  readonly limitBytes: number;
-  /** What the node may use by its limit or, without one, by its machine; undefined: it does not say. */
-  readonly memoryBytes: number | undefined;
 }
 
 /**
@@ -210,13 +205,9 @@ function noneWithoutRights(error: unknown): [] {
 }
 
 async function readMemory(node: Redis): Promise<NodeMemory> {
-  const info = await node.info('memory');
-  const bytes = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
   return {
     node: `${node.options.host}:${node.options.port}`,
-    usedBytes: bytes('used_memory'),
-    limitBytes: bytes('maxmemory'),
-    memoryBytes: redisMemoryBytes(info),
+    ...parseRedisMemory(await node.info('memory')),
   };
 }
 
