@@ -35,6 +35,7 @@ export type { ReaderSessionOptions } from './feedback/reader-session.ts';
 export { type DatabaseRole, databaseRoles, grantRoles, rolesFile } from './grant-roles.ts';
 export { type MigrateOptions, migrate } from './migrate.ts';
 export { type MigrationState, readMigrationState } from './migration-state.ts';
+export { pageOf } from './page.ts';
 export type { AppliedReports, ApplyOptions } from './reconcile/apply-reports.ts';
 export type { Reports, UnreadableReport } from './reconcile/reports.ts';
 export type { SettledException, SettledJob } from './reconcile/settled-job.ts';

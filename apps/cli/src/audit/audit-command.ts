@@ -1,4 +1,4 @@
-import { type AuditAction, type AuditEntry, auditActions } from '@pushfleet/token-store';
+import { type AuditAction, type AuditEntry, auditActions, pageOf } from '@pushfleet/token-store';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../parse-duration.ts';
 import { table } from '../table.ts';
@@ -45,8 +45,8 @@ Examples:
           since: since === undefined ? undefined : new Date(Date.now() - since),
           limit: limit + 1,
         });
-        const entries = found.slice(0, limit);
-        const next = found.length > limit ? entries.at(-1)!.id : null;
+        const { rows: entries, last } = pageOf(found, limit);
+        const next = last?.id ?? null;
         terminal.print({ entries, next }, () =>
           [showEntries(entries), ...(next === null ? [] : [`older ones: --before ${next}`])].join('\n'),
         );

@@ -1,4 +1,4 @@
-import { type ApiKey, type ApiKeyScope, apiKeyScopes } from '@pushfleet/token-store';
+import { type ApiKey, type ApiKeyScope, apiKeyScopes, pageOf } from '@pushfleet/token-store';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { entryOf } from '../audit/audit-origin.ts';
 import { CliError } from '../cli-error.ts';
@@ -121,8 +121,9 @@ function addList(keys: Command, terminal: Terminal): void {
     .action(async ({ after, limit }: ListOptions) => {
       await withStore(terminal, async ({ apiKeys }) => {
         const found = await apiKeys.list({ after, limit: limit + 1 });
-        const all = found.slice(0, limit).map(describe);
-        const next = found.length > limit ? all.at(-1)!.id : null;
+        const { rows, last } = pageOf(found, limit);
+        const all = rows.map(describe);
+        const next = last?.id ?? null;
         terminal.print({ keys: all, next }, () =>
           [showKeys(all), ...(next === null ? [] : [`more: --after ${next}`])].join('\n'),
         );

@@ -1,3 +1,4 @@
+import { pageOf } from '@pushfleet/token-store';
 import type { ProducerContext } from '../context.ts';
 import { auditPageSchema, auditQuerySchema } from '../schemas/audit-schemas.ts';
 import { problems } from '../schemas/problem-schemas.ts';
@@ -36,8 +37,9 @@ export function addAuditRoutes(server: ProducerServer, context: ProducerContext)
         until: dateOf(until),
         limit: limit + 1,
       });
-      const entries = found.slice(0, limit).map(({ at, ...entry }) => ({ ...entry, at: at.toISOString() }));
-      return { entries, next: found.length > limit ? entries.at(-1)!.id : null };
+      const { rows, last } = pageOf(found, limit);
+      const entries = rows.map(({ at, ...entry }) => ({ ...entry, at: at.toISOString() }));
+      return { entries, next: last?.id ?? null };
     },
   );
 }

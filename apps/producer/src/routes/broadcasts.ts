@@ -3,7 +3,13 @@ import { Readable } from 'node:stream';
 import { trace } from '@opentelemetry/api';
 import { fingerprintOf } from '@pushfleet/push-queue';
 import { traceparentOf } from '@pushfleet/service-kit';
-import { type Audience, type Broadcast, type BroadcastState, broadcastStates } from '@pushfleet/token-store';
+import {
+  type Audience,
+  type Broadcast,
+  type BroadcastState,
+  broadcastStates,
+  pageOf,
+} from '@pushfleet/token-store';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { entryOf } from '../audit/audit-origin.ts';
@@ -130,13 +136,9 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
     async (request) => {
       const { app, limit, before } = request.query;
       checkApp(context, request, app);
-      // One more says whether there is another page.
       const found = await database.store.broadcasts.list(app, { before, limit: limit + 1 });
-      const page = found.slice(0, limit);
-      return {
-        broadcasts: await Promise.all(page.map(tell)),
-        next: found.length > limit ? page.at(-1)!.id : null,
-      };
+      const { rows, last } = pageOf(found, limit);
+      return { broadcasts: await Promise.all(rows.map(tell)), next: last?.id ?? null };
     },
   );
 

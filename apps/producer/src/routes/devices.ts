@@ -1,5 +1,5 @@
 import { parseDeviceToken } from '@pushfleet/apns-wire/device-token';
-import type { Device, DeviceRegistration } from '@pushfleet/token-store';
+import { type Device, type DeviceRegistration, pageOf } from '@pushfleet/token-store';
 import { z } from 'zod';
 import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
@@ -82,8 +82,8 @@ export function addDeviceRoutes(server: ProducerServer, context: ProducerContext
         after: after === undefined ? undefined : parseDeviceToken(after),
         limit: limit + 1,
       });
-      const devices = found.slice(0, limit).map(answerOf);
-      return { devices, next: found.length > limit ? devices.at(-1)!.token : null };
+      const { rows, last } = pageOf(found, limit);
+      return { devices: rows.map(answerOf), next: last?.token ?? null };
     },
   );
 

@@ -4,7 +4,7 @@ import {
   notificationId,
   parseNotificationId,
 } from '@pushfleet/push-queue';
-import type { BatchException, ExceptionPlace } from '@pushfleet/token-store';
+import { type BatchException, type ExceptionPlace, pageOf } from '@pushfleet/token-store';
 import { z } from 'zod';
 import { hasScope, isVisible } from '../auth/grant.ts';
 import type { ProducerContext } from '../context.ts';
@@ -122,10 +122,10 @@ export function addExceptionRoutes(server: ProducerServer, context: ProducerCont
 
   function pagesOfBatch(batch: string, show: Show) {
     return async (from: number, limit: number) => {
-      const rows = await database.store.batches.exceptions(batch, { after: from, limit: limit + 1 });
-      const page = rows.slice(0, limit);
-      const exceptions = page.map((row) => show(notificationId(batch, row.index), row));
-      return { exceptions, next: rows.length > limit ? page.at(-1)!.index : null };
+      const found = await database.store.batches.exceptions(batch, { after: from, limit: limit + 1 });
+      const { rows, last } = pageOf(found, limit);
+      const exceptions = rows.map((row) => show(notificationId(batch, row.index), row));
+      return { exceptions, next: last?.index ?? null };
     };
   }
 
@@ -143,17 +143,16 @@ export function addExceptionRoutes(server: ProducerServer, context: ProducerCont
 
   function pagesOfBroadcast(broadcast: string, show: Show) {
     return async (from: string, limit: number) => {
-      const rows = await database.store.broadcasts.exceptions(broadcast, {
+      const found = await database.store.broadcasts.exceptions(broadcast, {
         after: placeOf(from),
         limit: limit + 1,
       });
-      const page = rows.slice(0, limit);
-      const exceptions = page.map((row) => ({
+      const { rows, last } = pageOf(found, limit);
+      const exceptions = rows.map((row) => ({
         batchId: row.batch,
         ...show(notificationId(row.batch, row.index), row),
       }));
-      const last = page.at(-1);
-      return { exceptions, next: rows.length > limit ? `${last!.chunk}-${last!.index}` : null };
+      return { exceptions, next: last === undefined ? null : `${last.chunk}-${last.index}` };
     };
   }
 }

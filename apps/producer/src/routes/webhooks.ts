@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { type Delivery, eventKinds, type Webhook } from '@pushfleet/token-store';
+import { type Delivery, eventKinds, pageOf, type Webhook } from '@pushfleet/token-store';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { entryOf } from '../audit/audit-origin.ts';
@@ -92,8 +92,8 @@ export function addWebhookRoutes(server: ProducerServer, context: ProducerContex
       const { app, after, limit } = request.query;
       checkApp(context, request, app);
       const found = await database.store.webhooks.list(app, { after, limit: limit + 1 });
-      const webhooks = found.slice(0, limit).map(answerOf);
-      return { webhooks, next: found.length > limit ? webhooks.at(-1)!.webhookId : null };
+      const { rows, last } = pageOf(found, limit);
+      return { webhooks: rows.map(answerOf), next: last?.id ?? null };
     },
   );
 
@@ -144,9 +144,9 @@ export function addWebhookRoutes(server: ProducerServer, context: ProducerContex
     async (request) => {
       const { id } = await find(request);
       const { before, limit } = request.query;
-      const rows = await database.store.webhooks.deliveries(id, { before, limit: limit + 1 });
-      const page = rows.slice(0, limit);
-      return { deliveries: page.map(deliveryOf), next: rows.length > limit ? page.at(-1)!.id : null };
+      const found = await database.store.webhooks.deliveries(id, { before, limit: limit + 1 });
+      const { rows, last } = pageOf(found, limit);
+      return { deliveries: rows.map(deliveryOf), next: last?.id ?? null };
     },
   );
 
