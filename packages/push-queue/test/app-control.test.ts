@@ -8,7 +8,7 @@ import {
   readCancellationTimes,
   readPauses,
 } from '../src/index.ts';
-import { cancellationTimesKey, pausesKey } from '../src/redis-keys.ts';
+import { cancellationTimesKey, pausesKey } from '../src/redis/keys.ts';
 import { probeQueue } from './queue-probe.ts';
 
 test('an app rests for every cause until each is lifted', async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { redisTroubleOf } from '../src/index.ts';
-import { isRefusal } from '../src/redis-trouble.ts';
+import { isRefusal } from '../src/redis/trouble.ts';
 
 const named = (name: string, message: string) => Object.assign(new Error(message), { name });
 const coded = (code: string) => Object.assign(new Error(`connect ${code}`), { code });

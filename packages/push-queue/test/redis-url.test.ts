@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createRedisClient, parseRedisUrl } from '../src/redis-client.ts';
+import { createRedisClient, parseRedisUrl } from '../src/redis/client.ts';
 
 test.each([
   ['redis://localhost', { kind: 'server', nodes: [{ host: 'localhost', port: 6379 }], db: 0, isTls: false }],

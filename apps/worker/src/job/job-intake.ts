@@ -1,8 +1,7 @@
-import { parsePushJobId, readCancellation } from '@pushfleet/push-queue';
+import { parsePushJobId, payloadLimit, readCancellation } from '@pushfleet/push-queue';
 import {
   decodePushJob,
   PoisonedJobError,
-  payloadLimit,
   Settlement,
   type TakenJob,
   uncertainReason,

@@ -1,7 +1,7 @@
 import type { Lane } from '../lane.ts';
 import { type BatchId, createBatchId, type NotificationId, notificationId } from '../notification-id.ts';
 import { maxJobNotifications, type PushJobData } from '../push-job.ts';
-import { idempotencyRecordKey } from '../redis-keys.ts';
+import { idempotencyRecordKey } from '../redis/keys.ts';
 import { buildPushJob } from './build-push-job.ts';
 import type { EncodedNotification } from './encode-notification.ts';
 import { formatRecord, idempotencyConflict, parseRecord } from './idempotency-record.ts';

@@ -8,7 +8,7 @@ import {
   type PushType,
   pushTypes,
 } from '@pushfleet/apns-wire/payload';
-import { type AppTraits, maxTokenBytes, payloadLimit } from './app-directory.ts';
+import { type AppTraits, maxTokenBytes, payloadLimit } from '../app-traits.ts';
 import { invalidField } from './notification-defect.ts';
 import type { CallOptions, NotificationDefaults, NotificationInput } from './notification-input.ts';
 import { parseTime } from './parse-time.ts';

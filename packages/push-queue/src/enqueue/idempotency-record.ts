@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { type BatchId, parseNotificationId } from '../notification-id.ts';
 import { PushQueueError } from '../push-queue-error.ts';
-import { callersRecordName, ownRecordName } from '../redis-keys.ts';
+import { callersRecordName, ownRecordName } from '../redis/keys.ts';
 import { invalidField } from './notification-defect.ts';
 import { maxIdempotencyKeyLength, type RecallOptions } from './notification-input.ts';
 

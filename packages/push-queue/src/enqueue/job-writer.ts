@@ -8,13 +8,13 @@ import type { PushJobData } from '../push-job.ts';
 import { pushJobId } from '../push-job-id.ts';
 import { PushQueueError } from '../push-queue-error.ts';
 import { type AppQuota, type QueueClass, type QueueSize, quotaLimits } from '../quota.ts';
-import { appPrefix, doorbellChannel, heldKey, totalsKey } from '../redis-keys.ts';
-import { redisTroubleOf } from '../redis-trouble.ts';
+import { appPrefix, doorbellChannel, heldKey, totalsKey } from '../redis/keys.ts';
+import { asPushQueueError, neverSent, RedisLink } from '../redis/link.ts';
+import { QueueMemory } from '../redis/queue-memory.ts';
+import { redisTroubleOf } from '../redis/trouble.ts';
 import { formatTraceparents } from '../traceparent.ts';
 import { wayOut } from '../way-out.ts';
-import { QueueMemory } from './queue-memory.ts';
 import { asQuotaError } from './quota-error.ts';
-import { asPushQueueError, neverSent, RedisLink } from './redis-link.ts';
 
 // Everything that one call stores lies in the slot of one app and is written in one MULTI: its jobs, its records of
 // idempotency, its share of the app's sums, the ring of the doorbell. docs/decisions/0010-enqueueing-once.md argues why that holds.

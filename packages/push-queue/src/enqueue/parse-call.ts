@@ -1,5 +1,6 @@
+import type { AppTraits } from '../app-traits.ts';
 import { lanes } from '../lane.ts';
-import type { AppDirectory, AppTraits } from './app-directory.ts';
+import type { AppDirectory } from './app-directory.ts';
 import type { BatchCall } from './batch-sends.ts';
 import { fingerprintOf, recordNameOf } from './idempotency-record.ts';
 import { invalidField } from './notification-defect.ts';

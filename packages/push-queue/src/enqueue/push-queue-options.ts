@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
+import type { AppTraits } from '../app-traits.ts';
 import type { Lane } from '../lane.ts';
 import type { AppQuota } from '../quota.ts';
-import type { AppTraits } from './app-directory.ts';
 
 export interface PushQueueOptions {
   /** A URL, or a client whose options are taken over; the queue opens connections of its own. */

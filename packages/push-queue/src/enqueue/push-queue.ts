@@ -3,7 +3,7 @@ import type { Lane } from '../lane.ts';
 import { createBatchId, notificationId } from '../notification-id.ts';
 import { PushQueueError } from '../push-queue-error.ts';
 import type { AppQuota } from '../quota.ts';
-import { defaultRedisPrefix, idempotencyRecordKey } from '../redis-keys.ts';
+import { defaultRedisPrefix, idempotencyRecordKey } from '../redis/keys.ts';
 import { isSampled } from '../traceparent.ts';
 import { AppDirectory } from './app-directory.ts';
 import { Backlog } from './backlog.ts';

@@ -3,7 +3,7 @@ import { createBatchId, type NotificationId, notificationId } from '../notificat
 import { maxJobNotifications } from '../push-job.ts';
 import { PushQueueError } from '../push-queue-error.ts';
 import type { QuotaRefusal } from '../quota.ts';
-import { idempotencyRecordKey } from '../redis-keys.ts';
+import { idempotencyRecordKey } from '../redis/keys.ts';
 import { distinctTraceparents } from '../traceparent.ts';
 import type { Backlog } from './backlog.ts';
 import { buildPushJob } from './build-push-job.ts';

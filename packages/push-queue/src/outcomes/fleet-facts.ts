@@ -1,12 +1,12 @@
 import type { Cluster, Redis } from 'ioredis';
-import { type AppPause, readPauses } from '../app-control.ts';
+import { type AppPause, readPauses } from '../control/app-control.ts';
 import type { TrimmedLetters } from '../dead-letter.ts';
-import { asPushQueueError, RedisLink } from '../enqueue/redis-link.ts';
 import { type HeldCounts, parseHeld } from '../held.ts';
 import { type Lane, lanes } from '../lane.ts';
-import { appPrefix, deadLetterKeys, defaultRedisPrefix, heldKey, totalsKey } from '../redis-keys.ts';
-import { parseRedisMemory, type RedisMemory } from '../redis-memory.ts';
-import { redisTroubleOf } from '../redis-trouble.ts';
+import { appPrefix, deadLetterKeys, defaultRedisPrefix, heldKey, totalsKey } from '../redis/keys.ts';
+import { asPushQueueError, RedisLink } from '../redis/link.ts';
+import { parseRedisMemory, type RedisMemory } from '../redis/memory.ts';
+import { redisTroubleOf } from '../redis/trouble.ts';
 import { scheduledDelayMs } from '../scheduled-delay.ts';
 import { type SettledOutcome, settledOutcomes } from '../settled-outcome.ts';
 import { type RecountResult, recountApp } from './recount.ts';

@@ -1,4 +1,4 @@
-export { Doorbell, type DoorbellOptions } from '../worker/doorbell.ts';
+export { Doorbell, type DoorbellOptions } from '../redis/doorbell.ts';
 export * from './fleet-facts.ts';
 export * from './outcome-reader.ts';
 export { needsRecount } from './recount.ts';

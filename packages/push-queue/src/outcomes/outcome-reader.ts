@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
-import { RedisLink } from '../enqueue/redis-link.ts';
-import { batchTraceKey, defaultRedisPrefix, outcomeReaders, outcomesKey } from '../redis-keys.ts';
+import { batchTraceKey, defaultRedisPrefix, outcomeReaders, outcomesKey } from '../redis/keys.ts';
+import { RedisLink } from '../redis/link.ts';
 import { wayOut } from '../way-out.ts';
 import { type FailedApp, parseEntries, type RawEntry, type ReadEntries } from './report-entry.ts';
 

@@ -3,7 +3,7 @@ import type { HeldCounts } from '../held.ts';
 import { queuedTerms } from '../held.ts';
 import { beginRecountScript, createEpoch, endRecountScript, recountPageScript } from '../held-scripts.ts';
 import { lanes } from '../lane.ts';
-import { appPrefix, heldKey, totalsKey } from '../redis-keys.ts';
+import { appPrefix, heldKey, totalsKey } from '../redis/keys.ts';
 
 // Counts what lies in an app's queues anew: after an upgrade from a version that did not count, or when Redis has lost
 // the counts. Sends and workers go on meanwhile.

@@ -10,7 +10,7 @@ import {
   type TrimmedLetters,
 } from '../dead-letter.ts';
 import { pageScript, removeLetterScript } from '../dead-letter-scripts.ts';
-import { deadLetterKeys, idempotencyRecordKey, ownRecordName } from '../redis-keys.ts';
+import { deadLetterKeys, idempotencyRecordKey, ownRecordName } from '../redis/keys.ts';
 import { readLetterSums } from './letter-sums.ts';
 import type { StatusOptions } from './status-options.ts';
 

@@ -1,5 +1,5 @@
 import { removePartScript } from '../dead-letter-scripts.ts';
-import { deadLetterKeys } from '../redis-keys.ts';
+import { deadLetterKeys } from '../redis/keys.ts';
 import { discardDeadLetter, type ListedLetter, readDeadLetter } from './dead-letters.ts';
 import {
   cursorAt,

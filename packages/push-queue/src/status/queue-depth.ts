@@ -1,5 +1,5 @@
 import { type Lane, lanes } from '../lane.ts';
-import { appPrefix, deadLetterKeys } from '../redis-keys.ts';
+import { appPrefix, deadLetterKeys } from '../redis/keys.ts';
 import type { StatusOptions } from './status-options.ts';
 
 /** Push jobs of a lane by where they stand. */

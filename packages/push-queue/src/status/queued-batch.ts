@@ -4,7 +4,7 @@ import { type Lane, lanes } from '../lane.ts';
 import type { BatchId } from '../notification-id.ts';
 import { maxJobNotifications, type PushJobProgress, pushJobProgressSchema } from '../push-job.ts';
 import { pushJobId } from '../push-job-id.ts';
-import { appPrefix, batchTraceKey } from '../redis-keys.ts';
+import { appPrefix, batchTraceKey } from '../redis/keys.ts';
 import { scheduledDelayMs } from '../scheduled-delay.ts';
 import type { StatusOptions } from './status-options.ts';
 

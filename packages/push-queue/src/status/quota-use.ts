@@ -1,7 +1,7 @@
 import { parseHeld } from '../held.ts';
 import { type AppQuota, type QueueSizes, quotaLimits } from '../quota.ts';
-import { heldKey, totalsKey } from '../redis-keys.ts';
-import { redisMemoryBytes } from '../redis-memory.ts';
+import { heldKey, totalsKey } from '../redis/keys.ts';
+import { redisMemoryBytes } from '../redis/memory.ts';
 import type { StatusOptions } from './status-options.ts';
 
 export interface QuotaUse {

@@ -7,7 +7,7 @@ import type { PushQueue } from '../enqueue/push-queue.ts';
 import type { BatchId } from '../notification-id.ts';
 import { maxJobNotifications, type PushJobData } from '../push-job.ts';
 import { PushQueueError } from '../push-queue-error.ts';
-import { deadLetterKeys } from '../redis-keys.ts';
+import { deadLetterKeys } from '../redis/keys.ts';
 import { valueAt } from '../value-at.ts';
 import { discardDeadLetter, readDeadLetter, replayKey } from './dead-letters.ts';
 import {

@@ -1,5 +1,5 @@
 import { type Lane, lanes } from '../lane.ts';
-import { totalsKey } from '../redis-keys.ts';
+import { totalsKey } from '../redis/keys.ts';
 import { type SettledOutcome, settledOutcomes } from '../settled-outcome.ts';
 import type { StatusOptions } from './status-options.ts';
 

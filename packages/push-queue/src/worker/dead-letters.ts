@@ -8,7 +8,7 @@ import {
   type TrimmedLetters,
 } from '../dead-letter.ts';
 import { trimStep } from '../dead-letter-scripts.ts';
-import { type DeadLetterKeys, deadLetterKeys } from '../redis-keys.ts';
+import { type DeadLetterKeys, deadLetterKeys } from '../redis/keys.ts';
 import { encodePushJob } from './decoded-push-job.ts';
 import type { HeldJob, TakenJob } from './lane-queue.ts';
 import type { Settlement } from './settlement.ts';

@@ -1,6 +1,6 @@
 // The worker's side of the queue: taking push jobs, keeping them, and saying what became of them. It knows no
 // gateway; docs/decisions/0020-taking-push-jobs.md says why things are as they are.
-export { payloadLimit } from '../enqueue/app-directory.ts';
+export { Doorbell, type DoorbellOptions } from '../redis/doorbell.ts';
 export { parseTraceparents } from '../traceparent.ts';
 export { valueAt } from '../value-at.ts';
 export { DeadLetters } from './dead-letters.ts';
@@ -11,7 +11,6 @@ export {
   selectColumns,
   selectValues,
 } from './decoded-push-job.ts';
-export { Doorbell, type DoorbellOptions } from './doorbell.ts';
 export { JobLease, type LeaseClock } from './job-lease.ts';
 export {
   type HeldJob,

@@ -17,7 +17,7 @@ import {
   heldKey,
   outcomesKey,
   totalsKey,
-} from '../redis-keys.ts';
+} from '../redis/keys.ts';
 import { JobLease } from './job-lease.ts';
 import { endedProgress, totalsOf } from './report-effects.ts';
 import type { SavedJob } from './settlement.ts';

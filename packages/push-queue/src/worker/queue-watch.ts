@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type AppPause, parsePauses } from '../app-control.ts';
+import { type AppPause, parsePauses } from '../control/app-control.ts';
 import { lanes } from '../lane.ts';
-import { pausesKey } from '../redis-keys.ts';
+import { pausesKey } from '../redis/keys.ts';
 import type { LaneQueue } from './lane-queue.ts';
 import type { WorkerLink } from './worker-link.ts';
 

@@ -1,7 +1,7 @@
 import { createRedisBackend, type RedisQueueBackend } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { keepLetterScript, trimLettersScript } from '../dead-letter-scripts.ts';
-import { RedisLink } from '../enqueue/redis-link.ts';
+import { RedisLink } from '../redis/link.ts';
 import { wayOut } from '../way-out.ts';
 import { type LeaseClock, systemLeaseClock } from './job-lease.ts';
 import { checkpointScript, findTakenScript, peekScript, renewScript, reportScript } from './job-scripts.ts';

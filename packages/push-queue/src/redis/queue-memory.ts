@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { PushQueueError } from '../push-queue-error.ts';
-import { parseRedisMemory, redisFullAt, usedMemoryShare } from '../redis-memory.ts';
+import { parseRedisMemory, redisFullAt, usedMemoryShare } from './memory.ts';
 
 /** Between readings while there is something to write, milliseconds. */
 const readingMs = 1_000;

@@ -1,14 +1,14 @@
 import type { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
-import type { BatchId } from './notification-id.ts';
+import type { BatchId } from '../notification-id.ts';
 import {
   cancellationsKey,
   cancellationTimesKey,
   cancelledKey,
   doorbellChannel,
   pausesKey,
-} from './redis-keys.ts';
-import { wayOut } from './way-out.ts';
+} from '../redis/keys.ts';
+import { wayOut } from '../way-out.ts';
 
 // What the producer tells workers beside jobs: which apps rest, and what is cancelled. Workers read the pauses of an
 // app before they take a job of it, and the cancellation of a batch before they write a job of it; the doorbell

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { outliveLateErrors } from './late-errors.ts';
-import { redisTroubleOf } from './redis-trouble.ts';
+import { redisTroubleOf } from './trouble.ts';
 
 // The one place where a URL becomes a connection to Redis. What it may say:
 //

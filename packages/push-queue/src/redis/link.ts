@@ -1,10 +1,10 @@
 import { setTimeout } from 'node:timers/promises';
 import { Cluster, Command, type Redis } from 'ioredis';
-import { outliveLateErrors } from '../late-errors.ts';
 import { PushQueueError } from '../push-queue-error.ts';
-import { createRedisClient, isOfAnotherRole, type RedisClientOptions } from '../redis-client.ts';
-import { isRefusal, redisTroubleOf } from '../redis-trouble.ts';
 import { messageWithoutArguments } from '../strip-arguments.ts';
+import { createRedisClient, isOfAnotherRole, type RedisClientOptions } from './client.ts';
+import { outliveLateErrors } from './late-errors.ts';
+import { isRefusal, redisTroubleOf } from './trouble.ts';
 
 /**
  * Nothing is kept for later and nothing is sent twice by the client: a command goes out on a connection that is up,

@@ -1,4 +1,4 @@
-import type { BatchId } from './notification-id.ts';
+import type { BatchId } from '../notification-id.ts';
 
 // Where things lie in Redis. All keys of an app carry the hash tag `{<app>}`, so that they share one slot of a
 // cluster: a batch, its record of idempotency and its cancellation can be written and read in one transaction.

@@ -1,5 +1,5 @@
+import { PushQueueError } from '../push-queue-error.ts';
 import type { AppControlOptions } from './app-control.ts';
-import { PushQueueError } from './push-queue-error.ts';
 
 // What is changed in Redis is written down there before it is changed, and what came of it afterwards, on the way to the
 // audit log in Postgres, which may be away. Producers take it there: docs/decisions/0074-rights-and-audit.md.

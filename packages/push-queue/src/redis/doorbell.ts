@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
-import { RedisLink } from '../enqueue/redis-link.ts';
-import { doorbellChannel } from '../redis-keys.ts';
+import { doorbellChannel } from './keys.ts';
+import { RedisLink } from './link.ts';
 
 export interface DoorbellOptions {
   /** A URL, or a client whose options are taken over. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import { workerKey, workersKey } from '../redis/keys.ts';
+import { wayOut } from '../way-out.ts';
 import type { AppControlOptions, AppPause } from './app-control.ts';
-import { workerKey, workersKey } from './redis-keys.ts';
-import { wayOut } from './way-out.ts';
 
 // Which workers are alive, and what each of them says of its apps. A worker writes one key, however many apps it has,
 // and writes it anew before it expires: what a worker says ends with it. Who reads the keys decides for the fleet
