@@ -5,8 +5,10 @@ import { z } from 'zod';
 import { type AppConfig, appIdSchema, appSchema } from './config.ts';
 import type { ConfigProblem } from './config-error.ts';
 import { defaultWindows, type FleetApp, resolveApp } from './fleet-app.ts';
+import { nearestName } from './nearest-name.ts';
 import { readAuthorities } from './read-authorities.ts';
-import { parseWith } from './schema-problems.ts';
+import { parseWith, unknownSetting } from './schema-problems.ts';
+import { exampleOf, settingAdvice } from './settings/setting-advice.ts';
 
 export interface ReadFleetOptions {
   /** Absolute path of the file. */
@@ -46,14 +48,19 @@ async function readApps(
   if (document.errors.length > 0) {
     return { problems: document.errors.map(({ message }) => ({ field: path, message: message.trim() })) };
   }
-  const file = parseWith(fileSchema, document.toJS());
-  if (file.value === undefined) return { problems: file.problems };
+  const contents: unknown = document.toJS();
+  const file = parseWith(fileSchema, contents);
+  if (file.value === undefined) {
+    const isMapping = typeof contents === 'object' && contents !== null && !Array.isArray(contents);
+    const names = isMapping ? Object.keys(contents).filter((name) => name !== 'apps') : [];
+    return { problems: [...file.problems, ...strayProblems(names)] };
+  }
   const { apps: written, ...others } = file.value;
   const entries = Object.entries(written);
   if (entries.length === 0) return { problems: [{ field: 'apps', message: 'must name at least one app' }] };
 
   const apps: FleetApp[] = [];
-  const problems = Object.keys(others).map((field) => ({ field, message: 'is not a known setting' }));
+  const problems = strayProblems(Object.keys(others));
   for (const [id, app] of entries) {
     const variable = textAt(app, 'credential.passphraseEnv');
     if (variable !== undefined) variables.add(variable);
@@ -74,7 +81,7 @@ async function readEntry(
   const parsed = parseWith(appSchema, written, ['apps', id]);
   const problems = [
     ...name.problems.map(({ field, message }) => ({ field, message: `as a name, ${message}` })),
-    ...parsed.problems,
+    ...parsed.problems.map((problem) => withAdvice(id, written, problem)),
   ];
   const config = parsed.value;
   if (config !== undefined) {
@@ -83,6 +90,32 @@ async function readEntry(
   problems.push(...fileProblems(id, written, options));
   const absolute = (relative: string) => resolve(dirname(options.path), relative);
   return config === undefined ? { problems } : { app: resolveApp(id, config, absolute), problems };
+}
+
+/** What is wrong with the file as a whole: what stands beside `apps`, or in its place. */
+function strayProblems(names: readonly string[]): ConfigProblem[] {
+  return names.map((field) => {
+    const isApps = nearestName(field.toLowerCase(), ['apps']) !== undefined;
+    return {
+      field,
+      message: `${unknownSetting}: ${isApps ? 'did you mean apps?' : 'settings stand below apps.NAME'}`,
+    };
+  });
+}
+
+/** Says which setting was meant, or shows a right value and the wrong one, unless that may be a secret. */
+function withAdvice(id: string, written: unknown, { field, message }: ConfigProblem): ConfigProblem {
+  const path = field.slice(`apps.${id}.`.length);
+  if (message === unknownSetting) return { field, message: `${message}: ${settingAdvice(path)}` };
+  if (message === 'is missing') {
+    const example = exampleOf(path);
+    return { field, message: example === undefined ? message : `${message}, such as ${example}` };
+  }
+  let value = written;
+  for (const name of path.split('.')) value = (value as Record<string, unknown> | null | undefined)?.[name];
+  const isShown =
+    ['string', 'number', 'boolean'].includes(typeof value) && !/^credential\b|token$/.test(path);
+  return { field, message: isShown && value !== '' ? `${message}, not ${JSON.stringify(value)}` : message };
 }
 
 /** What each field allows and their combination does not. */

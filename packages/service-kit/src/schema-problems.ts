@@ -17,6 +17,8 @@ export function parseWith<T extends z.ZodType>(
   return { problems: result.error.issues.flatMap((issue) => toProblems(issue, [...path, ...issue.path])) };
 }
 
+export const unknownSetting = 'is not a known setting';
+
 /** Zod's issues in the words of the file: paths joined by dots, one problem per unknown setting. */
 function toProblems(issue: Issue, path: readonly PropertyKey[]): ConfigProblem[] {
   const field = fieldName(path);
@@ -27,7 +29,7 @@ function toProblems(issue: Issue, path: readonly PropertyKey[]): ConfigProblem[]
     case 'unrecognized_keys':
       return issue.keys.map((key) => ({
         field: fieldName([...path, key]),
-        message: 'is not a known setting',
+        message: unknownSetting,
       }));
     case 'invalid_key':
       return issue.issues.map(({ message }) => ({ field, message: `as a name, ${message}` }));
@@ -36,9 +38,9 @@ function toProblems(issue: Issue, path: readonly PropertyKey[]): ConfigProblem[]
     case 'invalid_value':
       return [{ field, message: `must be ${issue.values.map(String).join(' or ')}` }];
     case 'too_small':
-      return [{ field, message: sizeMessage('at least', issue.minimum, issue.origin) }];
+      return [{ field, message: sizeMessage('at least', issue) }];
     case 'too_big':
-      return [{ field, message: sizeMessage('at most', issue.maximum, issue.origin) }];
+      return [{ field, message: sizeMessage('at most', issue) }];
     default:
       return [{ field, message: issue.message }];
   }
@@ -53,10 +55,20 @@ const typeNames: Readonly<Record<string, string>> = {
   record: 'a mapping',
 };
 
-function sizeMessage(relation: string, limit: number | bigint, origin: string): string {
+function sizeMessage(
+  relation: 'at least' | 'at most',
+  issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig,
+): string {
+  const limit = issue.code === 'too_small' ? issue.minimum : issue.maximum;
+  const { origin, exact } = issue;
   if (origin === 'string' && limit === 1 && relation === 'at least') return 'must not be empty';
-  const unit = { string: ' characters long', record: ' entries', object: ' entries' }[origin] ?? '';
-  return `must be ${relation} ${limit}${unit}`;
+  const units: Readonly<Record<string, string>> = {
+    string: ' characters long',
+    record: ' entries',
+    object: ' entries',
+  };
+  const unit = units[origin] ?? '';
+  return `must be ${exact === true ? '' : `${relation} `}${limit}${unit}`;
 }
 
 /** `apps.shop-prod.gateway.port`; the file itself when the path is empty. */

@@ -188,27 +188,73 @@ colour: red
       'PUSHFLEET_LOG_LEVEL: must be trace or debug or info or warn or error or fatal or silent, such as info, not "loud"',
       'apps.Both Wrong: as a name, must be 1 to 63 characters of a-z, 0-9 and -, and not begin with -',
       'apps.Both Wrong.credential.passphraseFile: must be text',
-      'apps.Both Wrong.environment: is missing',
+      'apps.Both Wrong.environment: is missing, such as production',
       `apps.Both Wrong.gateway.ca: names a file that does not exist: ${join(folder, 'gone.pem')}`,
-      'apps.Both Wrong.gateway.host: is missing',
-      'apps.Both Wrong.gateway.port: is missing',
-      'apps.Both Wrong.topic: is missing',
-      'apps.Both Wrong.transport: is missing',
+      'apps.Both Wrong.gateway.host: is missing, such as gateway.example.com',
+      'apps.Both Wrong.gateway.port: is missing, such as 443',
+      'apps.Both Wrong.topic: is missing, such as com.example.shop',
+      'apps.Both Wrong.transport: is missing, such as http2',
       'apps.Shop: as a name, must be 1 to 63 characters of a-z, 0-9 and -, and not begin with -',
       'apps.both.credential: must have exactly one of p12, cert (with key), p8',
       'apps.none: must be a mapping',
-      'apps.typed.colour: is not a known setting',
-      'apps.typed.commandVersion: must be 0 or 1 or 2',
-      'apps.typed.confirmAfter: must be a duration such as 500ms, 30s, 10m, 1h or 1d',
-      'apps.typed.connections: must be a whole number',
-      'apps.typed.credential.passphrase: is not a known setting',
-      'apps.typed.environment: must be production or sandbox',
+      'apps.typed.colour: is not a known setting: docs/settings.md lists them all',
+      'apps.typed.commandVersion: must be 0 or 1 or 2, not 3',
+      'apps.typed.confirmAfter: must be a duration such as 500ms, 30s, 10m, 1h or 1d, not "soon"',
+      'apps.typed.connections: must be a whole number, not 1.5',
+      'apps.typed.credential.passphrase: is not a known setting: did you mean passphraseFile or passphraseEnv?',
+      'apps.typed.environment: must be production or sandbox, not "prod"',
       'apps.typed.gateway.host: must not be empty',
-      'apps.typed.gateway.port: must be at most 65535',
-      'apps.typed.topic: is missing',
-      'colour: is not a known setting',
+      'apps.typed.gateway.port: must be at most 65535, not 70000',
+      'apps.typed.topic: is missing, such as com.example.shop',
+      'colour: is not a known setting: settings stand below apps.NAME',
     ].toSorted(),
   );
+});
+
+test('a misspelt setting is told together with the one that was meant', async () => {
+  const problems = await problemsOf(
+    load(`apps:
+  shop:
+    topic: com.example.shop
+    enviroment: production
+    transprot: binary
+    conections: 2
+    ca: ./ca.pem
+    gatway: { host: localhost, port: 2195 }
+    credential: { p8: ./AuthKey.p8, key_id: ABC1234567, teamid: DEF1234567 }
+    dead-letters: { keepfor: 1d }
+    breaker: { ratio: 0.2 }
+  key:
+    topic: com.example.shop
+    environment: production
+    transport: http2
+    credential: { p8: ./AuthKey.p8, keyId: ABC, teamId: DEF1234567 }
+`),
+  );
+  expect(problems).toEqual(
+    expect.arrayContaining([
+      'apps.shop.enviroment: is not a known setting: did you mean environment?',
+      'apps.shop.transprot: is not a known setting: did you mean transport?',
+      'apps.shop.conections: is not a known setting: did you mean connections?',
+      'apps.shop.ca: is not a known setting: did you mean gateway.ca?',
+      'apps.shop.gatway: is not a known setting: did you mean gateway?',
+      'apps.shop.credential.key_id: is not a known setting: did you mean keyId?',
+      'apps.shop.credential.teamid: is not a known setting: did you mean teamId?',
+      'apps.shop.dead-letters: is not a known setting: did you mean deadLetters?',
+      'apps.shop.breaker.ratio: is not a known setting: there are rate, minimum, window',
+      'apps.shop.environment: is missing, such as production',
+      'apps.shop.credential.keyId: is missing, such as ABC1234567',
+      'apps.key.credential.keyId: must be 10 characters long',
+    ]),
+  );
+  expect(await problemsOf(load('app:\n  shop: {}\n'))).toEqual([
+    'apps: is missing',
+    'app: is not a known setting: did you mean apps?',
+  ]);
+  expect(await problemsOf(load('topic: com.example.shop\n'))).toEqual([
+    'apps: is missing',
+    'topic: is not a known setting: settings stand below apps.NAME',
+  ]);
 });
 
 test('what only does not fit together is found too', async () => {
@@ -407,5 +453,7 @@ test.each([
 ])('%s could be no header, and is refused at the start', async (_name, topic, field) => {
   const app = binaryApp.replace('topic: com.example.shop', topic);
   const problems = await problemsOf(load(`apps:\n  shop:${app}\n`));
-  expect(problems).toEqual([`apps.shop.${field}: must be visible characters of ASCII without spaces`]);
+  expect(problems).toEqual([
+    expect.stringMatching(`^apps.shop.${field}: must be visible characters of ASCII without spaces, not "`),
+  ]);
 });
