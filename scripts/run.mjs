@@ -48,8 +48,20 @@ async function main(name, args) {
     if (ready !== 0) return ready;
   }
 
+  if (args.includes('--json') && bannerDisturbs(process.env))
+    say(`npm has written lines of its own before the JSON: npm run -s ${name} -- --json leaves them out`);
   if (task.takes !== undefined && args.length === 0) say(`${name} takes ${task.takes}`);
   return runSteps(name, task, { env, args });
+}
+
+/**
+ * Whether npm's two lines went into a pipe or a file together with what the task prints.
+ * @param {NodeJS.ProcessEnv} env As npm sets it.
+ */
+function bannerDisturbs(env) {
+  return (
+    env.npm_lifecycle_event !== undefined && env.npm_config_loglevel !== 'silent' && !process.stdout.isTTY
+  );
 }
 
 /**

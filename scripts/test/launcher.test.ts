@@ -1,8 +1,10 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { runProcess, startProcess } from '@pushfleet/testkit';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { isInstalled } from '../setup/dependencies.mjs';
@@ -150,3 +152,13 @@ test('a signal during the set-up ends what it runs, and then the launcher', asyn
   expect(signal).toBe('SIGTERM');
   expect(() => process.kill(pid, 0)).toThrow('ESRCH');
 }, 60_000);
+
+test('where npm has written before the JSON, it is said how to leave that out', async () => {
+  const run = promisify(execFile);
+  const cwd = fileURLToPath(new URL('../..', import.meta.url));
+  const hint = /npm run -s pushfleet -- --json/;
+  const loud = await run('npm', ['run', 'pushfleet', '--', '--version', '--json'], { cwd });
+  expect(loud.stderr).toMatch(hint);
+  const silent = await run('npm', ['run', '-s', 'pushfleet', '--', '--version', '--json'], { cwd });
+  expect(silent.stderr).not.toMatch(hint);
+});
