@@ -3,7 +3,7 @@ import { PushfleetError } from '@pushfleet/client';
 import { PushQueueError } from '@pushfleet/push-queue';
 import { readBuildInfo, ServiceError } from '@pushfleet/service-kit';
 import { TokenStoreError } from '@pushfleet/token-store';
-import { Command, CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { addBroadcastCommand } from './api/broadcast-command.ts';
 import { addDevicesCommands } from './api/devices-commands.ts';
 import { addSendCommand } from './api/send-command.ts';
@@ -20,6 +20,7 @@ import { addDeadLettersCommands } from './dead-letters/dead-letters-commands.ts'
 import { addDoctorCommand } from './doctor/doctor-command.ts';
 import { addKeysCommands } from './keys/keys-commands.ts';
 import { addMigrateCommand } from './migrate-command.ts';
+import { OperatorCommand } from './operator-command.ts';
 import { ExitCode, type ProgramEnvironment, Terminal } from './terminal.ts';
 import { addWebhooksCommands } from './webhooks/webhooks-commands.ts';
 
@@ -62,7 +63,7 @@ export async function runProgram(
 }
 
 function createProgram({ stdout, stderr }: ProgramEnvironment): Command {
-  return new Command('pushfleet')
+  return new OperatorCommand('pushfleet')
     .description("The operator's commands of Pushfleet, which sends Apple push notifications.")
     .version(describeBuild(), '-V, --version', 'print the version')
     .option('--json', 'print the result as one line of JSON')

@@ -105,7 +105,7 @@ test.each([
     'channel-unreachable',
     'whether it was done',
   ],
-  ['an app that is not there', ['list', '--app', 'shoe'], 'app-unknown', 'it has shop, keyed'],
+  ['an app that is not there', ['list', '--app', 'shoe'], 'app-unknown', 'did you mean shop?'],
 ])('%s is said, with 1', async (_, args, code, message) => {
   const { exitCode, json } = await channels(...args);
   expect(exitCode).toBe(1);

@@ -312,7 +312,7 @@ apps:
     const { json } = await check('--app', 'shop-sandbox', '--config', config);
     expect(json.error).toMatchObject({
       code: 'app-unknown',
-      message: `${config} has no app shop-sandbox: it has shop-prod`,
+      message: `There is no app shop-sandbox in ${config}: there is shop-prod`,
     });
   });
 

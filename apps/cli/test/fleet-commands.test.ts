@@ -84,6 +84,9 @@ test('an app is paused with a reason, shown as paused, and resumed', async () =>
     /news has been paused for \d+ s \(operator\): maintenance/,
   );
 
+  const again = await runCli(['pause', 'news', '--reason', 'new certificate'], env);
+  expect(again.stdout).toBe('news was paused already, and its reason stays: maintenance\n');
+
   const wrong = await runCli(['resume', 'news', '--cause', 'topic'], env);
   expect(wrong.stdout).toBe('news is still paused: operator\n');
   const resumed = await runCli(['resume', 'news'], env);
@@ -112,7 +115,7 @@ test('workers, what they cannot do and which apps are slowed are shown', async (
     { app: 'news', slowed: [], unable: [{ host: 'blade', about: 'worker', reason: 'no authority' }] },
   ]);
   const { stdout } = await runCli(['apps'], env);
-  expect(stdout).toContain('shop is slowed for 5 min at 1 of 1 workers (answers)');
+  expect(stdout).toContain('shop is slowed for 5 min at 1 of 1 worker (answers)');
   expect(stdout).toContain('news cannot be sent for by a worker at blade for 5 min (worker): no authority');
   expect((await runCli(['workers', '--json'], env)).json.workers).toEqual([worker]);
   expect((await runCli(['workers'], env)).stdout).toMatch(/^w1 +blade +7 +0\.1\.0 +5 min +2 +news +shop$/m);

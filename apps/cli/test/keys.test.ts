@@ -1,3 +1,6 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createTestDatabase } from '@pushfleet/testkit';
 import { migrate } from '@pushfleet/token-store';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
@@ -46,6 +49,22 @@ test('a key is made, shown once, listed without its secret, and revoked', async 
   expect(await runCli(['keys', 'revoke', 'order-service', '--json'], env)).toMatchObject({
     exitCode: 1,
     json: { error: { code: 'key-unknown' } },
+  });
+});
+
+test('a key for an app that the configuration does not name is refused, with the name that was meant', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'pushfleet-keys-'));
+  const config = join(folder, 'pushfleet.yaml');
+  await writeFile(
+    config,
+    'apps: { shop-prod: { topic: com.example.shop, environment: production, transport: http2, credential: { cert: a.pem } } }',
+  );
+  const create = ['keys', 'create', 'stray', '--scope', 'send', '--json', '--app'];
+  const wrong = await runCli([...create, 'shop-prd'], { ...env, PUSHFLEET_CONFIG: config });
+  expect(wrong).toMatchObject({ exitCode: 1, json: { error: { code: 'app-unknown' } } });
+  expect(wrong.stdout).toContain('did you mean shop-prod?');
+  expect(await runCli([...create, 'shop-prod'], { ...env, PUSHFLEET_CONFIG: config })).toMatchObject({
+    exitCode: 0,
   });
 });
 

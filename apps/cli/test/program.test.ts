@@ -20,6 +20,7 @@ test('help is a result: on standard output, with 0', async () => {
 test.each([
   ['an unknown command', ['frobnicate'], "unknown command 'frobnicate'"],
   ['an unknown option', ['credentials', 'inspect', 'x.pem', '--nope'], "unknown option '--nope'"],
+  ['a misspelt option', ['send', '--ap', 'shop'], '(Did you mean --app?)'],
   ['a missing argument', ['credentials', 'inspect'], "missing required argument 'file'"],
 ])('%s is told, with 2', async (_, args, message) => {
   const { exitCode, stdout, stderr } = await runCli(args);

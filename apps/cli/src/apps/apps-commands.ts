@@ -148,7 +148,7 @@ function showApps(apps: readonly AppDescription[]): string {
   const slowed = apps.flatMap((app) =>
     app.slowed.map(({ cause, since, workers }) => {
       const ago = duration(Date.now() - Date.parse(since));
-      return `${app.app} is slowed for ${ago} at ${workers} of ${app.workers} workers (${cause})`;
+      return `${app.app} is slowed for ${ago} at ${workers} of ${counted(app.workers, 'worker')} (${cause})`;
     }),
   );
   const unable = apps.flatMap((app) =>
@@ -164,7 +164,7 @@ function standingOf({ pauses, slowed, unable, deadLetters }: AppDescription): st
   if (pauses.length > 0) return 'paused';
   if (slowed.length > 0) return 'slowed';
   if (unable.length > 0) return `${counted(unable.length, 'worker')} cannot send`;
-  return deadLetters > 0 ? `${deadLetters} dead letters` : '';
+  return deadLetters > 0 ? counted(deadLetters, 'dead letter') : '';
 }
 
 function addWorkers(program: Command, terminal: Terminal): void {
@@ -213,7 +213,12 @@ Example:
           return { value: after, after };
         });
         const causes = pauses.map(({ cause }) => cause);
-        terminal.print({ app, paused: causes }, () => `${app} is paused`);
+        const earlier = before.pauses.find(({ cause }) => cause === 'operator');
+        terminal.print({ app, paused: causes }, () =>
+          earlier === undefined
+            ? `${app} is paused`
+            : `${app} was paused already, and its reason stays: ${visibleLine(earlier.reason)}`,
+        );
       });
     });
 }

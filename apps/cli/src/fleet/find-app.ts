@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { ConfigError, type FleetApp, readFleetFile } from '@pushfleet/service-kit';
+import { ConfigError, type FleetApp, nearestName, readFleetFile } from '@pushfleet/service-kit';
 import { CliError } from '../cli-error.ts';
 
 /** In the help of the option that names the configuration file. */
@@ -19,6 +19,14 @@ export async function findApp(
   if (apps === undefined) throw new ConfigError(problems);
   const app = apps.find((candidate) => candidate.id === id);
   if (app !== undefined) return app;
-  const names = apps.map((candidate) => candidate.id).join(', ');
-  throw new CliError('app-unknown', `${path} has no app ${id}: it has ${names}`);
+  throw unknownApp(id, path, apps);
+}
+
+/** @param path Of the configuration file, which names `apps`. */
+export function unknownApp(id: string, path: string, apps: readonly FleetApp[]): CliError {
+  const names = apps.map((app) => app.id);
+  const near = nearestName(id, names);
+  const all = `there ${names.length === 1 ? 'is' : 'are'} ${names.join(', ')}`;
+  const advice = near === undefined ? all : `did you mean ${near}?`;
+  return new CliError('app-unknown', `There is no app ${id} in ${path}: ${advice}`);
 }

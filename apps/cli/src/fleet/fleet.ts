@@ -1,8 +1,8 @@
 import type { AppControlOptions } from '@pushfleet/push-queue';
 import { FleetFacts } from '@pushfleet/push-queue/outcomes';
 import { loadConfig, type ServiceConfig } from '@pushfleet/service-kit';
-import { CliError } from '../cli-error.ts';
 import type { Terminal } from '../terminal.ts';
+import { unknownApp } from './find-app.ts';
 import { openRedis } from './open-redis.ts';
 
 /** What commands about the fleet work with: the services' own configuration, and Redis. */
@@ -34,8 +34,5 @@ export function chosenApps({ config }: Fleet, app: string | undefined): string[]
   const ids = config.apps.map(({ id }) => id);
   if (app === undefined) return ids;
   if (ids.includes(app)) return [app];
-  throw new CliError(
-    'app-unknown',
-    `There is no app ${app} in ${config.configPath}: there are ${ids.join(', ')}`,
-  );
+  throw unknownApp(app, config.configPath, config.apps);
 }

@@ -1,7 +1,10 @@
+import { resolve } from 'node:path';
+import { readFleetFile } from '@pushfleet/service-kit';
 import { type ApiKey, type ApiKeyScope, apiKeyScopes, pageOf } from '@pushfleet/token-store';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { entryOf } from '../audit/audit-origin.ts';
 import { CliError } from '../cli-error.ts';
+import { unknownApp } from '../fleet/find-app.ts';
 import { parseDuration } from '../parse-duration.ts';
 import { table } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
@@ -49,6 +52,7 @@ Example:
   pushfleet keys create order-service --scope send read --app shop-prod --rate 200 --expires 90d`,
     )
     .action(async (name: string, { app, scope, rate, expires }: CreateOptions) => {
+      for (const id of app ?? []) await checkAppIsNamed(id, terminal.env);
       await withStore(terminal, async ({ change }) => {
         const { key, text } = await change(async ({ apiKeys }) => {
           const value = await apiKeys.create({
@@ -65,6 +69,13 @@ Example:
         tell(terminal, key, text);
       });
     });
+}
+
+/** A key for an app of the wrong name is good for nothing. Where there is no configuration file, any name will do. */
+async function checkAppIsNamed(id: string, env: NodeJS.ProcessEnv): Promise<void> {
+  const path = resolve(env.PUSHFLEET_CONFIG || 'pushfleet.yaml');
+  const { apps } = await readFleetFile({ path });
+  if (apps !== undefined && !apps.some((app) => app.id === id)) throw unknownApp(id, path, apps);
 }
 
 interface RotateOptions {
@@ -153,7 +164,7 @@ function addRevoke(keys: Command, terminal: Terminal): void {
 }
 
 function tell(terminal: Terminal, key: ApiKey, text: string): void {
-  terminal.note('It is shown this once:');
+  terminal.note('The key is shown this once:');
   terminal.print({ key: text, ...describe(key) }, () => text);
 }
 
