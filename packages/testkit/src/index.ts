@@ -1,5 +1,6 @@
 import './vitest/provided.ts';
 
+export * from './delay-line/start-delay-line.ts';
 export { FaultProxy, type FaultProxyOptions, openFaultProxy } from './fault-proxy/fault-proxy.ts';
 export type { ProxyConnection } from './fault-proxy/proxy-connection.ts';
 export type { CutMode, Direction, Toxic } from './fault-proxy/toxics.ts';
