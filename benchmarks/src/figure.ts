@@ -13,6 +13,19 @@ export interface Figure {
   readonly bar: number | null;
   /** Whether the bar holds; null without a bar. */
   readonly holds: boolean | null;
+  /** Where it lies on a curve; absent: it is a bar of its own in the picture. */
+  readonly curve?: CurvePoint;
+}
+
+/** A point of a curve. */
+export interface CurvePoint {
+  /** Which curve; of all of one unit, one picture is drawn. */
+  readonly of: string;
+  readonly x: number;
+  /** What `x` is, with its unit. */
+  readonly axis: string;
+  /** It is another's, for comparison. */
+  readonly isPeer?: boolean;
 }
 
 export interface FigureInput {
@@ -25,11 +38,12 @@ export interface FigureInput {
   readonly atLeast?: number;
   /** Most value of the same. */
   readonly atMost?: number;
+  readonly curve?: CurvePoint;
 }
 
 /** Works out the ratio, and whether the bar holds. */
 export function createFigure(input: FigureInput): Figure {
-  const { section, name, figure, unit, against, atLeast, atMost } = input;
+  const { section, name, figure, unit, against, atLeast, atMost, curve } = input;
   const ratio = against === undefined ? null : figure / against.figure;
   const bar = atLeast ?? atMost ?? null;
   const measured = ratio ?? figure;
@@ -43,6 +57,7 @@ export function createFigure(input: FigureInput): Figure {
     ...(against === undefined ? {} : { against: `${against.name}, ${round(against.figure)} ${unit}` }),
     bar,
     holds,
+    ...(curve === undefined ? {} : { curve }),
   };
 }
 

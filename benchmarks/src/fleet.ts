@@ -2,11 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createPushQueue, type PushQueue } from '@pushfleet/push-queue';
 import {
   createPrivateFolder,
+  type DelayLine,
   provideRedis,
   type RedisService,
   type Simulator,
   type StartedService,
   simulatorApp,
+  startDelayLine,
   startService,
   startSimulator,
   writeFleetFile,
@@ -19,6 +21,8 @@ export const benchApp = 'bench';
 export interface Fleet {
   readonly redis: RedisService;
   readonly simulator: Simulator;
+  /** Between worker and gateway, where the gateway is far. */
+  readonly line: DelayLine | undefined;
   /** Enqueues for the app, from this process. */
   readonly queue: PushQueue;
   readonly configPath: string;
@@ -31,6 +35,8 @@ export interface FleetOptions {
   readonly app?: Readonly<Record<string, unknown>>;
   /** Of the simulator; by default it counts and keeps nothing. */
   readonly simulatorArgs?: readonly string[];
+  /** The gateway is at the far end of a delay line, which has no delay yet. */
+  readonly isFar?: boolean;
 }
 
 /** A Redis with an append-only file, a simulator and the configuration of one app; workers as they are asked for. */
@@ -40,12 +46,16 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
   const simulator = await startSimulator({
     args: options.simulatorArgs ?? ['--record-limit', '0', '--max-unique', '0'],
   });
-  const configPath = await writeFleetFile(folder.path, { [benchApp]: simulatorApp(simulator, options.app) });
+  const app = simulatorApp(simulator, options.app) as { readonly gateway: { readonly port: number } };
+  const line = options.isFar === true ? await startDelayLine({ targetPort: app.gateway.port }) : undefined;
+  const gateway = line === undefined ? app.gateway : { ...app.gateway, port: line.port };
+  const configPath = await writeFleetFile(folder.path, { [benchApp]: { ...app, gateway } });
   const queue = createPushQueue({ redis: redis.url, prefix: redis.prefix });
   const workers: StartedService[] = [];
   return {
     redis,
     simulator,
+    line,
     queue,
     configPath,
     async startWorker(env = {}) {
@@ -62,6 +72,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     async stop() {
       await queue.close();
       for (const worker of workers) await worker.stop();
+      await line?.stop();
       await simulator.stop();
       await redis.stop();
       await folder.remove();

@@ -1,7 +1,9 @@
 import type { Figure } from './figure.ts';
+import { drawCurves, isOnCurve } from './plot-curves.ts';
+import { escapeText } from './plot-text.ts';
 
 // Bars. Figures of one unit share an axis, which begins at 0; a figure that is compared has both sides drawn. Names and
-// values stand above their bar, inside the picture.
+// values stand above their bar, inside the picture. Figures that lie on a curve come first (plot-curves.ts).
 
 /** What a picture says of its origin. */
 export interface PlotOrigin {
@@ -36,9 +38,17 @@ const theirs = '#9aa5b1';
 
 /** An SVG picture of the figures of one section. */
 export function drawFigures(section: string, figures: readonly Figure[], origin: PlotOrigin): string {
-  const axes = Map.groupBy(figures, ({ unit }) => unit);
   const parts: string[] = [];
   let y = top;
+  for (const [unit, points] of Map.groupBy(figures.filter(isOnCurve), ({ unit }) => unit)) {
+    const drawn = drawCurves(unit, points, { left: margin, top: y, width: barWidth });
+    parts.push(...drawn.parts);
+    y += drawn.height;
+  }
+  const axes = Map.groupBy(
+    figures.filter((figure) => !isOnCurve(figure)),
+    ({ unit }) => unit,
+  );
   for (const [unit, measured] of axes) {
     const bars = barsOf(measured);
     const largest = Math.max(...bars.map(({ value }) => value)) || 1;
@@ -121,8 +131,4 @@ function sideOf(against: string | undefined): { readonly name: string | undefine
 
 function cut(text: string, room: number): string {
   return text.length <= room ? text : `${text.slice(0, room - 1)}…`;
-}
-
-function escapeText(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

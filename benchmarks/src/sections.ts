@@ -37,6 +37,11 @@ export const sections: readonly Section[] = [
     load: async () => import('./sections/http2.ts'),
   },
   {
+    name: 'distance',
+    title: 'HTTP/2 and binary at 0 to 150 ms round trip, against @parse/node-apn and apns2',
+    load: async () => import('./sections/distance.ts'),
+  },
+  {
     name: 'bad-tokens',
     title: 'what bad tokens cost on binary, and that they neither lose nor double another',
     load: async () => import('./sections/bad-tokens.ts'),

@@ -70,6 +70,22 @@ describe('a picture', () => {
     expect(bars(picture)).toEqual([720, 720]);
   });
 
+  test('draws a line for each curve, with every value in its legend', () => {
+    const picture = drawFigures(
+      's',
+      [0, 50, 150].flatMap((x) => [
+        figureOf({ figure: 1_000 - x, curve: { of: 'ours', x, axis: 'ms' } }),
+        figureOf({ figure: 10, curve: { of: 'theirs', x, axis: 'ms', isPeer: true } }),
+      ]),
+      origin,
+    );
+    expect(
+      [...picture.matchAll(/<polyline points="([^"]*)"/g)].map(([, points]) => points!.split(' ').length),
+    ).toEqual([3, 3]);
+    expect(picture).toContain('ours: 1,000 · 950 · 850');
+    expect(bars(picture)).toEqual([]);
+  });
+
   test('keeps its text inside', () => {
     const long = figureOf({
       name: 'x'.repeat(300),

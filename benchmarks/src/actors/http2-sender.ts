@@ -1,17 +1,17 @@
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:http2';
-import { createRequire } from 'node:module';
 import { createHttp2Transport, type NotificationRun, type OutcomeSink } from '@pushfleet/apns-client';
 import { signProviderToken } from '@pushfleet/apns-credentials';
 import { createBatchId, notificationId } from '@pushfleet/push-queue';
 import { createColumns, hexTokens } from '../columns.ts';
+import { openPeer, type PeerName } from '../http2-peers.ts';
 import { printResult, readParameters } from '../run-actor.ts';
 
 // Sends `count` notifications to an HTTP/2 gateway and stops the clock when the last answer has come.
 
 interface Parameters {
-  readonly mode: 'bare' | 'transport' | 'node-apn' | 'apns2';
+  readonly mode: 'bare' | 'transport' | PeerName;
   readonly port: number;
   readonly caFile: string;
   readonly count: number;
@@ -134,80 +134,17 @@ async function sendBare(): Promise<number> {
   return elapsedMs;
 }
 
-/** Calls `send` for every notification, `streams` at a time. */
-async function sendInParallel(send: (token: string) => Promise<void>): Promise<number> {
+/** Another sender as its users write it, `streams` calls at a time. */
+async function sendByPeer(name: PeerName): Promise<number> {
+  const peer = openPeer(name, { peers: parameters.peers!, port, providerKey, topic, ca });
   let sent = 0;
   const startedMs = performance.now();
   const sendNext = async (): Promise<void> => {
-    while (sent < count) await send(tokens[sent++ % tokens.length]!);
+    while (sent < count) await peer.send(tokens[sent++ % tokens.length]!);
   };
   await Promise.all(Array.from({ length: streams }, sendNext));
-  return performance.now() - startedMs;
-}
-
-interface NodeApnModule {
-  Provider: new (
-    options: object,
-  ) => {
-    send(notification: object, token: string): Promise<{ sent: unknown[]; failed: unknown[] }>;
-    shutdown(): void;
-  };
-  Notification: new () => Record<string, unknown>;
-}
-
-/** `@parse/node-apn` as its users write it. */
-async function sendByNodeApn(): Promise<number> {
-  const apn = createRequire(`${parameters.peers}/`)('@parse/node-apn') as NodeApnModule;
-  const provider = new apn.Provider({
-    token: { key: providerKey.p8, keyId: providerKey.keyId, teamId: providerKey.teamId },
-    address: 'localhost',
-    port,
-    ca,
-    requestTimeout: 60_000,
-  });
-  const elapsedMs = await sendInParallel(async (token) => {
-    const notification = new apn.Notification();
-    notification.alert = 'Your order is on its way, and will be there today';
-    notification.topic = topic;
-    notification.pushType = 'alert';
-    const { failed } = await provider.send(notification, token);
-    if (failed.length > 0) fail(JSON.stringify(failed));
-  });
-  provider.shutdown();
-  return elapsedMs;
-}
-
-interface Apns2Module {
-  ApnsClient: new (
-    options: object,
-  ) => { client: unknown; send(notification: object): Promise<unknown>; close(): Promise<void> };
-  Notification: new (token: string, options: object) => object;
-}
-
-/** `apns2` as its users write it, but for the port: it knows only 443. */
-async function sendByApns2(): Promise<number> {
-  const load = createRequire(`${parameters.peers}/`);
-  const { ApnsClient, Notification } = load('apns2') as Apns2Module;
-  const { Pool } = load('undici') as { Pool: new (url: string, options: object) => unknown };
-  const client = new ApnsClient({
-    team: providerKey.teamId,
-    keyId: providerKey.keyId,
-    signingKey: providerKey.p8,
-    defaultTopic: topic,
-    host: 'localhost',
-  });
-  client.client = new Pool(`https://localhost:${port}`, {
-    connections: 32,
-    pipelining: 1,
-    allowH2: true,
-    maxConcurrentStreams: 100,
-  });
-  const elapsedMs = await sendInParallel(async (token) => {
-    await client.send(
-      new Notification(token, { alert: 'Your order is on its way, and will be there today' }),
-    );
-  });
-  await client.close();
+  const elapsedMs = performance.now() - startedMs;
+  await peer.close();
   return elapsedMs;
 }
 
@@ -219,8 +156,8 @@ function fail(what: string): never {
 const senders = {
   bare: sendBare,
   transport: sendByTransport,
-  'node-apn': sendByNodeApn,
-  apns2: sendByApns2,
+  'node-apn': async () => sendByPeer('node-apn'),
+  apns2: async () => sendByPeer('apns2'),
 } as const;
 const elapsedMs = await senders[mode]();
 printResult({ rate: (count / elapsedMs) * 1_000 });

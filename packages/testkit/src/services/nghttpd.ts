@@ -13,6 +13,7 @@ import { createPrivateFolder } from './private-folder.ts';
 /** Another implementation of HTTP/2, in C++: answers 200 for the device tokens it was given, and else 404. */
 export interface Nghttpd {
   readonly port: number;
+  readonly pid: number;
   close(): Promise<void>;
 }
 
@@ -54,6 +55,8 @@ export async function openNghttpd({ server, tokens, args = [] }: NghttpdOptions)
     });
     return {
       port,
+      // It listens, so it was started.
+      pid: child.pid!,
       close: async () => {
         if (child.exitCode === null && child.signalCode === null) {
           const exit = once(child, 'exit');
