@@ -26,9 +26,9 @@ export function drawCurves(
   { left, top, width }: CurveFrame,
 ): { readonly parts: readonly string[]; readonly height: number } {
   const xs = [...new Set(figures.map(({ curve }) => curve.x))].sort((a, b) => a - b);
-  const exponents = figures.filter(({ figure }) => figure > 0).map(({ figure }) => Math.log10(figure));
-  const low = Math.floor(Math.min(...exponents, 0));
-  const high = Math.max(low + 1, Math.ceil(Math.max(...exponents, 0)));
+  const positive = figures.map(({ figure }) => figure).filter((figure) => figure > 0);
+  const low = Math.floor(Math.log10(positive.length === 0 ? 1 : Math.min(...positive)));
+  const high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(...positive, 1))));
   const axisLeft = left + 70;
   const plotWidth = width - 80;
   const span = xs.at(-1)! - xs[0]! || 1;
