@@ -96,39 +96,34 @@ async function observe(rules: readonly object[], policy: RetryPolicy): Promise<S
     const each = (from: number, to: number, state: string) => {
       for (let position = from; position < to; position++) go(settlement.placeOf(position), state);
     };
-    const settle = (from: number, to: number, state: string, tell: () => unknown) => {
-      each(from, to, state);
-      tell();
-      if (settlement.outstanding === 0) resolve();
+    /** Discarded by the gateway, and given back or sent again by the transport. */
+    const noteDiscarded = (position: number) => {
+      const place = settlement.placeOf(position);
+      if (states[place] === 'inFlight') for (const state of ['unprocessed', 'queued']) go(place, state);
     };
     const sink: OutcomeSink = {
       written: (from, to) => {
         for (let position = from; position < to; position++) {
-          const place = settlement.placeOf(position);
-          // The transport replays by itself what the gateway discarded.
-          if (states[place] === 'inFlight') for (const state of ['unprocessed', 'queued']) go(place, state);
-          go(place, 'inFlight');
+          noteDiscarded(position);
+          go(settlement.placeOf(position), 'inFlight');
         }
       },
-      accepted: (from, to, certainty) =>
-        settle(from, to, 'accepted', () => settlement.accept(from, to, certainty)),
-      rejected: (at, answer) =>
-        settle(at, at + 1, 'rejected', () => settlement.reject(at, answer, Date.now())),
-      retryable: (at, answer) => settle(at, at + 1, 'retryable', () => settlement.retry(at, answer)),
-      uncertain: (from, to) => settle(from, to, 'uncertain', () => settlement.uncertain(from, to)),
       resent: (from, to) => {
         each(from, to, 'uncertain');
         each(from, to, 'queued');
         settlement.resent(to - from);
       },
-      expired: (from, to) => settle(from, to, 'expired', () => settlement.expire(from, to, Date.now())),
-      unprocessed: (from, to) => {
+      settled: (from, to, verdict) => {
+        if (verdict.kind !== 'unprocessed') each(from, to, verdict.kind);
+        if (verdict.kind === 'accepted') settlement.accept(from, to, verdict.certainty);
+        if (verdict.kind === 'uncertain') settlement.uncertain(from, to);
+        if (verdict.kind === 'expired') settlement.expire(from, to, Date.now());
+        if (verdict.kind === 'unprocessed') settlement.unprocessed(from, to);
         for (let position = from; position < to; position++) {
-          const place = settlement.placeOf(position);
-          // Discarded and handed back, or never written at all.
-          if (states[place] === 'inFlight') for (const state of ['unprocessed', 'queued']) go(place, state);
+          if (verdict.kind === 'rejected') settlement.reject(position, verdict.answer, Date.now());
+          if (verdict.kind === 'retryable') settlement.retry(position, verdict.answer);
+          if (verdict.kind === 'unprocessed') noteDiscarded(position);
         }
-        settlement.unprocessed(from, to);
         if (settlement.outstanding === 0) resolve();
       },
     };

@@ -68,7 +68,7 @@ function hold() {
       secondsToTaken: { observe: () => undefined },
     },
     home: { lane: 'bulk', leftQueue: () => undefined, tryEnded: () => void triesEnded++ },
-    verdicts: { decided: () => undefined, refused: () => undefined, uncertain: () => undefined },
+    verdicts: { settled: () => undefined },
     span: undefined,
   });
   return { job, counted, tries: () => triesEnded };
@@ -84,11 +84,12 @@ function holdReady() {
 test('outcomes count when Redis has taken them, each once, in whatever order the answers come', () => {
   const { job, counted } = holdReady();
   job.beginTry('binary');
-  job.accepted(0, 4, 'presumed');
+  job.settled(0, 4, { kind: 'accepted', certainty: 'presumed' });
   const early = job.settlement.settled();
-  job.accepted(4, 8, 'proved');
-  job.rejected(8, { reason: 'invalid-token', status: 8, fault: 'notification', tokenInvalid: true });
-  job.expired(9, 10);
+  job.settled(4, 8, { kind: 'accepted', certainty: 'proved' });
+  const answer = { reason: 'invalid-token', status: 8, fault: 'notification', tokenInvalid: true } as const;
+  job.settled(8, 9, { kind: 'rejected', answer });
+  job.settled(9, 10, { kind: 'expired' });
   expect(counted).toEqual({});
   const all = job.settlement.settled();
   job.countSettled(all);
@@ -103,7 +104,7 @@ test('what the transport sends again by itself is reported; the outcome is still
   job.written(0, count);
   job.resent(2, 5, 'gateway-closed');
   expect(tries()).toBe(0);
-  job.accepted(0, count, 'proved');
+  job.settled(0, count, { kind: 'accepted', certainty: 'proved' });
   expect(tries()).toBe(1);
   expect(job.settlement.report({ id: 'job', firstIndex: 1 }, 1)).toMatchObject({ resentUncertain: 3 });
 });
@@ -175,7 +176,7 @@ async function holdInLane() {
   await held.promise;
   lane.handOverFirst(undefined);
   const end = async () => {
-    job.accepted(0, count, 'proved');
+    job.settled(0, count, { kind: 'accepted', certainty: 'proved' });
     lane.tryEnded(job);
     await finishing.promise;
   };

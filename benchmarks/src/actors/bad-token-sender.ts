@@ -42,23 +42,10 @@ const transport = createBinaryTransport({
 });
 const sink: OutcomeSink = {
   written: () => undefined,
-  accepted: (from, to) => {
-    accepted += to - from;
-  },
-  rejected: () => {
-    rejected++;
-  },
-  retryable: () => {
-    other++;
-  },
-  uncertain: (from, to) => {
-    other += to - from;
-  },
-  expired: (from, to) => {
-    other += to - from;
-  },
-  unprocessed: (from, to) => {
-    other += to - from;
+  settled: (from, to, { kind }) => {
+    if (kind === 'accepted') accepted += to - from;
+    else if (kind === 'rejected') rejected += to - from;
+    else other += to - from;
   },
 };
 const template = createColumns(1_000);

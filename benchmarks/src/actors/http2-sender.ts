@@ -56,15 +56,11 @@ async function sendByTransport(): Promise<number> {
   let accepted = 0;
   const sink: OutcomeSink = {
     written: () => undefined,
-    accepted: (from, to) => {
+    settled: (from, to, verdict) => {
+      if (verdict.kind !== 'accepted') return fail(JSON.stringify(verdict));
       accepted += to - from;
       if (accepted === count) finish();
     },
-    rejected: (_position, { reason }) => fail(`rejected: ${reason}`),
-    retryable: (_position, { reason }) => fail(`retryable: ${reason}`),
-    uncertain: (_from, _to, cause) => fail(`uncertain: ${cause}`),
-    expired: () => fail('expired'),
-    unprocessed: () => fail('unprocessed'),
   };
   const runs = Array.from({ length: count / columns.count }, (): NotificationRun => {
     const batch = createBatchId();

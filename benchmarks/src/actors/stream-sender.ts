@@ -64,14 +64,10 @@ async function sendByTransport(): Promise<number> {
   let accepted = 0;
   const sink: OutcomeSink = {
     written: () => undefined,
-    accepted: (from, to) => {
-      accepted += to - from;
+    settled: (from, to, verdict) => {
+      if (verdict.kind === 'accepted') accepted += to - from;
+      else fail(JSON.stringify(verdict));
     },
-    rejected: () => fail('rejected'),
-    retryable: () => fail('retryable'),
-    uncertain: (_from, _to, cause) => fail(`uncertain: ${cause}`),
-    expired: () => fail('expired'),
-    unprocessed: () => fail('unprocessed'),
   };
   const columns = createColumns(runLength);
   const runs: NotificationRun[] = Array.from({ length: count / runLength }, (_, run) => ({

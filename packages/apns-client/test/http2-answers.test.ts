@@ -51,10 +51,10 @@ const rows = table.flatMap(([status, reasons, action, tokenInvalid]) =>
 
 describe('what an answer means', () => {
   pureTest.each(rows)('$status $reason: $action', ({ status, reason, action, tokenInvalid }) => {
-    const verdict = judgeAnswer({ status, body: JSON.stringify({ reason }), retryAfter: undefined }, 0);
+    const meaning = judgeAnswer({ status, body: JSON.stringify({ reason }), retryAfter: undefined }, 0);
     const isGateway = status === 429 || status >= 500 || reason === 'IdleTimeout';
     const fault = isGateway ? 'gateway' : 'notification';
-    expect(verdict).toEqual({ action, answer: { reason, status, fault, tokenInvalid } });
+    expect(meaning).toEqual({ action, answer: { reason, status, fault, tokenInvalid } });
   });
 
   pureTest('the timestamp of a 410 is in milliseconds, and of a 410 alone', () => {

@@ -1,13 +1,6 @@
 import type { NotificationColumns } from '@pushfleet/apns-wire';
 import { generateTokenBytes } from '@pushfleet/testkit';
-import type { Certainty, ConnectionEnd, GatewayAnswer, Http2Columns, NotificationRun } from '../src/index.ts';
-
-/** What became of one position. */
-export type Settlement =
-  | { readonly kind: 'accepted'; readonly certainty: Certainty }
-  | { readonly kind: 'rejected' | 'retryable'; readonly answer: GatewayAnswer }
-  | { readonly kind: 'uncertain'; readonly cause: ConnectionEnd }
-  | { readonly kind: 'expired' | 'unprocessed' };
+import type { Http2Columns, NotificationRun, Verdict } from '../src/index.ts';
 
 export interface RunContent {
   readonly count: number;
@@ -49,7 +42,7 @@ function createColumns(content: RunContent): NotificationColumns {
 export class RecordedRun implements NotificationRun {
   readonly columns: NotificationColumns;
   readonly http2: Http2Columns;
-  readonly settlements: (Settlement | undefined)[];
+  readonly settlements: (Verdict | undefined)[];
   /** Positions that settled more than once: none, ever. */
   readonly twice: number[] = [];
   /** How often each position was written. */
@@ -71,7 +64,7 @@ export class RecordedRun implements NotificationRun {
       ...http2,
       apnsId: (position) => ids + position.toString(16).padStart(8, '0'),
     };
-    this.settlements = new Array<Settlement | undefined>(this.columns.count).fill(undefined);
+    this.settlements = new Array<Verdict | undefined>(this.columns.count).fill(undefined);
     this.writes = new Uint32Array(this.columns.count);
     this.resends = new Uint32Array(this.columns.count);
     this.#open = this.columns.count;
@@ -84,16 +77,7 @@ export class RecordedRun implements NotificationRun {
     resent: (from: number, to: number): void => {
       for (let position = from; position < to; position++) this.resends[position]! += 1;
     },
-    accepted: (from: number, to: number, certainty: Certainty): void =>
-      this.#settle(from, to, { kind: 'accepted', certainty }),
-    rejected: (position: number, answer: GatewayAnswer): void =>
-      this.#settle(position, position + 1, { kind: 'rejected', answer }),
-    retryable: (position: number, answer: GatewayAnswer): void =>
-      this.#settle(position, position + 1, { kind: 'retryable', answer }),
-    uncertain: (from: number, to: number, cause: ConnectionEnd): void =>
-      this.#settle(from, to, { kind: 'uncertain', cause }),
-    expired: (from: number, to: number): void => this.#settle(from, to, { kind: 'expired' }),
-    unprocessed: (from: number, to: number): void => this.#settle(from, to, { kind: 'unprocessed' }),
+    settled: (from: number, to: number, verdict: Verdict): void => this.#settle(from, to, verdict),
   };
 
   /** Notifications without an outcome. */
@@ -116,7 +100,7 @@ export class RecordedRun implements NotificationRun {
     return sums;
   }
 
-  positions(kind: Settlement['kind']): number[] {
+  positions(kind: Verdict['kind']): number[] {
     return this.settlements.flatMap((settlement, position) => (settlement?.kind === kind ? [position] : []));
   }
 
@@ -143,7 +127,7 @@ export class RecordedRun implements NotificationRun {
     return this;
   }
 
-  #settle(from: number, to: number, settlement: Settlement): void {
+  #settle(from: number, to: number, settlement: Verdict): void {
     for (let position = from; position < to; position++) {
       if (this.settlements[position] !== undefined) this.twice.push(position);
       this.settlements[position] = settlement;

@@ -1,8 +1,8 @@
 import { expect } from 'vitest';
-import type { Transport } from '../src/index.ts';
+import type { Transport, Verdict } from '../src/index.ts';
 import { FakeClock } from './fake-clock.ts';
 import { Observed } from './observed.ts';
-import { RecordedRun, type RunContent, type Settlement } from './recorded-run.ts';
+import { RecordedRun, type RunContent } from './recorded-run.ts';
 
 /** A gateway without a network, as far as it is the same on both protocols. */
 export interface ScheduledGateway<Socket> {
@@ -123,7 +123,7 @@ export abstract class Schedule<Step, Socket extends { deliver(bytes: number): vo
 }
 
 /** How often a notification with this outcome may have been taken. */
-function possibleTimes(settlement: Settlement | undefined): readonly number[] {
+function possibleTimes(settlement: Verdict | undefined): readonly number[] {
   switch (settlement?.kind) {
     case 'accepted':
       return [1];

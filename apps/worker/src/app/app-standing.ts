@@ -1,4 +1,4 @@
-import type { ConnectionEnd, GatewayAnswer } from '@pushfleet/apns-client';
+import type { GatewayAnswer, Verdict } from '@pushfleet/apns-client';
 import type { AppSlowed, AppTrouble, SlowCause } from '@pushfleet/push-queue';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
 import type { FleetMember } from '../fleet-member.ts';
@@ -135,33 +135,48 @@ export class AppStanding implements VerdictListener {
     loop.wake();
   }
 
-  decided(accepted: number, answer?: GatewayAnswer): void {
-    const { pauses, health, metrics } = this.#options;
-    const nowMs = performance.now();
-    if (accepted > 0) this.#breaker.recordAccepted(accepted, nowMs);
-    if (answer !== undefined) {
-      metrics.countRejected(answer.reason);
-      // A 410 says when the app was removed: no sign of a wrong environment.
-      if (answer.tokenInvalid && answer.unregisteredAtMs === undefined) this.#countInvalid(nowMs);
+  /**
+   * An accepted or rejected notification shows that the gateway serves the app. A retryable one counts as trouble whosever
+   * fault the gateway calls it, and so does an uncertain one. What a transport sends again by itself is not reported here:
+   * the transport slows down by itself.
+   */
+  settled(notifications: number, verdict: Verdict): void {
+    switch (verdict.kind) {
+      case 'accepted':
+        this.#breaker.recordAccepted(notifications, performance.now());
+        this.#recordServed(notifications);
+        return;
+      case 'rejected':
+        for (let n = 0; n < notifications; n++) this.#countRejected(verdict.answer);
+        this.#recordServed(notifications);
+        return;
+      case 'retryable':
+        this.#recordTrouble('answers', notifications, verdict.answer.retryAfterMs);
+        return;
+      case 'uncertain': {
+        const cause = slowCauseOf(verdict.cause);
+        if (cause !== undefined) this.#recordTrouble(cause, notifications);
+        return;
+      }
+      default:
+        // Expired and unprocessed: nothing of the gateway.
+        return;
     }
-    health.recordGood(answer === undefined ? accepted : 1, nowMs);
+  }
+
+  /** The gateway has decided about so many. */
+  #recordServed(notifications: number): void {
+    const { pauses, health } = this.#options;
+    health.recordGood(notifications, performance.now());
     if (this.#probe?.about === 'pause') pauses.lift();
   }
 
-  /** Counts as trouble whosever fault the gateway calls it: when it is the rule, it is the gateway's. */
-  refused({ retryAfterMs }: GatewayAnswer): void {
-    this.#recordTrouble('answers', 1, retryAfterMs);
-  }
-
-  /** Counts as trouble. What a transport sends again by itself is not reported here: the transport slows down by itself. */
-  uncertain(notifications: number, end: ConnectionEnd): void {
-    const cause = slowCauseOf(end);
-    if (cause !== undefined) this.#recordTrouble(cause, notifications);
-  }
-
-  #countInvalid(nowMs: number): void {
-    const { pauses, transport } = this.#options;
-    this.#breaker.recordInvalid(nowMs);
+  #countRejected({ reason, tokenInvalid, unregisteredAtMs }: GatewayAnswer): void {
+    const { pauses, transport, metrics } = this.#options;
+    metrics.countRejected(reason);
+    // A 410 says when the app was removed: no sign of a wrong environment.
+    if (!tokenInvalid || unregisteredAtMs !== undefined) return;
+    this.#breaker.recordInvalid(performance.now());
     if (!this.#breaker.isTripped) return;
     const { decided, invalid } = this.#breaker.sums;
     pauses.trip(`${invalid} of ${decided} tokens were called invalid: is it the right environment?`);

@@ -1,10 +1,9 @@
 import type {
-  Certainty,
   ConnectionEnd,
-  GatewayAnswer,
   Http2Columns,
   NotificationRun,
   OutcomeSink,
+  Verdict,
 } from '@pushfleet/apns-client';
 import { type Lane, notificationId, settledOutcomes } from '@pushfleet/push-queue';
 import {
@@ -28,14 +27,9 @@ export interface JobHome {
   tryEnded(job: PushJob): void;
 }
 
-/** Counts what the gateway says of an app's notifications. The transport calls it in the middle of its own work. */
+/** Counts the verdicts on an app's notifications. Called in the middle of the transport's own work. */
 export interface VerdictListener {
-  /** The gateway accepted so many, or rejected one, with this answer. */
-  decided(accepted: number, answer?: GatewayAnswer): void;
-  /** The gateway did not take something, and may later. */
-  refused(answer: GatewayAnswer): void;
-  /** A connection ended under so many: whether the gateway has them cannot be known. */
-  uncertain(notifications: number, cause: ConnectionEnd): void;
+  settled(notifications: number, verdict: Verdict): void;
 }
 
 /**
@@ -143,28 +137,12 @@ export class PushJob implements OutcomeSink {
     this.#leaveQueue(to);
   }
 
-  accepted(from: number, to: number, certainty: Certainty): void {
-    const settled = this.settlement.accept(from, to, certainty);
-    this.#verdicts.decided(settled);
-    this.#verdict();
-  }
-
-  rejected(position: number, answer: GatewayAnswer): void {
-    this.settlement.reject(position, answer, Date.now());
-    this.#verdicts.decided(0, answer);
-    this.#verdict();
-  }
-
-  retryable(position: number, answer: GatewayAnswer): void {
-    this.settlement.retry(position, answer);
-    this.#verdicts.refused(answer);
-    this.#verdict();
-  }
-
-  uncertain(from: number, to: number, cause: ConnectionEnd): void {
-    this.settlement.uncertain(from, to);
-    this.#verdicts.uncertain(to - from, cause);
-    this.#verdict();
+  settled(from: number, to: number, verdict: Verdict): void {
+    this.#record(from, to, verdict);
+    this.#verdicts.settled(to - from, verdict);
+    if (this.settlement.outstanding > 0) return;
+    this.#leaveQueue(this.#runCount);
+    this.#home.tryEnded(this);
   }
 
   /** The metrics count these as uncertain elsewhere, by the transport's observer. */
@@ -172,21 +150,31 @@ export class PushJob implements OutcomeSink {
     this.settlement.resent(to - from);
   }
 
-  expired(from: number, to: number): void {
-    this.settlement.expire(from, to, Date.now());
-    this.#leaveQueue(to);
-    this.#verdict();
-  }
-
-  unprocessed(from: number, to: number): void {
-    this.settlement.unprocessed(from, to);
-    this.#verdict();
-  }
-
-  #verdict(): void {
-    if (this.settlement.outstanding > 0) return;
-    this.#leaveQueue(this.#runCount);
-    this.#home.tryEnded(this);
+  #record(from: number, to: number, verdict: Verdict): void {
+    const { settlement } = this;
+    switch (verdict.kind) {
+      case 'accepted':
+        settlement.accept(from, to, verdict.certainty);
+        return;
+      case 'rejected':
+        for (let at = from; at < to; at++) settlement.reject(at, verdict.answer, Date.now());
+        return;
+      case 'retryable':
+        for (let at = from; at < to; at++) settlement.retry(at, verdict.answer);
+        return;
+      case 'uncertain':
+        settlement.uncertain(from, to);
+        return;
+      case 'expired':
+        settlement.expire(from, to, Date.now());
+        this.#leaveQueue(to);
+        return;
+      case 'unprocessed':
+        settlement.unprocessed(from, to);
+        return;
+      default:
+        verdict satisfies never;
+    }
   }
 
   #leaveQueue(to: number): void {

@@ -17,7 +17,7 @@ import type { SlowStart } from './slow-start.ts';
 // - frames that were in doubt twice with nothing passing in between are set aside until something else passes. When
 //   nothing does, all is handed back: no frame goes out a third time to a gateway that takes nothing.
 
-export type DoubtVerdict =
+export type DoubtDecision =
   /** They wait to be sent again. */
   | { readonly kind: 'again' }
   /** The gateway hangs up on this one frame, and not on others. */
@@ -137,7 +137,7 @@ export class AfterDoubt {
   }
 
   /** A connection ended with these in doubt: puts them where they are to wait, and says what follows. */
-  judge(uncertain: readonly Span[], end: ConnectionEnd, settled: number, nowMs: number): DoubtVerdict {
+  judge(uncertain: readonly Span[], end: ConnectionEnd, settled: number, nowMs: number): DoubtDecision {
     const count = countOf(uncertain);
     const isRepeated = uncertain.some(wasInDoubt);
     const hadPassed = this.#hasPassed;
@@ -196,7 +196,7 @@ export class AfterDoubt {
     });
   }
 
-  #giveUp(uncertain: readonly Span[], end: ConnectionEnd): DoubtVerdict {
+  #giveUp(uncertain: readonly Span[], end: ConnectionEnd): DoubtDecision {
     this.#queue.unshift([...uncertain, ...this.takeAside()]);
     const ceilingMs = Math.min(longestPauseMs, shortestPauseMs * 2 ** this.#givenUp);
     this.#givenUp = Math.min(this.#givenUp + 1, 10);

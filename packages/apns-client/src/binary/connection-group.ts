@@ -3,8 +3,9 @@ import { Connections, createConnectionId } from '../transport/connections.ts';
 import { countOf, type Span } from '../transport/span.ts';
 import { SpanQueue } from '../transport/span-queue.ts';
 import type { ConnectionEnd } from '../transport/transport.ts';
+import { acceptedAs } from '../transport/verdicts.ts';
 import { WaitingSpans } from '../transport/waiting-spans.ts';
-import { AfterDoubt, type DoubtVerdict } from './after-doubt.ts';
+import { AfterDoubt, type DoubtDecision } from './after-doubt.ts';
 import { BurstWriter } from './burst-writer.ts';
 import type { BinaryClosure } from './closure.ts';
 import { BinaryConnection } from './connection.ts';
@@ -116,7 +117,7 @@ export class ConnectionGroup {
       } else {
         connection.takeSilent(confirmAfterMs, (run, from, to) => {
           this.#doubt.passed(run, from, to);
-          run.accepted(from, to, 'presumed');
+          run.settled(from, to, acceptedAs.presumed);
         });
         if (connection === this.#bursts.connection) this.#bursts.settled(connection);
       }
@@ -175,7 +176,7 @@ export class ConnectionGroup {
   }
 
   /** Puts frames that an ended connection left in doubt where they are to wait, where they are sent again. */
-  judgeDoubt({ uncertain, end, settled }: BinaryClosure): DoubtVerdict {
+  judgeDoubt({ uncertain, end, settled }: BinaryClosure): DoubtDecision {
     return this.#doubt.judge(uncertain, end, settled, this.#options.clock.now());
   }
 

@@ -1,7 +1,8 @@
 import { ErrorStatus, type NotificationCommand } from '@pushfleet/apns-wire';
 import { countOf, type Span } from '../transport/span.ts';
 import type { GatewayAnswer, TransportObserver } from '../transport/transport.ts';
-import type { DoubtVerdict } from './after-doubt.ts';
+import { acceptedAs, rejectedBy, retryableBy, uncertainBy } from '../transport/verdicts.ts';
+import type { DoubtDecision } from './after-doubt.ts';
 import type { BinaryClosure } from './closure.ts';
 import type { BinaryGate } from './gate.ts';
 import { gatewayAnswer } from './status-policy.ts';
@@ -17,26 +18,26 @@ export function replayOf({ answer, named, unprocessed }: BinaryClosure): readonl
 
 /**
  * Settles what an ended connection has decided.
- * @param verdict What becomes of the frames in doubt; undefined: they are given back.
+ * @param decision What becomes of the frames in doubt; undefined: they are given back.
  */
 export function settleClosure(
   { answer, named, proved, uncertain, end }: BinaryClosure,
-  verdict: DoubtVerdict | undefined,
+  decision: DoubtDecision | undefined,
   command: NotificationCommand,
 ): void {
-  for (const { run, from, to } of proved) run.accepted(from, to, 'proved');
+  for (const { run, from, to } of proved) run.settled(from, to, acceptedAs.proved);
   if (named !== undefined && answer !== undefined) {
     const { run, from, to } = named;
-    if (answer.meaning === 'accepted') run.accepted(from, to, 'proved');
-    else if (answer.meaning === 'rejected') run.rejected(from, gatewayAnswer(answer.status));
-    else if (answer.meaning === 'retryable') run.retryable(from, gatewayAnswer(answer.status));
+    if (answer.meaning === 'accepted') run.settled(from, to, acceptedAs.proved);
+    else if (answer.meaning === 'rejected') run.settled(from, to, rejectedBy(gatewayAnswer(answer.status)));
+    else if (answer.meaning === 'retryable') run.settled(from, to, retryableBy(gatewayAnswer(answer.status)));
   }
   for (const { run, from, to } of uncertain) {
-    if (verdict === undefined) run.uncertain(from, to, end);
-    else if (verdict.kind !== 'offender') run.resent(from, to, end);
+    if (decision === undefined) run.settled(from, to, uncertainBy[end]);
+    else if (decision.kind !== 'offender') run.resent(from, to, end);
     // Command 0 has no packets: to be cut off is its only answer to a bad token.
-    else if (command === 0) run.rejected(from, connectionCut);
-    else run.retryable(from, connectionCut);
+    else if (command === 0) run.settled(from, to, rejectedBy(connectionCut));
+    else run.settled(from, to, retryableBy(connectionCut));
   }
 }
 
@@ -50,19 +51,19 @@ const connectionCut: GatewayAnswer = {
 
 /**
  * Tells the gate what an ended connection says of the gateway and of our credential.
- * @param verdict What becomes of the frames in doubt, where the transport sends them again.
+ * @param decision What becomes of the frames in doubt, where the transport sends them again.
  * @param isCutOff No other connection is open.
  */
 export function judgeEnd(
   gate: BinaryGate,
   nowMs: number,
   { end, detail, answer, livedMs, wasSilent }: BinaryClosure,
-  verdict: DoubtVerdict | undefined,
+  decision: DoubtDecision | undefined,
   isCutOff: boolean,
 ): void {
-  if (verdict?.kind === 'nothing-passes') gate.pauseUntil(nowMs, verdict.reason, nowMs + verdict.pauseMs);
+  if (decision?.kind === 'nothing-passes') gate.pauseUntil(nowMs, decision.reason, nowMs + decision.pauseMs);
   // How often that may follow in a row is limited by what is in doubt.
-  else if (verdict !== undefined) gate.failed(nowMs, detail, Number.POSITIVE_INFINITY);
+  else if (decision !== undefined) gate.failed(nowMs, detail, Number.POSITIVE_INFINITY);
   else if (answer?.meaning === 'credential')
     gate.refused(nowMs, gatewayAnswer(answer.status).reason, 'topic');
   else if (answer?.understood === true) gate.answered();

@@ -3,8 +3,9 @@ import { handBack, type Span } from '../transport/span.ts';
 import { TrackedRun } from '../transport/tracked-run.ts';
 import type { NotificationRun, Transport } from '../transport/transport.ts';
 import { type Protocol, TransportCore } from '../transport/transport-core.ts';
+import { rejectedBy } from '../transport/verdicts.ts';
 import { admit } from './admission.ts';
-import type { DoubtVerdict } from './after-doubt.ts';
+import type { DoubtDecision } from './after-doubt.ts';
 import type { BinaryClosure } from './closure.ts';
 import type { BinaryConnection } from './connection.ts';
 import { ConnectionGroup, type GroupEvents } from './connection-group.ts';
@@ -85,7 +86,9 @@ class BinaryProtocol implements Protocol, GroupEvents {
     const { spans, refused } = admit(tracked, this.#options.command);
     for (const span of spans) this.#main.queue.push(span);
     this.#core.announcer.roomTaken();
-    for (const { position, status } of refused) tracked.rejected(position, gatewayAnswer(status));
+    for (const { position, status } of refused) {
+      tracked.settled(position, position + 1, rejectedBy(gatewayAnswer(status)));
+    }
   }
 
   pump(): void {
@@ -145,15 +148,15 @@ class BinaryProtocol implements Protocol, GroupEvents {
     if (this.#core.isOver) handBack(replayed);
     else if (group === this.#suspects) group.queue.unshift(replayed);
     else this.#quarantine.requeue(replayed);
-    const verdict = this.#judgeDoubt(group, closure);
-    judgeEnd(this.gate, this.#options.clock.now(), closure, verdict, this.connections.open === 0);
+    const decision = this.#judgeDoubt(group, closure);
+    judgeEnd(this.gate, this.#options.clock.now(), closure, decision, this.connections.open === 0);
     announceEnd(this.#core.announcer.observer, connection.id, closure, replayed);
-    settleClosure(closure, verdict, this.#options.command);
+    settleClosure(closure, decision, this.#options.command);
     this.#changed();
   }
 
   /** What becomes of frames in doubt; undefined when there are none, or they are given back. */
-  #judgeDoubt(group: ConnectionGroup, closure: BinaryClosure): DoubtVerdict | undefined {
+  #judgeDoubt(group: ConnectionGroup, closure: BinaryClosure): DoubtDecision | undefined {
     if (closure.uncertain.length === 0) return undefined;
     if (this.#options.onUncertain === 'resend' && this.#core.isRunning) return group.judgeDoubt(closure);
     group.slowDown(closure);

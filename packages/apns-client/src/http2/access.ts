@@ -2,7 +2,7 @@ import type { SecureContext } from 'node:tls';
 import { CredentialContext, pauseWithoutCredential } from '../socket/credential.ts';
 import { ConnectGate, type Pause } from '../transport/connect-gate.ts';
 import type { ConnectionEnd, PauseKind } from '../transport/transport.ts';
-import { type CredentialAction, isAboutCredential, type Verdict } from './answer-policy.ts';
+import { type AnswerMeaning, type CredentialAction, isAboutCredential } from './answer-policy.ts';
 import { Authorization, type AuthorizationEvents } from './authorization.ts';
 import type { Http2Closure } from './closure.ts';
 import type { ResolvedHttp2Options } from './options.ts';
@@ -24,10 +24,10 @@ const unrelatedBeforePause = 3;
 const tokenUpdatesBeforeHold = 2;
 
 /** What the transport is to do: `pause`, the gateway does not let it send. */
-export type AccessVerdict = 'go-on' | 'pause';
+export type AccessDecision = 'go-on' | 'pause';
 
 /** What the answer to a probe means. `unknown`: it said nothing about the credential or topic. */
-export type ProbeVerdict = 'lifted' | 'refused' | 'unknown';
+export type ProbeResult = 'lifted' | 'refused' | 'unknown';
 
 /**
  * Whether the gateway lets us send, as far as it has said: what answers, probes and ends of connections mean for the
@@ -97,7 +97,7 @@ export class Access {
   }
 
   /** Does what an answer about the credential asks for. */
-  judgeRefusal(action: CredentialAction, reason: string, authorization: string | undefined): AccessVerdict {
+  judgeRefusal(action: CredentialAction, reason: string, authorization: string | undefined): AccessDecision {
     switch (action) {
       case 'pause':
         this.lost(reason);
@@ -122,10 +122,10 @@ export class Access {
     }
   }
 
-  /** Does what the answer to a probe asks for; `verdict` undefined: the gateway took it. */
-  judgeProbe({ authorization }: OpenStream, verdict: Verdict | undefined): ProbeVerdict {
-    if (verdict !== undefined) {
-      const { action, answer } = verdict;
+  /** Does what the answer to a probe asks for; `meaning` undefined: the gateway took it. */
+  judgeProbe({ authorization }: OpenStream, meaning: AnswerMeaning | undefined): ProbeResult {
+    if (meaning !== undefined) {
+      const { action, answer } = meaning;
       // Where no connection came about, any answer of the gateway's shows that the way is open.
       const isServerError = answer.status >= 500 && this.pause?.about !== 'worker';
       if (action === 'foreign' || isServerError) {

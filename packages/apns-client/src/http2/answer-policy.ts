@@ -94,7 +94,7 @@ const policies: Readonly<Record<string, Policy>> = {
 };
 
 /** What the gateway said, read and judged. */
-export interface Verdict {
+export interface AnswerMeaning {
   readonly action: AnswerAction;
   readonly answer: GatewayAnswer;
 }
@@ -109,7 +109,7 @@ export interface RawAnswer {
 }
 
 /** Judges any answer but 200. A notification whose reason is unknown is tried again, bounded by the caller. */
-export function judgeAnswer(raw: RawAnswer, nowMs: number): Verdict {
+export function judgeAnswer(raw: RawAnswer, nowMs: number): AnswerMeaning {
   const { reason, timestamp } = readBody(raw.body);
   const isServerError = raw.status >= 500;
   const policy = policyOf(reason, raw.status);

@@ -4,7 +4,7 @@ import { ChunkPool } from '../socket/chunk-pool.ts';
 import { describeError } from '../socket/node-error.ts';
 import type { Connection } from '../transport/connections.ts';
 import type { ConnectionEnd } from '../transport/transport.ts';
-import type { Verdict } from './answer-policy.ts';
+import type { AnswerMeaning } from './answer-policy.ts';
 import { encodeGreeting } from './answer-reader.ts';
 import type { Backlog } from './backlog.ts';
 import { type Http2Closure, politeEnds, socketEndOf } from './closure.ts';
@@ -34,9 +34,9 @@ export interface Http2ConnectionEvents
   extends Pick<StreamOutcomeEvents, 'accepted' | 'unprocessed' | 'uncertain'> {
   opened(connection: Http2Connection): void;
   /** Any answer but 200. */
-  judged(connection: Http2Connection, stream: OpenStream, verdict: Verdict): void;
+  judged(connection: Http2Connection, stream: OpenStream, meaning: AnswerMeaning): void;
   /** What the gateway said to the probe; undefined: 200. */
-  probed(connection: Http2Connection, stream: OpenStream, verdict: Verdict | undefined): void;
+  probed(connection: Http2Connection, stream: OpenStream, meaning: AnswerMeaning | undefined): void;
   /** Something was read, or written: there may be room to write again. Comes after everything that it brought. */
   progressed(): void;
   /** A GOAWAY named the credential as its reason. */
@@ -95,8 +95,8 @@ export class Http2Connection implements Connection {
       { ...options, ...setup },
       {
         accepted: (run, from, to) => events.accepted(run, from, to),
-        judged: (stream, verdict) => events.judged(this, stream, verdict),
-        probed: (stream, verdict) => events.probed(this, stream, verdict),
+        judged: (stream, meaning) => events.judged(this, stream, meaning),
+        probed: (stream, meaning) => events.probed(this, stream, meaning),
         unprocessed: (streams) => events.unprocessed(streams),
         uncertain: (spans, cause) => events.uncertain(spans, cause),
       },

@@ -1,8 +1,6 @@
 import type { NotificationRun } from '../transport/transport.ts';
 import { Http2Run } from './run.ts';
 
-const nothing = (): void => undefined;
-
 const undeliverable: NotificationRun = {
   columns: {
     count: 1,
@@ -14,15 +12,7 @@ const undeliverable: NotificationRun = {
     expirations: Uint32Array.of(0),
     priorities: Uint8Array.of(5),
   },
-  sink: {
-    written: nothing,
-    accepted: nothing,
-    rejected: nothing,
-    retryable: nothing,
-    uncertain: nothing,
-    expired: nothing,
-    unprocessed: nothing,
-  },
+  sink: { written: () => undefined, settled: () => undefined },
   http2: {
     pushType: 'alert',
     collapseId: null,

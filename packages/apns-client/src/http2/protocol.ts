@@ -1,20 +1,16 @@
 import type { ConnectGate } from '../transport/connect-gate.ts';
 import type { Connections } from '../transport/connections.ts';
 import { countOf } from '../transport/span.ts';
-import type {
-  ConnectionEnd,
-  GatewayAnswer,
-  NotificationRun,
-  PauseKind,
-  Transport,
-} from '../transport/transport.ts';
+import type { ConnectionEnd, NotificationRun, PauseKind, Transport } from '../transport/transport.ts';
 import { type Protocol, TransportCore } from '../transport/transport-core.ts';
+import { uncertainBy } from '../transport/verdicts.ts';
 import { Access, type AccessEvents } from './access.ts';
-import { type CredentialAction, isAboutCredential, type Verdict } from './answer-policy.ts';
+import type { AnswerMeaning } from './answer-policy.ts';
 import { Backlog } from './backlog.ts';
 import type { Http2Closure } from './closure.ts';
 import type { Http2Connection, Http2ConnectionEvents } from './connection.ts';
 import { ConnectionPool } from './connection-pool.ts';
+import { Consequences } from './consequences.ts';
 import { type Http2TransportOptions, type ResolvedHttp2Options, resolveHttp2Options } from './options.ts';
 import { RefusedTopics } from './refused-topics.ts';
 import { Http2Run, type Http2Span } from './run.ts';
@@ -44,7 +40,7 @@ class Http2Protocol implements Protocol, Http2ConnectionEvents, AccessEvents {
   readonly #options: ResolvedHttp2Options;
   readonly #access: Access;
   readonly #backlog: Backlog;
-  readonly #refusedTopics: RefusedTopics;
+  readonly #consequences: Consequences;
   readonly #pool: ConnectionPool;
   readonly #tickMs: number;
   #cancelConnectTimer: (() => void) | undefined;
@@ -54,8 +50,9 @@ class Http2Protocol implements Protocol, Http2ConnectionEvents, AccessEvents {
     this.#core = core;
     this.#options = options;
     this.#access = new Access(options, this);
-    this.#refusedTopics = new RefusedTopics(options.pauseProbeMs);
-    this.#backlog = new Backlog(clock, this.#refusedTopics);
+    const refusedTopics = new RefusedTopics(options.pauseProbeMs);
+    this.#backlog = new Backlog(clock, refusedTopics);
+    this.#consequences = new Consequences(options, this.#access, this.#backlog, refusedTopics);
     this.#pool = new ConnectionPool(options, this.#access, this);
     const shortestMs = Math.min(streamTimeoutMs, pingAfterMs, pingTimeoutMs);
     this.#tickMs = Math.min(1_000, Math.max(5, shortestMs / 8));
@@ -116,52 +113,17 @@ class Http2Protocol implements Protocol, Http2ConnectionEvents, AccessEvents {
   }
 
   accepted(run: Http2Run, from: number, to: number): void {
-    this.#access.decided();
-    if (this.#refusedTopics.size > 0) {
-      for (let position = from; position < to; position++) {
-        this.#refusedTopics.allow(run.headers.topic(position));
-      }
-    }
-    run.accepted(from, to, 'proved');
+    this.#consequences.accepted(run, from, to);
   }
 
-  judged(connection: Http2Connection, stream: OpenStream, verdict: Verdict): void {
-    const { run, position } = stream;
-    const { action, answer } = verdict;
-    this.#core.announcer.observer.errorResponse(connection.id, answer.status);
-    if (isAboutCredential(action)) {
-      this.#refuseCredential(connection, stream, action, answer.reason);
-      return;
-    }
-    const isServerError = answer.status >= 500;
-    if (action !== 'foreign' && !isServerError) this.#access.decided();
-    if (action === 'topic-refused') this.#refuseTopic(connection, stream, answer);
-    else if (action === 'reject') run.rejected(position, answer);
-    else run.retryable(position, answer);
-    if (action === 'foreign') {
-      connection.doubt('foreign-answers', `${answer.status} without the gateway's own body`);
-    } else if (action === 'retry-elsewhere') {
-      if (isServerError && connection.isOpen) this.#access.failed(answer.reason);
-      connection.leave('error-response', answer.reason);
-    }
+  judged(connection: Http2Connection, stream: OpenStream, meaning: AnswerMeaning): void {
+    this.#core.announcer.observer.errorResponse(connection.id, meaning.answer.status);
+    if (this.#consequences.judged(connection, stream, meaning) === 'pause') this.#pause();
   }
 
-  probed(connection: Http2Connection, stream: OpenStream, verdict: Verdict | undefined): void {
-    switch (this.#access.judgeProbe(stream, verdict)) {
-      case 'lifted':
-        this.#core.announcer.announceState();
-        return;
-      case 'refused':
-        connection.leave('credential-refused', verdict!.answer.reason);
-        break;
-      case 'unknown':
-        connection.leave(
-          verdict!.action === 'foreign' ? 'foreign-answers' : 'gateway-errors',
-          `the probe was answered with ${verdict!.answer.status}`,
-        );
-        break;
-    }
-    this.#pause();
+  probed(connection: Http2Connection, stream: OpenStream, meaning: AnswerMeaning | undefined): void {
+    if (this.#consequences.probed(connection, stream, meaning) === 'pause') this.#pause();
+    else this.#core.announcer.announceState();
   }
 
   credentialRefused(reason: string): void {
@@ -182,7 +144,7 @@ class Http2Protocol implements Protocol, Http2ConnectionEvents, AccessEvents {
   uncertain(spans: readonly Http2Span[], cause: ConnectionEnd): void {
     if (spans.length === 0) return;
     this.#core.announcer.observer.uncertain(countOf(spans), cause);
-    for (const { run, from, to } of spans) run.uncertain(from, to, cause);
+    for (const { run, from, to } of spans) run.settled(from, to, uncertainBy[cause]);
   }
 
   /** The end of a turn: what is to be sent again goes in front of what waits. */
@@ -268,35 +230,6 @@ class Http2Protocol implements Protocol, Http2ConnectionEvents, AccessEvents {
     this.#keepTicking();
     // What has expired made room without a word from the gateway.
     this.#core.announcer.roomMade();
-  }
-
-  /** The credential is refused, which the notification cannot help. */
-  #refuseCredential(
-    connection: Http2Connection,
-    stream: OpenStream,
-    action: CredentialAction,
-    reason: string,
-  ): void {
-    this.#backlog.sendAgain(stream);
-    // Requests that were under way when the first was refused say nothing new, unless they pause.
-    const isNews = connection.isOpen || action === 'pause';
-    const verdict = isNews ? this.#access.judgeRefusal(action, reason, stream.authorization) : 'go-on';
-    connection.leave(action === 'pause' ? 'credential-refused' : 'error-response', reason);
-    if (verdict === 'pause') this.#pause();
-  }
-
-  /** The app's own topic is refused: the transport pauses. The topic of a push type alone: its notifications are put off. */
-  #refuseTopic(connection: Http2Connection, stream: OpenStream, answer: GatewayAnswer): void {
-    const { run, position } = stream;
-    const topic = run.headers.topic(position);
-    if (topic !== this.#options.topic) {
-      run.retryable(position, this.#refusedTopics.refuse(topic, answer, this.#options.clock.now()));
-      return;
-    }
-    this.#backlog.sendAgain(stream);
-    this.#access.lost(answer.reason, 'topic');
-    connection.leave('error-response', answer.reason);
-    this.#pause();
   }
 
   /** Paused: when it is time, a connection asks whether the trouble is over. */

@@ -1,7 +1,7 @@
 import { Http2ErrorCode } from '@pushfleet/apns-wire/http2';
 import type { Clock } from '../transport/clock.ts';
 import type { ConnectionEnd } from '../transport/transport.ts';
-import { isAboutCredential, judgeAnswer, type Verdict } from './answer-policy.ts';
+import { type AnswerMeaning, isAboutCredential, judgeAnswer } from './answer-policy.ts';
 import { ConnectionWork } from './connection-work.ts';
 import { Probe } from './probe.ts';
 import type { Http2Run, Http2Span } from './run.ts';
@@ -12,9 +12,9 @@ export interface StreamOutcomeEvents {
   /** 200: accepted by the gateway, proved. */
   accepted(run: Http2Run, from: number, to: number): void;
   /** Any other answer. */
-  judged(stream: OpenStream, verdict: Verdict): void;
+  judged(stream: OpenStream, meaning: AnswerMeaning): void;
   /** What the gateway said to the probe; undefined: 200. */
-  probed(stream: OpenStream, verdict: Verdict | undefined): void;
+  probed(stream: OpenStream, meaning: AnswerMeaning | undefined): void;
   /** Never processed by the gateway: to be sent again. In order. */
   unprocessed(streams: readonly OpenStream[]): void;
   /** Nobody can know. */
@@ -181,14 +181,14 @@ export class StreamOutcomes {
     return streams.filter((stream) => stream !== unsent);
   }
 
-  #judge(stream: OpenStream, verdict: Verdict): void {
-    const { action, answer } = verdict;
+  #judge(stream: OpenStream, meaning: AnswerMeaning): void {
+    const { action, answer } = meaning;
     this.#refusedInARow = 0;
     this.#refusedSinceMs = undefined;
     if (answer.status >= 500) this.work.failed(this.#nowMs);
     else if (action !== 'foreign' && !isAboutCredential(action)) this.#served(stream.writtenAtMs);
-    if (stream.run instanceof Probe) this.#events.probed(stream, verdict);
-    else this.#events.judged(stream, verdict);
+    if (stream.run instanceof Probe) this.#events.probed(stream, meaning);
+    else this.#events.judged(stream, meaning);
   }
 
   /** The gateway has dealt with a request. */
@@ -205,8 +205,8 @@ export class StreamOutcomes {
   #judgeUnfinished(streams: readonly OpenStream[]): void {
     for (const stream of streams) {
       if (stream.status === 0 || stream.status === 200) continue;
-      const verdict = judgeAnswer(stream, this.#options.clock.epochMs());
-      this.#judge(stream, verdict.action === 'foreign' ? { ...verdict, action: 'retry' } : verdict);
+      const meaning = judgeAnswer(stream, this.#options.clock.epochMs());
+      this.#judge(stream, meaning.action === 'foreign' ? { ...meaning, action: 'retry' } : meaning);
     }
   }
 }

@@ -15,5 +15,5 @@ export function countOf(spans: readonly Span<unknown>[]): number {
 
 /** Hands back what has not been written. */
 export function handBack(spans: readonly Span[]): void {
-  for (const { run, from, to } of spans) run.unprocessed(from, to);
+  for (const { run, from, to } of spans) run.handBack(from, to);
 }

@@ -1,12 +1,6 @@
 import type { NotificationColumns } from '@pushfleet/apns-wire';
-import type {
-  Certainty,
-  ConnectionEnd,
-  GatewayAnswer,
-  Lease,
-  NotificationRun,
-  OutcomeSink,
-} from './transport.ts';
+import type { ConnectionEnd, Lease, NotificationRun, OutcomeSink, Verdict } from './transport.ts';
+import { uncertainBy, unprocessed } from './verdicts.ts';
 
 /** Notifications handed over to a transport and not settled yet. */
 export interface Tally {
@@ -46,24 +40,9 @@ export class TrackedRun {
     this.#sink.written(from, to);
   }
 
-  accepted(from: number, to: number, certainty: Certainty): void {
+  settled(from: number, to: number, verdict: Verdict): void {
     this.#tally.inFlight -= to - from;
-    this.#sink.accepted(from, to, certainty);
-  }
-
-  rejected(position: number, answer: GatewayAnswer): void {
-    this.#tally.inFlight -= 1;
-    this.#sink.rejected(position, answer);
-  }
-
-  retryable(position: number, answer: GatewayAnswer): void {
-    this.#tally.inFlight -= 1;
-    this.#sink.retryable(position, answer);
-  }
-
-  uncertain(from: number, to: number, cause: ConnectionEnd): void {
-    this.#tally.inFlight -= to - from;
-    this.#sink.uncertain(from, to, cause);
+    this.#sink.settled(from, to, verdict);
   }
 
   /**
@@ -91,28 +70,19 @@ export class TrackedRun {
     return this.#doubts?.firstAt[position] ?? 0;
   }
 
-  /** The outcome is still to come. */
+  /** The verdict is still to come. */
   resent(from: number, to: number, cause: ConnectionEnd): void {
     this.#sink.resent?.(from, to, cause);
   }
 
-  expired(from: number, to: number): void {
-    this.#tally.inFlight -= to - from;
-    this.#sink.expired(from, to);
-  }
-
-  /** Hands back what waits. What was in doubt before is in doubt still: that comes back as `uncertain`. */
-  unprocessed(from: number, to: number): void {
+  /** Hands back what waits, as unprocessed. What was in doubt before is in doubt still: that comes back as uncertain. */
+  handBack(from: number, to: number): void {
     let start = from;
     while (start < to) {
       const isDoubtful = this.doubtsOf(start) > 0;
       let end = this.#doubts === undefined ? to : start + 1;
       while (end < to && this.doubtsOf(end) > 0 === isDoubtful) end++;
-      if (isDoubtful) this.uncertain(start, end, this.#lastDoubt);
-      else {
-        this.#tally.inFlight -= end - start;
-        this.#sink.unprocessed(start, end);
-      }
+      this.settled(start, end, isDoubtful ? uncertainBy[this.#lastDoubt] : unprocessed);
       start = end;
     }
   }

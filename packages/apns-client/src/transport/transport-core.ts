@@ -5,6 +5,7 @@ import { handBack, type Span } from './span.ts';
 import { Ticker } from './ticker.ts';
 import type { Tally } from './tracked-run.ts';
 import type { NotificationRun, Transport, TransportObserver, TransportState } from './transport.ts';
+import { unprocessed } from './verdicts.ts';
 
 // What every transport does, whichever protocol it speaks (docs/lifecycles/transport.md):
 //
@@ -122,7 +123,7 @@ export class TransportCore implements Transport {
 
   submit(run: NotificationRun): void {
     if (!this.#takesRuns) {
-      run.sink.unprocessed(0, run.columns.count);
+      run.sink.settled(0, run.columns.count, unprocessed);
       return;
     }
     this.#protocol.enqueue(run);

@@ -4,14 +4,12 @@ import type { NotificationColumns } from '@pushfleet/apns-wire';
 //
 // Terminology:
 // - run: notifications handed over together, as columns. The transport refers to them by position.
-// - settle: reach an outcome. Every position of a run gets exactly one settling call on its sink:
-//   accepted, rejected, retryable, uncertain, expired or unprocessed.
-// - unprocessed: never reached the gateway, or the gateway discarded it: resending is safe.
-// - uncertain: the connection died under it, so that its fate cannot be known.
+// - settle: reach a verdict. Every position of a run is settled exactly once.
 //
-// Calls speak of ranges, half-open: [from, to). At hundreds of thousands of notifications a second there is no
+// Calls speak of ranges of positions, half-open: [from, to). At hundreds of thousands of notifications a second there is no
 // room for a promise, a timer or an object per notification.
 
+/** `proved`: the gateway said so. `presumed`: binary's silence said so. */
 export type Certainty = 'proved' | 'presumed';
 
 export type Fault = 'notification' | 'gateway';
@@ -35,25 +33,32 @@ export interface GatewayAnswer {
   readonly retryAfterMs?: number;
 }
 
+/** What a transport says of notifications with which it is done. Objects of this type are shared: compare `kind`. */
+export type Verdict =
+  /** The gateway took it. */
+  | { readonly kind: 'accepted'; readonly certainty: Certainty }
+  /** The gateway will never take it. */
+  | { readonly kind: 'rejected'; readonly answer: GatewayAnswer }
+  /** The gateway did not take it, and may later: it is to be tried again, as `answer.fault` says. */
+  | { readonly kind: 'retryable'; readonly answer: GatewayAnswer }
+  /** The connection ended under it: whether the gateway has it cannot be known. */
+  | { readonly kind: 'uncertain'; readonly cause: ConnectionEnd }
+  /** Its expiration passed before it was written. */
+  | { readonly kind: 'expired' }
+  /** It never reached the gateway, or the gateway discarded it: sending it again is safe. */
+  | { readonly kind: 'unprocessed' };
+
 /** Receives what becomes of a run, also before `submit` has returned. Implementations must not throw. */
 export interface OutcomeSink {
+  /** Called for every position exactly once. */
+  settled(from: number, to: number, verdict: Verdict): void;
   /** Handed to the socket. Informational, may be repeated for a position that is replayed. */
   written(from: number, to: number): void;
-  accepted(from: number, to: number, certainty: Certainty): void;
-  /** Final: the gateway will never take it. */
-  rejected(position: number, answer: GatewayAnswer): void;
-  /** The gateway did not take it, and may later: tried again, as `answer.fault` says. */
-  retryable(position: number, answer: GatewayAnswer): void;
-  uncertain(from: number, to: number, cause: ConnectionEnd): void;
   /**
-   * The transport sends them again by itself, although the gateway may have had them. Informational: the outcome is
+   * The transport sends them again by itself, although the gateway may have had them. Informational: the verdict is
    * still to come.
    */
   resent?(from: number, to: number, cause: ConnectionEnd): void;
-  /** Its expiration passed before it was written. */
-  expired(from: number, to: number): void;
-  /** Handed back without doubt: the transport closes, or is paused. */
-  unprocessed(from: number, to: number): void;
 }
 
 /** Until when notifications may be written. Its holder prolongs it; it is read anew before every write. */

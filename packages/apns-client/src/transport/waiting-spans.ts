@@ -3,6 +3,7 @@ import type { Span } from './span.ts';
 import type { SpanQueue } from './span-queue.ts';
 import type { TrackedRun } from './tracked-run.ts';
 import type { GatewayAnswer } from './transport.ts';
+import { expired, rejectedBy, retryableBy } from './verdicts.ts';
 
 /** A queue as a connection reads it: what must not be sent, or need not be, is settled here and never written. */
 export class WaitingSpans<Run extends TrackedRun = TrackedRun> {
@@ -48,8 +49,7 @@ export class WaitingSpans<Run extends TrackedRun = TrackedRun> {
   /** Settles the first position of what waits. */
   protected reject({ run, from }: Span<Run>, answer: GatewayAnswer): void {
     this.#queue.advance(1);
-    if (answer.fault === 'gateway') run.retryable(from, answer);
-    else run.rejected(from, answer);
+    run.settled(from, from + 1, answer.fault === 'gateway' ? retryableBy(answer) : rejectedBy(answer));
   }
 
   /** Settles what is at the front and is not to be written. Returns what is, where it comes at once. */
@@ -57,7 +57,7 @@ export class WaitingSpans<Run extends TrackedRun = TrackedRun> {
     const { run, from, to } = span;
     if (run.leaseUntilMs <= this.#clock.now()) {
       this.#queue.advance(to - from);
-      run.unprocessed(from, to);
+      run.handBack(from, to);
       return undefined;
     }
     const nowSeconds = Math.floor(this.#clock.epochMs() / 1_000);
@@ -72,7 +72,7 @@ export class WaitingSpans<Run extends TrackedRun = TrackedRun> {
     while (live < to && isExpired(live)) live++;
     if (live > from) {
       this.#queue.advance(live - from);
-      run.expired(from, live);
+      run.settled(from, live, expired);
       return undefined;
     }
     const refusal = mayRefuse ? this.refusalOf(run, from) : undefined;
