@@ -11,6 +11,9 @@ export type CliErrorCode =
   | 'letter-unknown'
   | 'file-unreadable'
   | 'redis-unavailable'
+  /** The fleet is of a newer version than the program. */
+  | 'version-older'
+  | 'upgrade-unfinished'
   /** A call about a broadcast channel failed. */
   | `channel-${ChannelErrorCode}`;
 

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { connectionVariables, readSecretVariable } from '@pushfleet/service-kit';
 import { type DatabaseRole, databaseRoles, grantRoles, migrate } from '@pushfleet/token-store';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { CliError } from './cli-error.ts';
 import type { Terminal } from './terminal.ts';
 
-interface MigrateOptions {
+export interface MigrateOptions {
   readonly grant?: true;
   readonly producerPasswordFile?: string;
   readonly sweeperPasswordFile?: string;
@@ -15,12 +15,9 @@ export function addMigrateCommand(program: Command, terminal: Terminal): void {
   program
     .command('migrate')
     .description('bring the schema of Postgres up to date')
-    .option(
-      '--grant',
-      'also make the roles of the services, and grant them what they need (docs/database.md)',
-    )
-    .option('--producer-password-file <file>', 'holds the password of the role pushfleet_producer')
-    .option('--sweeper-password-file <file>', 'holds the password of the role pushfleet_sweeper')
+    .addOption(grantOption())
+    .addOption(passwordOption('producer'))
+    .addOption(passwordOption('sweeper'))
     .addHelpText(
       'after',
       `
@@ -32,11 +29,7 @@ Example:
   pushfleet migrate --grant --producer-password-file producer.txt --sweeper-password-file sweeper.txt`,
     )
     .action(async (options: MigrateOptions) => {
-      const url = await readDatabaseUrl(terminal.env);
-      const passwords = options.grant === true ? await readPasswords(options) : undefined;
-      const migrations = await migrate(url, { log: (line) => terminal.note(line) });
-      if (passwords !== undefined) await grantRoles(url, passwords);
-      const granted = passwords === undefined ? [] : databaseRoles.map((role) => `pushfleet_${role}`);
+      const { migrations, granted } = await migrateAndGrant(terminal, options);
       terminal.print({ migrations, granted }, () =>
         [
           migrations.length === 0 ? 'The schema is up to date' : `Ran ${migrations.join(', ')}`,
@@ -44,6 +37,34 @@ Example:
         ].join('\n'),
       );
     });
+}
+
+export function grantOption(): Option {
+  return new Option(
+    '--grant',
+    'also make the roles of the services, and grant them what they need (docs/database.md)',
+  );
+}
+
+export function passwordOption(role: DatabaseRole): Option {
+  return new Option(`--${role}-password-file <file>`, `holds the password of the role pushfleet_${role}`);
+}
+
+/**
+ * Runs what is pending, and grants where that is asked for. What is wrong with the options is told before anything is run.
+ * @returns Names of the migrations that were run, and of the roles.
+ * @throws CliError, TokenStoreError
+ */
+export async function migrateAndGrant(
+  terminal: Terminal,
+  options: MigrateOptions,
+): Promise<{ readonly migrations: readonly string[]; readonly granted: readonly string[] }> {
+  const url = await readDatabaseUrl(terminal.env);
+  const passwords = options.grant === true ? await readPasswords(options) : undefined;
+  const migrations = await migrate(url, { log: (line) => terminal.note(line) });
+  if (passwords !== undefined) await grantRoles(url, passwords);
+  const granted = passwords === undefined ? [] : databaseRoles.map((role) => `pushfleet_${role}`);
+  return { migrations, granted };
 }
 
 /** @throws CliError `usage` */

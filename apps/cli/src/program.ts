@@ -22,6 +22,7 @@ import { addKeysCommands } from './keys/keys-commands.ts';
 import { addMigrateCommand } from './migrate-command.ts';
 import { OperatorCommand } from './operator-command.ts';
 import { ExitCode, type ProgramEnvironment, Terminal } from './terminal.ts';
+import { addUpgradeCommand } from './upgrade/upgrade-command.ts';
 import { addWebhooksCommands } from './webhooks/webhooks-commands.ts';
 
 /** Puts a group of commands into the program. One file per group; listed below. */
@@ -41,6 +42,7 @@ const commandGroups: readonly AddCommands[] = [
   addChannelsCommands,
   addCredentialsCommands,
   addDoctorCommand,
+  addUpgradeCommand,
   addMigrateCommand,
   addBackupCommands,
   addCompletionCommand,

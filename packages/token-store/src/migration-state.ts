@@ -8,6 +8,8 @@ export interface MigrationState {
   readonly pending: readonly string[];
   /** Names of migrations that the database has run and this version does not know: a newer version was here. */
   readonly unknown: readonly string[];
+  /** Names of all that the database has run, in order; empty: it has no schema of ours. */
+  readonly run: readonly string[];
 }
 
 /** Compares without changing anything. @throws TokenStoreError */
@@ -24,6 +26,7 @@ export async function readMigrationState(connectionString: string): Promise<Migr
     return {
       pending: known.filter((name) => !run.has(name)).toSorted(),
       unknown: [...run].filter((name) => !known.includes(name)),
+      run: [...run].toSorted(),
     };
   } finally {
     await database.close();

@@ -67,30 +67,18 @@ export async function backUpDatabase(
 
 /**
  * Brings an empty database to the schema of the backup, and fills it, in one transaction. Needs the owner.
- * @throws TokenStoreError `schema-outdated` when the backup is of another version, `query-failed` when there is data
+ * What an older version saved is migrated afterwards.
+ * @throws TokenStoreError `schema-outdated` when the backup is of a newer version, `query-failed` when there is data
  */
 export async function restoreDatabase(
   connectionString: string,
   folder: string,
   { migrations, tables }: DatabaseBackup,
 ): Promise<void> {
-  await migrate(connectionString);
+  await migrateTo(connectionString, migrations);
   const client = createClient(connectionString);
   try {
     await client.connect();
-    const { unknown } = await readMigrationState(connectionString);
-    const { rows: run } = await client.query<{ name: string }>(`select name from ${migrationsTable}`);
-    const known = new Set(run.map(({ name }) => name));
-    if (
-      unknown.length > 0 ||
-      known.size !== migrations.length ||
-      migrations.some((name) => !known.has(name))
-    ) {
-      const message =
-        `The backup is of another version: it has ${migrations.length} migrations up to ${migrations.at(-1)}, this ` +
-        `program ${known.size}. Restore it with the version that made it, then upgrade.`;
-      throw new TokenStoreError('schema-outdated', message);
-    }
     await client.query('begin');
     for (const { name } of tables) {
       const { rows } = await client.query(`select 1 from ${quoted(name)} limit 1`);
@@ -120,6 +108,29 @@ export async function restoreDatabase(
   } finally {
     await client.end().catch(() => undefined);
   }
+  // What an older version has saved becomes of this version, as a database of it would.
+  await migrate(connectionString);
+}
+
+/** Brings an empty database to the schema that these migrations made. @throws TokenStoreError `schema-outdated` */
+async function migrateTo(connectionString: string, migrations: readonly string[]): Promise<void> {
+  const { pending, run, unknown } = await readMigrationState(connectionString);
+  const missing = migrations.filter((name) => !run.includes(name)).toSorted();
+  const isKnown = missing.every((name, index) => name === pending[index]);
+  const isBefore = run.every((name) => migrations.includes(name));
+  if (!isKnown || unknown.length > 0) {
+    throw new TokenStoreError(
+      'schema-outdated',
+      `The backup is of another version: its last migration is ${migrations.at(-1)}. Restore it with the version that made it, then upgrade.`,
+    );
+  }
+  if (!isBefore) {
+    throw new TokenStoreError(
+      'schema-outdated',
+      'The database has a newer schema than the backup: name an empty one, without tables.',
+    );
+  }
+  if (missing.length > 0) await migrate(connectionString, { count: missing.length });
 }
 
 /** Tables with what they refer to before them, and their columns. */
