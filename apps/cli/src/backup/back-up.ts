@@ -7,7 +7,7 @@ import { CliError } from '../cli-error.ts';
 import { openRedis, primariesOf } from '../fleet/open-redis.ts';
 import { readDatabaseUrl } from '../migrate-command.ts';
 import type { Terminal } from '../terminal.ts';
-import { saveSnapshot } from './redis-snapshot.ts';
+import { addressOf, saveSnapshot } from './redis-snapshot.ts';
 
 const manifestSchema = z.object({
   format: z.literal(1),
@@ -40,7 +40,7 @@ export async function backUp(terminal: Terminal, folder: string, withRedis: bool
       const begun = nodes.map(() => Promise.withResolvers<void>());
       snapshots = Promise.all(
         nodes.map(async (node, index) => {
-          const { host, port } = node.options;
+          const { host, port } = addressOf(node);
           const file = nodes.length === 1 ? 'redis.rdb' : `redis-${index}.rdb`;
           const bytes = await saveSnapshot(node, join(folder, file), begun[index]!.resolve);
           redis.push({ file, node: `${host}:${port}`, bytes });

@@ -35,7 +35,7 @@ again. docs/operations.md#upgrade-back-up-restore tells the rest.`,
       'after',
       `
 Reads DATABASE_URL (or DATABASE_URL_FILE), of the owner of an empty database. Stop producers, workers and sweepers before, and
-start them when Redis has its part too. Only the version that made a backup restores it.`,
+start them when Redis has its part too. What an older version backed up is migrated then.`,
     )
     .action(async (folder: string) => {
       const manifest = await readManifest(folder);
@@ -70,6 +70,9 @@ function redisSteps(steps: readonly { readonly node: string; readonly file: stri
       '  3. redis-cli config set appendonly yes               and, when `info persistence` says aof_rewrite_in_progress:0,',
       '     start it again with its usual settings',
     ]),
+    ...(steps.length === 1
+      ? []
+      : ['A node of a cluster has to own the slots of its file: give it the nodes.conf that it had.']),
     'Then start the services, and compare: select * from accounting; pushfleet doctor',
   ];
 }

@@ -43,8 +43,17 @@ export async function saveSnapshot(node: Redis, path: string, onBegun: () => voi
   }
 }
 
-function openSocket({ options }: Redis): Socket {
-  const { host = '127.0.0.1', port = 6379, tls } = options;
+/** Where a node is: of sentinels, where they have led the connection. */
+export function addressOf({ options, stream }: Redis): { readonly host: string; readonly port: number } {
+  const { sentinels, host = '127.0.0.1', port = 6379 } = options;
+  if (sentinels === undefined || sentinels === null) return { host, port };
+  const socket = stream as Socket;
+  return { host: socket.remoteAddress ?? host, port: socket.remotePort ?? port };
+}
+
+function openSocket(node: Redis): Socket {
+  const { host, port } = addressOf(node);
+  const { tls } = node.options;
   const socket = tls === undefined ? connectPlain(port, host) : connectTls({ host, port, ...tls });
   socket.setTimeout(beginTimeoutMs, () => socket.destroy(new Error('it did not answer in time')));
   return socket;
@@ -71,7 +80,12 @@ async function readHeader(
       bytes = bytes.subarray(end + 1);
       if (line.startsWith('-')) {
         const rights = /NOPERM/.test(line) ? ' (the user needs the right +psync)' : '';
-        throw new CliError('redis-unavailable', `Redis gives no snapshot: ${line.slice(1)}${rights}`);
+        const advice =
+          'Where it is run by others, take their snapshot, and back up Postgres alone: --no-redis';
+        throw new CliError(
+          'redis-unavailable',
+          `Redis gives no snapshot: ${line.slice(1)}${rights}. ${advice}`,
+        );
       }
       // To those that do not ask for it by the socket alone (REPLCONF capa eof), it is said after the fork.
       if (line.startsWith('+FULLRESYNC')) onBegun();
