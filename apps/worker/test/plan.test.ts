@@ -11,6 +11,7 @@ const calm: LaneView = {
   mayAsk: false,
   isTransportMissing: false,
   room: 50_000,
+  allowance: Infinity,
   mayHandOver: true,
 };
 /** Redis may have a job. */
@@ -85,6 +86,46 @@ const rows: readonly Row[] = [
     name: 'the transport cannot be built',
     bulk: { ...rung, mayHandOver: false, room: 0 },
     step: undefined,
+  },
+
+  // Held to a rate.
+  {
+    name: 'the rate of the lane is used up: one job is taken ahead',
+    bulk: { ...rung, allowance: 0 },
+    step: { kind: 'take', lane: bulk, probe: undefined },
+  },
+  {
+    name: 'the rate is used up, and a job is ahead',
+    bulk: { ...rung, ...ready, allowance: -990 },
+    step: undefined,
+  },
+  {
+    name: 'the rate lets a little go: the job goes as a whole',
+    bulk: { ...ready, allowance: 0.5 },
+    step: { kind: 'hand-over', lane: bulk, most: undefined },
+  },
+  {
+    name: 'the rate of bulk is used up, and that of the other lane is not',
+    transactional: { ...ready, allowance: 1 },
+    bulk: { ...ready, allowance: 0 },
+    step: { kind: 'hand-over', lane: transactional, most: undefined },
+  },
+  {
+    name: 'the rate of the transactional lane does not hold bulk up',
+    transactional: { ...ready, allowance: 0 },
+    bulk: { ...ready, allowance: 1 },
+    step: { kind: 'hand-over', lane: bulk, most: undefined },
+  },
+  {
+    name: 'nothing is announced that the rate does not let go',
+    bulk: { ...ready, firstNeeds: 'announcing', allowance: 0 },
+    step: undefined,
+  },
+  {
+    name: 'paused while a job waits for the rate',
+    app: { isRestricted: true },
+    bulk: { ...ready, allowance: 0 },
+    step: { kind: 'give-back', lane: bulk },
   },
 
   // Handing over.

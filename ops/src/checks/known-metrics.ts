@@ -27,6 +27,7 @@ export const knownMetrics: ReadonlySet<string> = new Set([
   ...histogram('pushfleet_job_wait_seconds'),
   'pushfleet_jobs_taken_total',
   'pushfleet_jobs_active',
+  'pushfleet_lane_rate_limited',
   'pushfleet_credential_expiry_timestamp_seconds',
   'pushfleet_provider_token_age_seconds',
   'pushfleet_canary_total',

@@ -56,7 +56,7 @@ export const queues: DashboardPlan = {
           title: 'Push jobs taken',
           description: 'By all workers.',
           unit: 'cps',
-          span: 8,
+          span: 12,
           queries: [
             {
               expr: `sum by (app, lane) (rate(pushfleet_jobs_taken_total{${chosenApps}}[$__rate_interval]))`,
@@ -69,7 +69,7 @@ export const queues: DashboardPlan = {
           title: 'Push jobs in work',
           description: 'By all workers.',
           unit: 'short',
-          span: 8,
+          span: 12,
           queries: [
             {
               expr: `sum by (app, lane) (pushfleet_jobs_active{${chosenApps}})`,
@@ -79,10 +79,23 @@ export const queues: DashboardPlan = {
         },
         {
           kind: 'curve',
+          title: 'Workers held to a rate',
+          description: 'Where push jobs wait for the rate of their app, and for nothing else.',
+          unit: 'short',
+          span: 12,
+          queries: [
+            {
+              expr: `sum by (app, lane) (pushfleet_lane_rate_limited{${chosenApps}})`,
+              legend: '{{app}} {{lane}}',
+            },
+          ],
+        },
+        {
+          kind: 'curve',
           title: 'Dead letters',
           description: 'Kept with their data until somebody replays or discards them.',
           unit: 'short',
-          span: 8,
+          span: 12,
           warning: 1,
           queries: [{ expr: `max by (app) (pushfleet_dead_letters{${chosenApps}})`, legend: '{{app}}' }],
         },

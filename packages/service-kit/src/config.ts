@@ -126,6 +126,8 @@ export const appSchema = z.strictObject({
   window: z.int().min(1_000).max(10_000_000).optional(),
   /** Requests that wait for their answers on one HTTP/2 connection, at most, also where the gateway allows more. */
   streams: z.int().min(1).max(100_000).default(2_000),
+  /** Notifications that one worker hands over in a second, at most, each lane by itself; absent: no limit. */
+  rate: z.int().min(1).max(10_000_000).optional(),
   /** Tries of a notification, where the gateway's trouble may be the notification's own, before it is dead. */
   attempts: z.int().min(1).max(100).default(5),
   /** How long a notification is tried again where the trouble is not its own, unless it expires before. Milliseconds. */

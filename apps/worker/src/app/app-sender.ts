@@ -199,11 +199,7 @@ export class AppSender implements WatchedApp {
   collectMetrics(): void {
     const { transports } = this.#transport;
     if (transports.length === 0) return;
-    const { transactional, bulk } = this.#lanes;
-    this.#options.metrics.collect(transports, {
-      transactional: transactional.held.size,
-      bulk: bulk.held.size,
-    });
+    this.#options.metrics.collect(transports, this.#lanes);
   }
 
   /**

@@ -56,12 +56,12 @@ export function planStep(view: AppView): Step | undefined {
 
 /** What becomes of the first push job of a lane that is ready. */
 function planHandOver(view: AppView, lane: Lane): Step | undefined {
-  const { ready, isTransportMissing, mayHandOver, firstNeeds } = view.lanes[lane];
+  const { ready, isTransportMissing, mayHandOver, allowance, firstNeeds } = view.lanes[lane];
   if (ready === 0) return undefined;
   if (view.isRestricted && view.probe === undefined) return { kind: 'give-back', lane };
   if (isTransportMissing) return { kind: 'open-transport', lane };
   if (view.isRestricted && view.probe?.isHandedOver === true) return undefined;
-  if (!mayHandOver) return undefined;
+  if (!mayHandOver || allowance <= 0) return undefined;
   if (firstNeeds === 'announcing') return { kind: 'announce', lane };
   if (firstNeeds === 'checking') return { kind: 'check', lane };
   return { kind: 'hand-over', lane, most: view.probe?.most };
@@ -69,12 +69,14 @@ function planHandOver(view: AppView, lane: Lane): Step | undefined {
 
 /** Whether a push job of a lane is taken. While a probe is out, and while one cannot be sent, none is. */
 function planTake(view: AppView, lane: Lane, isIdle: boolean): Step | undefined {
-  const { mayAsk, ahead, room } = view.lanes[lane];
+  const { mayAsk, ahead, room, allowance } = view.lanes[lane];
   if (!mayAsk || view.probe !== undefined) return undefined;
   if (view.isRestricted) {
     const { dueProbe } = view;
     return isIdle && dueProbe !== undefined && room > 0 ? { kind: 'take', lane, probe: dueProbe } : undefined;
   }
+  // One push job is ready when the rate lets it go; others are better off where another worker can take them.
+  if (allowance <= 0 && ahead > 0) return undefined;
   if (ahead >= mostAhead || !view.mayHoldMore || room - ahead * roomPerJob <= 0) return undefined;
   return { kind: 'take', lane, probe: undefined };
 }

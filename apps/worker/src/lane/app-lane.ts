@@ -14,6 +14,7 @@ import type { Loop } from '../loop.ts';
 import type { MemoryBudget } from '../memory-budget.ts';
 import type { PendingWork } from '../pending-work.ts';
 import type { JobSpans } from '../tracing/job-span.ts';
+import { SendRate } from './send-rate.ts';
 import { TakePace } from './take-pace.ts';
 
 export interface AppLaneOptions {
@@ -48,6 +49,8 @@ export interface LaneView {
   readonly isTransportMissing: boolean;
   /** Notifications that the transport has room for; before it is built, 1: the push job that it is built for. */
   readonly room: number;
+  /** Notifications that the rate of the app lets go now; 0 or less: the next push job waits. */
+  readonly allowance: number;
   /** The transport takes one more run: it is built, has room, and little of the lane waits in it to be written. */
   readonly mayHandOver: boolean;
 }
@@ -62,6 +65,7 @@ export class AppLane implements JobHome {
   readonly transport: LaneTransport;
   readonly #options: AppLaneOptions;
   readonly #pace: TakePace;
+  readonly #rate: SendRate;
   /** Its locks are kept, and its memory is reserved. */
   readonly #held = new Set<PushJob>();
   /** Waits to be handed over, oldest first. */
@@ -77,10 +81,20 @@ export class AppLane implements JobHome {
     this.transport = options.transport;
     this.#options = options;
     this.#pace = new TakePace(options.loop);
+    this.#rate = new SendRate(options.app.rate, options.loop, performance.now());
   }
 
   get held(): ReadonlySet<PushJob> {
     return this.#held;
+  }
+
+  /** Whether push jobs wait for the rate of the app, and for nothing else. */
+  get isRateLimited(): boolean {
+    return (
+      this.#ready.length > 0 &&
+      this.transport.mayHandOver(this.lane) &&
+      this.#rate.allowance(performance.now()) <= 0
+    );
   }
 
   /** What the plan of the app sees of it. */
@@ -95,6 +109,7 @@ export class AppLane implements JobHome {
       mayAsk,
       isTransportMissing: transport.isMissing,
       room: transport.roomFor(lane),
+      allowance: this.#rate.allowance(performance.now()),
       mayHandOver: transport.mayHandOver(lane),
     };
   }
@@ -128,7 +143,9 @@ export class AppLane implements JobHome {
   /** Hands over the first job that is ready, or `most` notifications of it. */
   handOverFirst(most: number | undefined): void {
     const job = this.#ready.shift()!;
-    this.transport.submit(job.beginTry(this.#options.app.transport, most));
+    const run = job.beginTry(this.#options.app.transport, most);
+    this.#rate.spend(run.columns.count, performance.now());
+    this.transport.submit(run);
   }
 
   /** Writes the progress of jobs down that have been at it for `intervalMs`. */
@@ -158,6 +175,7 @@ export class AppLane implements JobHome {
   stop(): void {
     this.#isStopped = true;
     this.#pace.stop();
+    this.#rate.stop();
     this.giveReadyBack();
   }
 

@@ -126,7 +126,10 @@ export class AppMetrics {
   }
 
   /** What is true at the moment of a scrape. */
-  collect(transports: readonly Transport[], jobsActive: Readonly<Record<Lane, number>>): void {
+  collect(
+    transports: readonly Transport[],
+    ofLanes: Readonly<Record<Lane, { readonly held: ReadonlySet<unknown>; readonly isRateLimited: boolean }>>,
+  ): void {
     const app = this.#app;
     let inFlight = 0;
     let capacity = 0;
@@ -140,7 +143,11 @@ export class AppMetrics {
     this.#families.inFlight.set({ app }, inFlight);
     this.#families.occupancy.set({ app }, capacity === 0 ? 0 : inFlight / capacity);
     for (const [state, count] of states) this.#families.connections.set({ app, state }, count);
-    for (const lane of lanes) this.#families.jobsActive.set({ app, lane }, jobsActive[lane]);
+    for (const lane of lanes) {
+      const { held, isRateLimited } = ofLanes[lane];
+      this.#families.jobsActive.set({ app, lane }, held.size);
+      this.#families.rateLimited.set({ app, lane }, isRateLimited ? 1 : 0);
+    }
   }
 
   #begin(): Readonly<Record<Lane, LaneMetrics>> {

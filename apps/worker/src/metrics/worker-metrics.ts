@@ -127,6 +127,11 @@ export function createWorkerMetrics(register: Registry, collect: () => void = ()
       'lane',
     ]),
     jobsActive: gauge('jobs_active', 'Push jobs that this worker holds', ['app', 'lane']),
+    rateLimited: gauge(
+      'lane_rate_limited',
+      'Whether push jobs of a lane wait here for the rate of their app (`rate`)',
+      ['app', 'lane'],
+    ),
     credentialExpiry: gauge(
       'credential_expiry_timestamp_seconds',
       'When the certificate of an app expires, epoch seconds; 0 for a provider key',

@@ -50,6 +50,7 @@ const sentences: Readonly<Record<string, string>> = {
     'Notifications in flight per connection, at most: 1,000,000 on binary (written and not settled), 20,000 on http2 (not answered) by default. A full window stops the taking of jobs.',
   streams:
     'http2 only: requests that wait for their answers on one connection, at most. The gateway says how many it takes; the lower number counts.',
+  rate: 'Notifications per second that one worker sends of each lane, at most ([how it is kept](operations.md#a-rate-for-an-app)); absent: as many as the gateway takes.',
   attempts:
     'Tries of a notification that the gateway answers with trouble which [may be its own](delivery.md#tries-and-time), before it is `dead`.',
   retryFor:
