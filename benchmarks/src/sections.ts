@@ -77,6 +77,12 @@ export const sections: readonly Section[] = [
     load: async () => import('./sections/fairness.ts'),
   },
   {
+    name: 'weather',
+    title:
+      'a million over HTTP/2 through rejections, trouble, GOAWAY, a broken connection in ten, and stalls',
+    load: async () => import('./sections/weather.ts'),
+  },
+  {
     name: 'memory',
     title: 'memory of a worker over five million notifications',
     load: async () => import('./sections/memory.ts'),

@@ -162,6 +162,18 @@ describe('answers that are not of the gateway', () => {
   });
 });
 
+test.for([
+  [{ everyNthConnection: 2 }, [2, 4]],
+  [{ connection: 1, everyNthConnection: 3 }, [1, 4]],
+] as const)('%j is for the connections %j of five', async ([match, sick], { simulator }) => {
+  await simulator.setFaults([{ on, match, action: { kind: 'respond', reason: 'InternalServerError' } }]);
+  for (const number of [1, 2, 3, 4, 5]) {
+    const client = await simulator.connectHttp2();
+    expect((await client.push()).status).toBe((sick as readonly number[]).includes(number) ? 500 : 200);
+    await client.close();
+  }
+});
+
 describe('streams that end otherwise', () => {
   test.for(malformations)(
     'one whose answer is malformed (%s), and no other',

@@ -58,10 +58,17 @@ export class ActiveRule<R extends FaultRule = FaultRule> {
     return [match.token, match.tokenPrefix, match.topic, match.everyNth].some((each) => each !== undefined);
   }
 
+  /** By its number at the port. */
+  isForConnection(connection: number): boolean {
+    const { connection: first, everyNthConnection: nth } = this.rule.match;
+    if (nth === undefined) return first === undefined || first === connection;
+    return connection >= (first ?? nth) && (connection - (first ?? nth)) % nth === 0;
+  }
+
   /** @param app Undefined before the handshake. */
   appliesTo(connection: number, app: string | undefined): boolean {
     const { match } = this.rule;
-    if (match.connection !== undefined && match.connection !== connection) return false;
+    if (!this.isForConnection(connection)) return false;
     return match.app === undefined || match.app === app;
   }
 

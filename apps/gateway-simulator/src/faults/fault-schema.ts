@@ -17,6 +17,8 @@ const connectionMatch = {
   app: z.string().min(1).optional(),
   /** Number of the connection at its port: the first one since the start or the last reset is 1. */
   connection: z.int().min(1).optional(),
+  /** Every nth connection, by that number; with `connection`, that one and every nth after it. */
+  everyNthConnection: z.int().min(1).optional(),
 };
 
 const notificationMatch = {
@@ -206,13 +208,16 @@ const faultRuleSchema = z
     }
     if (
       kind === 'dropPings' &&
-      Object.keys(rule.match).some((name) => name !== 'connection' && name !== 'after')
+      Object.keys(rule.match).some((name) => !['connection', 'everyNthConnection', 'after'].includes(name))
     ) {
-      problem(['match'], 'may only name connection and after: a ping belongs to no app and no notification');
+      problem(
+        ['match'],
+        'may only name connection, everyNthConnection and after: a ping belongs to no app and no notification',
+      );
     }
     if (kind !== 'refuse' && kind !== 'closePort') return;
     for (const name of Object.keys(rule.match)) {
-      if (kind === 'refuse' && name === 'connection') continue;
+      if (kind === 'refuse' && (name === 'connection' || name === 'everyNthConnection')) continue;
       problem(['match', name], `is not known when ${kind} happens, which is before the handshake`);
     }
     if (kind === 'closePort' && rule.forMs === undefined) {

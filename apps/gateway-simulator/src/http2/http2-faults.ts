@@ -61,11 +61,7 @@ export class Http2Faults extends ConnectionFaults<Http2Rule> {
   }
 
   protected override rulesIn(book: FaultBook): readonly ActiveRule<Http2Rule>[] {
-    return book
-      .forPort('http2')
-      .filter(
-        ({ rule: { match } }) => match.connection === undefined || match.connection === this.connection,
-      );
+    return book.forPort('http2').filter((active) => active.isForConnection(this.connection));
   }
 
   protected override isWithNotifications({ action }: Http2Rule): boolean {
