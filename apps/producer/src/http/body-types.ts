@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { BodyBudget, BodyShare } from './body-budget.ts';
-import { parseJsonBytes } from './parse-json.ts';
+import { parseJsonChunks } from './parse-json.ts';
 import { Problem } from './problem.ts';
 import { readBody, tooLarge } from './read-body.ts';
 
@@ -42,9 +42,9 @@ export function readJsonBodies(
     const limit = request.routeOptions.bodyLimit;
     if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLarge(limit);
     if (request.bodyShare === undefined) throw new Problem('invalid-json', 'the body is empty');
-    const bytes = await readBody(source, { limit, share: request.bodyShare, timeoutMs });
-    if (bytes.length === 0) throw new Problem('invalid-json', 'the body is empty');
-    return parseJsonBytes(bytes);
+    const chunks = await readBody(source, { limit, share: request.bodyShare, timeoutMs });
+    if (chunks.length === 0) throw new Problem('invalid-json', 'the body is empty');
+    return parseJsonChunks(chunks);
   });
 }
 

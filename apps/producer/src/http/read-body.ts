@@ -11,15 +11,23 @@ export interface ReadBodyOptions {
   readonly timeoutMs: number;
 }
 
+/** So many pieces of a body that are smaller than this in all, bytes, are joined. */
+const maxLoose = 64;
+const largeBytes = 64 * 1024;
+
 /**
- * Reads a body whole. Rejects with Problem `body-too-large`, `backpressure` or `request-timeout` before its end: what
- * is left of it is not read. Rejects with the error of the stream when the client goes away.
+ * Reads a body, and gives it in the pieces that came, small ones joined. Rejects with Problem `body-too-large`,
+ * `backpressure` or `request-timeout` before its end: what is left of it is not read. Rejects with the error of the
+ * stream when the client goes away.
  */
-export function readBody(source: Readable, options: ReadBodyOptions): Promise<Buffer> {
+export function readBody(source: Readable, options: ReadBodyOptions): Promise<readonly Buffer[]> {
   const { limit, share, timeoutMs } = options;
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const { promise, resolve, reject } = Promise.withResolvers<readonly Buffer[]>();
   const chunks: Buffer[] = [];
   let bytes = 0;
+  /** Of `chunks` the first that are joined, or large enough. */
+  let joined = 0;
+  let bytesSince = 0;
   const end = () => {
     clearTimeout(timer);
     source.off('data', take).off('end', finish).off('close', abandon);
@@ -32,12 +40,21 @@ export function readBody(source: Readable, options: ReadBodyOptions): Promise<Bu
   const take = (chunk: Buffer) => {
     bytes += chunk.length;
     if (bytes > limit) fail(tooLarge(limit));
-    else if (share.take(chunk.length)) chunks.push(chunk);
+    else if (share.take(chunk.length)) keep(chunk);
     else fail(new Problem('backpressure', 'there is no room for the body beside those that are under way'));
+  };
+  const keep = (chunk: Buffer) => {
+    chunks.push(chunk);
+    bytesSince += chunk.length;
+    if (chunks.length - joined < maxLoose && bytesSince < largeBytes) return;
+    // A buffer of one byte takes a hundred times its length.
+    if (bytesSince < largeBytes) chunks.push(Buffer.concat(chunks.splice(joined), bytesSince));
+    joined = chunks.length;
+    bytesSince = 0;
   };
   const finish = () => {
     end();
-    resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes));
+    resolve(chunks);
   };
   const abandon = () =>
     fail(Object.assign(new Error('the body ended early'), { code: 'ERR_STREAM_PREMATURE_CLOSE' }));
