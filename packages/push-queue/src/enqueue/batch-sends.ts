@@ -1,11 +1,12 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Lane } from '../lane.ts';
 import { type BatchId, createBatchId, type NotificationId, notificationId } from '../notification-id.ts';
 import { maxJobNotifications, type PushJobData } from '../push-job.ts';
 import { idempotencyRecordKey } from '../redis/keys.ts';
-import { buildPushJob } from './build-push-job.ts';
+import { buildPushJob, formatPushJob, type PushJobText } from './build-push-job.ts';
 import type { EncodedNotification } from './encode-notification.ts';
 import { formatRecord, idempotencyConflict, parseRecord } from './idempotency-record.ts';
-import type { JobWrite, JobWriter } from './job-writer.ts';
+import type { JobWrite, JobWriter, KeyedWrite } from './job-writer.ts';
 
 export interface BatchResult {
   readonly batchId: BatchId;
@@ -27,7 +28,7 @@ export interface TokensResult {
 }
 
 /** Builds the push jobs of a batch. */
-export type JobsOf = (batch: BatchId) => readonly PushJobData[];
+export type JobsOf = (batch: BatchId) => Iterable<PushJobData>;
 
 export interface BatchCall {
   readonly app: string;
@@ -72,7 +73,7 @@ export class BatchSends {
     const write: JobWrite = {
       app: call.app,
       lane: call.lane,
-      jobs: jobsOf(batch),
+      jobs: await formatJobs(jobsOf(batch)),
       ...(call.startMs === undefined ? {} : { startMs: call.startMs }),
       ...(traceparent === undefined ? {} : { traceparents: [traceparent] }),
     };
@@ -84,7 +85,7 @@ export class BatchSends {
     }
     const recordKey = idempotencyRecordKey(prefix, call.app, keyed.recordName);
     const record = { batch, firstIndex: 1, count, fingerprint: keyed.fingerprint, note: keyed.note };
-    await writer.writeKeyed([recordKey], ([stored]) => {
+    const decide: KeyedWrite = ([stored]) => {
       if (typeof stored === 'string') {
         result = replayOf(stored, keyed);
         return undefined;
@@ -94,7 +95,8 @@ export class BatchSends {
         records: [{ key: recordKey, value: formatRecord(record) }],
         recordWindowMs: keyed.windowMs ?? idempotencyWindowMs,
       };
-    });
+    };
+    await writer.writeKeyed([recordKey], decide, write.jobs);
     return result;
   }
 }
@@ -111,7 +113,18 @@ export function replayOf(
 
 /** Notifications of any kind as push jobs. */
 export function jobsOfNotifications(call: BatchCall, notifications: readonly EncodedNotification[]): JobsOf {
-  return (batch) => [...jobsOf(call, batch, notifications)];
+  return (batch) => jobsOf(call, batch, notifications);
+}
+
+/** Each job takes milliseconds: others have their turn between them. */
+async function formatJobs(jobs: Iterable<PushJobData>): Promise<PushJobText[]> {
+  const texts: PushJobText[] = [];
+  for (const job of jobs) {
+    if (job.count === maxJobNotifications) await setImmediate();
+    texts.push(formatPushJob(job));
+    if (job.count === maxJobNotifications) await setImmediate();
+  }
+  return texts;
 }
 
 function* jobsOf(

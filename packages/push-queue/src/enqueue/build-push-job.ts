@@ -1,7 +1,28 @@
 import type { Lane } from '../lane.ts';
 import type { BatchId } from '../notification-id.ts';
 import type { PushJobData } from '../push-job.ts';
+import { pushJobId } from '../push-job-id.ts';
 import type { EncodedNotification } from './encode-notification.ts';
+
+/** A push job as it is written. */
+export interface PushJobText {
+  readonly id: string;
+  /** Its data, JSON; bytes where it is long: text would be measured and copied again and again on its way to Redis. */
+  readonly text: string | Buffer;
+  readonly count: number;
+  readonly batchSize: number;
+  readonly enqueuedAtMs: number;
+}
+
+/** Characters. */
+const longText = 64 * 1024;
+
+export function formatPushJob(data: PushJobData): PushJobText {
+  const { batch, index, count, batchSize, enqueuedAtMs } = data;
+  const id = pushJobId(batch, index as number);
+  const text = JSON.stringify(data);
+  return { id, text: text.length > longText ? Buffer.from(text) : text, count, batchSize, enqueuedAtMs };
+}
 
 export interface PushJobHead {
   readonly app: string;

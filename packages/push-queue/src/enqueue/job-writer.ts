@@ -4,8 +4,6 @@ import type { ChainableCommander } from 'ioredis';
 import { admitScript, createEpoch } from '../held-scripts.ts';
 import { formatShare } from '../job-share.ts';
 import type { Lane } from '../lane.ts';
-import type { PushJobData } from '../push-job.ts';
-import { pushJobId } from '../push-job-id.ts';
 import { PushQueueError } from '../push-queue-error.ts';
 import { type AppQuota, type QueueClass, type QueueSize, quotaLimits } from '../quota.ts';
 import { appPrefix, doorbellChannel, heldKey, totalsKey } from '../redis/keys.ts';
@@ -14,6 +12,7 @@ import { QueueMemory } from '../redis/queue-memory.ts';
 import { redisTroubleOf } from '../redis/trouble.ts';
 import { formatTraceparents } from '../traceparent.ts';
 import { wayOut } from '../way-out.ts';
+import type { PushJobText } from './build-push-job.ts';
 import { asQuotaError } from './quota-error.ts';
 
 // Everything that one call stores lies in the slot of one app and is written in one MULTI: its jobs, its records of
@@ -32,7 +31,7 @@ export interface JobWriterOptions {
 export interface JobWrite {
   readonly app: string;
   readonly lane: Lane;
-  readonly jobs: readonly PushJobData[];
+  readonly jobs: readonly PushJobText[];
   /** Epoch milliseconds before which no worker takes them. */
   readonly startMs?: number;
   readonly records?: readonly { readonly key: string; readonly value: string }[];
@@ -67,9 +66,10 @@ export class JobWriter {
   readonly #shared: RedisLink;
   readonly #sharedBackend: RedisQueueBackend;
   readonly #memory: QueueMemory;
-  /** WATCH belongs to a connection: this one runs one transaction at a time. Opened with the first. */
-  #exclusive: { readonly link: RedisLink; readonly backend: RedisQueueBackend } | undefined;
-  #exclusiveTail: Promise<unknown> = Promise.resolve();
+  /** WATCH belongs to a connection: each of these runs one transaction at a time. Opened with the first. */
+  readonly #keyed: ExclusiveLink = { name: 'pushfleet:enqueue-keyed', tail: Promise.resolve() };
+  /** What is large would hold up all that comes behind it on a connection. */
+  readonly #large: ExclusiveLink = { name: 'pushfleet:enqueue-large', tail: Promise.resolve() };
   readonly #queuesWithMeta = new Set<string>();
 
   constructor(options: JobWriterOptions) {
@@ -103,10 +103,12 @@ export class JobWriter {
 
   /** Resolves when Redis has all of it. Throws `PushQueueError`. */
   async write(write: JobWrite): Promise<void> {
+    const near = totalsKey(this.#options.prefix, write.app);
+    if (isLarge(write)) return this.#writeInTurn(this.#large, near, [], () => write);
     const deadlineMs = performance.now() + this.#options.writeTimeoutMs;
     let outcome: Outcome;
     do {
-      await this.#shared.ready(deadlineMs - performance.now(), totalsKey(this.#options.prefix, write.app));
+      await this.#shared.ready(deadlineMs - performance.now(), near);
       await this.#memory.check();
       outcome = await this.#transact(this.#shared, this.#sharedBackend, write, deadlineMs);
     } while (outcome !== 'written');
@@ -115,30 +117,48 @@ export class JobWriter {
   /**
    * Writes what `decide` says, unless a record under one of `keys` changes while it is being decided; then it is
    * asked again. Resolves when Redis has all of it. Throws `PushQueueError`, and what `decide` throws.
+   * @param jobs What `decide` writes at most.
    */
-  async writeKeyed(keys: readonly string[], decide: KeyedWrite): Promise<void> {
-    const deadlineMs = performance.now() + this.#options.writeTimeoutMs;
-    const turn = this.#exclusiveTail.then(() => this.#writeWatching(keys, decide, deadlineMs));
-    this.#exclusiveTail = turn.catch(() => undefined);
-    return turn;
+  async writeKeyed(
+    keys: readonly string[],
+    decide: KeyedWrite,
+    jobs: readonly PushJobText[] = [],
+  ): Promise<void> {
+    return this.#writeInTurn(isLarge({ jobs }) ? this.#large : this.#keyed, keys[0]!, keys, decide);
   }
 
   async close(): Promise<void> {
-    await this.#exclusiveTail;
-    await Promise.all([this.#shared.close(), this.#exclusive?.link.close()]);
+    const exclusive = [this.#keyed, this.#large];
+    await Promise.all(exclusive.map(({ tail }) => tail));
+    await Promise.all([this.#shared.close(), ...exclusive.map(({ opened }) => opened?.link.close())]);
   }
 
-  async #writeWatching(keys: readonly string[], decide: KeyedWrite, deadlineMs: number): Promise<void> {
-    const { link, backend } = this.#openExclusive();
+  /** @param near A key of the same slot. */
+  #writeInTurn(on: ExclusiveLink, near: string, keys: readonly string[], decide: KeyedWrite): Promise<void> {
+    const deadlineMs = performance.now() + this.#options.writeTimeoutMs;
+    const turn = on.tail.then(() => this.#writeWatching(on, near, keys, decide, deadlineMs));
+    on.tail = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #writeWatching(
+    on: ExclusiveLink,
+    near: string,
+    keys: readonly string[],
+    decide: KeyedWrite,
+    deadlineMs: number,
+  ): Promise<void> {
+    const { link, backend } = this.#open(on);
     let outcome: Outcome = 'nothing-written';
     while (outcome !== 'written') {
-      await link.ready(deadlineMs - performance.now(), keys[0]);
+      await link.ready(deadlineMs - performance.now(), near);
       const connection = link.connectionCount;
-      let stored: (string | null)[];
+      let stored: (string | null)[] = [];
       try {
-        [, stored] = await link.answer(deadlineMs - performance.now(), () =>
-          Promise.all([link.client.watch(...keys), link.client.mget(...keys)]),
-        );
+        if (keys.length > 0)
+          [, stored] = await link.answer(deadlineMs - performance.now(), () =>
+            Promise.all([link.client.watch(...keys), link.client.mget(...keys)]),
+          );
       } catch (error) {
         if (redisTroubleOf(error) !== 'moved') throw error;
         // Nothing has been written. The keys are on their way to another node, or there already.
@@ -216,12 +236,9 @@ export class JobWriter {
       multi.hset(keys.meta!, 'opts.maxLenEvents', String(maxEvents));
     }
     const transaction = asTransaction(multi);
-    const ids = jobs.map((data) => pushJobId(data.batch, data.index as number));
+    const ids = jobs.map(({ id }) => id);
     await Promise.all(
-      jobs.map((data, place) => {
-        const id = ids[place]!;
-        return backend.addJobToTransaction(transaction, jobJson(id, data, write), id, {}, keys);
-      }),
+      jobs.map((job) => backend.addJobToTransaction(transaction, jobJson(job, write), job.id, {}, keys)),
     );
     multi.eval(
       admitScript,
@@ -246,13 +263,28 @@ export class JobWriter {
     if (write.startMs === undefined) multi.publish(doorbellChannel(this.#options.prefix), `${app}/${lane}`);
   }
 
-  #openExclusive(): { link: RedisLink; backend: RedisQueueBackend } {
-    if (this.#exclusive === undefined) {
-      const link = new RedisLink(this.#options.redis, 'pushfleet:enqueue-keyed', { followsMoves: false });
-      this.#exclusive = { link, backend: createBackend(link) };
+  #open(on: ExclusiveLink): NonNullable<ExclusiveLink['opened']> {
+    if (on.opened === undefined) {
+      const link = new RedisLink(this.#options.redis, on.name, { followsMoves: false });
+      on.opened = { link, backend: createBackend(link) };
     }
-    return this.#exclusive;
+    return on.opened;
   }
+}
+
+/** A connection that runs one transaction at a time. */
+interface ExclusiveLink {
+  readonly name: string;
+  /** Ends with the last transaction that was asked for. */
+  tail: Promise<unknown>;
+  opened?: { readonly link: RedisLink; readonly backend: RedisQueueBackend };
+}
+
+/** Characters of the jobs of one write. */
+const largeLength = 256 * 1024;
+
+function isLarge({ jobs }: Pick<JobWrite, 'jobs'>): boolean {
+  return jobs.reduce((sum, { text }) => sum + text.length, 0) > largeLength;
 }
 
 function classOf({ startMs }: JobWrite): QueueClass {
@@ -294,12 +326,13 @@ function asTransaction(multi: ChainableCommander): Parameters<RedisQueueBackend[
   return multi as unknown as Parameters<RedisQueueBackend['addJobToTransaction']>[0];
 }
 
-function jobJson(id: string, data: PushJobData, { startMs, traceparents }: JobWrite): JobJson {
-  const delay = startMs === undefined ? 0 : Math.max(0, startMs - data.enqueuedAtMs);
+function jobJson({ id, text, enqueuedAtMs }: PushJobText, { startMs, traceparents }: JobWrite): JobJson {
+  const delay = startMs === undefined ? 0 : Math.max(0, startMs - enqueuedAtMs);
   return {
     id,
     name: 'push',
-    data: JSON.stringify(data),
+    // It goes to Redis as it is.
+    data: text as string,
     opts: {
       delay,
       removeOnComplete: true,
@@ -307,7 +340,7 @@ function jobJson(id: string, data: PushJobData, { startMs, traceparents }: JobWr
       jobId: id,
       ...(traceparents === undefined ? {} : { telemetry: { metadata: formatTraceparents(traceparents) } }),
     },
-    timestamp: data.enqueuedAtMs,
+    timestamp: enqueuedAtMs,
     progress: 0,
     attemptsMade: 0,
     attemptsStarted: 0,

@@ -45,7 +45,7 @@ import { type SendResult, SingleSends } from './single-sends.ts';
 import { buildTokenJobs, checkTokens, digestOf } from './token-columns.ts';
 
 /** Notifications of a batch that are encoded without a look at anything else. */
-const turnNotifications = 100;
+const turnNotifications = 50;
 
 /** Enqueues notifications into Redis. */
 export class PushQueue {
@@ -127,10 +127,15 @@ export class PushQueue {
     checkBatchInput(notifications, defaults);
     const encoder = new BatchEncoder(defaults, this.#contextOf(call));
     const encoded: EncodedNotification[] = [];
+    const payloads = new Map<string, string>();
     for (const [place, notification] of notifications.entries()) {
       // A large batch leaves the other calls of the process their turn.
       if (place > 0 && place % turnNotifications === 0) await setImmediate();
-      encoded.push(located(pathInBatch(notification, defaults, place), () => encoder.encode(notification)));
+      const one = located(pathInBatch(notification, defaults, place), () => encoder.encode(notification));
+      // The same text is the same value: its job finds that out without a look at the text.
+      const payload = payloads.get(one.payload) ?? one.payload;
+      payloads.set(payload, payload);
+      encoded.push({ ...one, payload });
     }
     this.#checkOpen();
     return withNotificationIds(await this.#writeBatch(call, encoded));

@@ -6,7 +6,7 @@ import type { QuotaRefusal } from '../quota.ts';
 import { idempotencyRecordKey } from '../redis/keys.ts';
 import { distinctTraceparents } from '../traceparent.ts';
 import type { Backlog } from './backlog.ts';
-import { buildPushJob } from './build-push-job.ts';
+import { buildPushJob, formatPushJob } from './build-push-job.ts';
 import { type EncodedNotification, encodedBytes } from './encode-notification.ts';
 import { GroupCommit } from './group-commit.ts';
 import { formatRecord, idempotencyConflict, parseRecord } from './idempotency-record.ts';
@@ -186,7 +186,7 @@ export class SingleSends {
     return {
       app,
       lane,
-      jobs: [buildPushJob(head, notifications)],
+      jobs: [formatPushJob(buildPushJob(head, notifications))],
       ...(traceparents === undefined ? {} : { traceparents }),
     };
   }
