@@ -33,6 +33,8 @@ export interface Fleet {
 export interface FleetOptions {
   /** Settings of the app in pushfleet.yaml. */
   readonly app?: Readonly<Record<string, unknown>>;
+  /** Settings of other apps in pushfleet.yaml, by their ids. */
+  readonly others?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** Of the simulator; by default it counts and keeps nothing. */
   readonly simulatorArgs?: readonly string[];
   /** The gateway is at the far end of a delay line, which has no delay yet. */
@@ -49,7 +51,14 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
   const app = simulatorApp(simulator, options.app) as { readonly gateway: { readonly port: number } };
   const line = options.isFar === true ? await startDelayLine({ targetPort: app.gateway.port }) : undefined;
   const gateway = line === undefined ? app.gateway : { ...app.gateway, port: line.port };
-  const configPath = await writeFleetFile(folder.path, { [benchApp]: { ...app, gateway } });
+  const others = Object.entries(options.others ?? {}).map(([id, more]) => [
+    id,
+    simulatorApp(simulator, more),
+  ]);
+  const configPath = await writeFleetFile(folder.path, {
+    [benchApp]: { ...app, gateway },
+    ...Object.fromEntries(others),
+  });
   const queue = createPushQueue({ redis: redis.url, prefix: redis.prefix });
   const workers: StartedService[] = [];
   return {

@@ -64,10 +64,10 @@ async function prepare(): Promise<{ readonly callers: number; readonly ask: () =
       const body = json({
         app,
         lane: 'bulk',
-        notifications: tokens.map((each) => ({
+        notifications: tokens.map((each, place) => ({
           token: each,
-          alert: 'x',
-          custom: { text: 'x'.repeat(3_500) },
+          alert: `x${place}`,
+          custom: { text: 'x'.repeat(1_530) },
         })),
       });
       return { callers: 2, ask: () => ask('POST', '/v1/notifications', body) };

@@ -6,6 +6,8 @@ import { benchApp, startFleet } from '../fleet.ts';
 import type { SectionContext } from '../sections.ts';
 
 const section = 'fairness';
+/** The tenant's: of its own, since what the tenant may have in its queues must not be what is measured. */
+const greedyApp = 'greedy';
 const probes = 300;
 /** One probe every so many milliseconds, however long the one before takes. */
 const probeEveryMs = 20;
@@ -27,7 +29,7 @@ const loads: readonly GreedyLoad[] = [
 
 /** Single sends of one app over HTTP, alone and beside a tenant that does its worst within its rights. */
 export async function run({ say }: SectionContext): Promise<readonly Figure[]> {
-  const fleet = await startFleet();
+  const fleet = await startFleet({ others: { [greedyApp]: { transport: 'http2' } } });
   const postgres = await providePostgres({ prefer: 'program', say: () => undefined });
   const database = await createTestDatabase(postgres.url);
   const producer = await startService('producer', {
@@ -44,7 +46,7 @@ export async function run({ say }: SectionContext): Promise<readonly Figure[]> {
       const alone = quantile(await probe(producer.port, probes), 0.99);
       const tenant = await startProcess({
         entry: new URL('../actors/greedy-tenant.ts', import.meta.url),
-        args: [JSON.stringify({ port: producer.port, app: benchApp, load })],
+        args: [JSON.stringify({ port: producer.port, app: greedyApp, load })],
       });
       try {
         await delay(warmUpMs);
