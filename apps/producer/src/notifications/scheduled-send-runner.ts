@@ -105,18 +105,19 @@ export class ScheduledSendRunner {
 
   /** Gives the ids of those that have to be tried again. @throws TokenStoreError */
   async #runSome(app: string, sends: readonly ScheduledSend[]): Promise<string[]> {
-    const isResting = await this.#isResting(app);
+    const isResting = await this.#checkRest(app);
     const tried = await Promise.all(
       sends.map(async (send) => {
         // What waits for the app stays here, where it is bound when the app goes on.
         if (isResting && send.state === 'waiting') return [send.id];
-        return (await this.#isDone(send)) ? [] : [send.id];
+        return (await this.#attempt(send)) ? [] : [send.id];
       }),
     );
     return tried.flat();
   }
 
-  async #isResting(app: string): Promise<boolean> {
+  /** Looks whether the app may be sent for, and notes it. */
+  async #checkRest(app: string): Promise<boolean> {
     const { redis, room } = this.#options;
     const rests = room?.isFull === true || (await readPauses(redis, app).catch(() => [undefined])).length > 0;
     if (rests) this.#resting.set(app, performance.now() + againMs);
@@ -125,7 +126,7 @@ export class ScheduledSendRunner {
   }
 
   /** False: it has to be tried again. */
-  async #isDone(send: ScheduledSend): Promise<boolean> {
+  async #attempt(send: ScheduledSend): Promise<boolean> {
     const { id, app } = send;
     try {
       const isDone = send.state === 'waiting' ? await this.#enqueue(send) : await this.#cancel(send);

@@ -80,7 +80,7 @@ export class NotificationDecoder {
     const start = this.#offset;
     const available = chunk.length - start;
     if (available === 0) return false;
-    const length = this.#lengthOf(chunk, start, available);
+    const length = this.#readLength(chunk, start, available);
     if (length > available) {
       this.#carryOver(available, length);
       return false;
@@ -105,7 +105,7 @@ export class NotificationDecoder {
 
   #nextCarried(): boolean {
     for (;;) {
-      const length = this.#lengthOf(this.#carry, 0, this.#carried);
+      const length = this.#readLength(this.#carry, 0, this.#carried);
       if (length <= this.#carried) {
         this.#carried = 0;
         this.#read(this.#carry, 0, length);
@@ -133,7 +133,7 @@ export class NotificationDecoder {
    * Length of the frame at `start`, as far as the `available` bytes tell: when it is more than `available`, that
    * many are needed to know more.
    */
-  #lengthOf(bytes: Uint8Array, start: number, available: number): number {
+  #readLength(bytes: Uint8Array, start: number, available: number): number {
     const command = bytes[start];
     let length: number;
     if (command === Command.framed) {

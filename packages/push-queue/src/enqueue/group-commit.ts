@@ -34,7 +34,7 @@ export class GroupCommit<E, R> {
 
   /** Resolves when a write that held the entry has succeeded. */
   add(entry: E): Promise<R> {
-    const { entries, written } = this.#groupWithRoom();
+    const { entries, written } = this.#ensureGroup();
     const place = entries.push(entry) - 1;
     if (this.#state === 'idle') {
       this.#state = 'gathering';
@@ -53,7 +53,7 @@ export class GroupCommit<E, R> {
     return new Promise((resolve) => this.#onIdle.push(resolve));
   }
 
-  #groupWithRoom(): Group<E, R> {
+  #ensureGroup(): Group<E, R> {
     const last = this.#groups.at(-1);
     if (last !== undefined && last.entries.length < this.#maxEntries) return last;
     const { promise: written, resolve: settle } = Promise.withResolvers<readonly (R | Error)[]>();

@@ -104,7 +104,7 @@ export class PushQueue {
     if (call.startMs !== undefined) return this.#enqueueScheduled(call, encoded);
     const traceparent = this.#traceparent();
     if (traceparent !== undefined) encoded = { ...encoded, traceparent };
-    const sends = this.#singleSendsOf(call.app, call.lane);
+    const sends = this.#ensureSingleSends(call.app, call.lane);
     return call.keyed === undefined
       ? sends.add(encoded)
       : sends.addKeyed(encoded, call.keyed.recordName, call.keyed.fingerprint);
@@ -316,7 +316,7 @@ export class PushQueue {
     };
   }
 
-  #singleSendsOf(app: string, lane: Lane): SingleSends {
+  #ensureSingleSends(app: string, lane: Lane): SingleSends {
     let sends = this.#singleSends[lane].get(app);
     if (sends === undefined) {
       sends = new SingleSends({
