@@ -68,7 +68,7 @@ export const sections: readonly Section[] = [
   },
   {
     name: 'latency',
-    title: 'the transactional lane while a million of the bulk lane drain',
+    title: 'the transactional lane while the bulk lane drains at its peak, and at three quarters of it',
     load: async () => import('./sections/latency.ts'),
   },
   {

@@ -20,7 +20,11 @@ export interface ReceivedSpan {
   readonly startMs: number;
   readonly endMs: number;
   readonly attributes: Attributes;
-  readonly events: readonly { readonly name: string; readonly attributes: Attributes }[];
+  readonly events: readonly {
+    readonly name: string;
+    readonly atMs: number;
+    readonly attributes: Attributes;
+  }[];
   readonly links: readonly { readonly traceId: string; readonly spanId: string }[];
   readonly isError: boolean;
 }
@@ -48,7 +52,11 @@ function readSpan(span: Buffer, service: AttributeValue): ReceivedSpan {
     startMs: Number(integer(span, 7)) / 1e6,
     endMs: Number(integer(span, 8)) / 1e6,
     attributes: attributes(span, 9),
-    events: messages(span, 11).map((event) => ({ name: text(event, 2), attributes: attributes(event, 3) })),
+    events: messages(span, 11).map((event) => ({
+      name: text(event, 2),
+      atMs: Number(integer(event, 1)) / 1e6,
+      attributes: attributes(event, 3),
+    })),
     links: messages(span, 13).map((link) => ({ traceId: hex(link, 1), spanId: hex(link, 2) })),
     isError: messages(span, 15).some((status) => integer(status, 3) === 2n),
   };
