@@ -1,4 +1,4 @@
-import { parseRedisMemory, redisFullAt, usedMemoryShare } from '@pushfleet/push-queue';
+import { readRedisMemory, redisFullAt, usedMemoryShare } from '@pushfleet/push-queue';
 import type { Cluster, Redis } from 'ioredis';
 import { Problem } from './http/problem.ts';
 
@@ -43,14 +43,7 @@ export class RedisRoom {
   async #read(): Promise<void> {
     if (this.#isReading) return;
     this.#isReading = true;
-    const { redis } = this.#options;
-    const nodes = redis.isCluster ? (redis as Cluster).nodes('master') : [redis as Redis];
-    try {
-      const infos = await Promise.all(nodes.map((node) => node.info('memory')));
-      this.#share = Math.max(0, ...infos.map((info) => usedMemoryShare(parseRedisMemory(info))));
-    } catch {
-      this.#share = 0;
-    }
+    this.#share = usedMemoryShare(await readRedisMemory(this.#options.redis).catch(() => []));
     this.#isReading = false;
   }
 }

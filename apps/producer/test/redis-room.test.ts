@@ -12,7 +12,10 @@ function openRoom() {
     if (!state.isAllowed) throw new Error('NOPERM');
     return `# Memory\r\nused_memory:${state.used}\r\nmaxmemory:${state.limit}\r\n`;
   };
-  const room = new RedisRoom({ redis: { isCluster: false, info } as unknown as Redis, readingMs: 5 });
+  const room = new RedisRoom({
+    redis: { isCluster: false, options: {}, info } as unknown as Redis,
+    readingMs: 5,
+  });
   onTestFinished(() => room.close());
   return { room, state };
 }

@@ -1,7 +1,14 @@
 import { generateTokens } from '@pushfleet/testkit';
 import fc from 'fast-check';
 import { expect, inject, onTestFinished, test } from 'vitest';
-import { heldKey, type Lane, type QuotaRefusal, quotaLimits, redisMemoryBytes } from '../src/index.ts';
+import {
+  heldKey,
+  type Lane,
+  parseRedisMemory,
+  type QuotaRefusal,
+  quotaLimits,
+  redisMemoryBytes,
+} from '../src/index.ts';
 import { FleetFacts, needsRecount } from '../src/outcomes/index.ts';
 import { readQuotaUse, replayDeadLetter } from '../src/status/index.ts';
 import {
@@ -176,9 +183,14 @@ test('room comes back with the report of a push job, and with that alone', async
 
 test('by default an app has a share of the memory that Redis may use', async () => {
   const MiB = 1024 ** 2;
-  expect(redisMemoryBytes('maxmemory:100663296\r\ntotal_system_memory:8589934592\r\n')).toBe(96 * MiB);
-  expect(redisMemoryBytes('maxmemory:0\r\n')).toBeUndefined();
-  expect(redisMemoryBytes('used_memory:5\nmaxmemory:0\ntotal_system_memory:1000\n')).toBe(1_000);
+  const limited = parseRedisMemory('maxmemory:100663296\r\ntotal_system_memory:8589934592\r\n');
+  const silent = parseRedisMemory('maxmemory:0\r\n');
+  const unlimited = parseRedisMemory('used_memory:5\nmaxmemory:0\ntotal_system_memory:1000\n');
+  expect(redisMemoryBytes([limited])).toBe(96 * MiB);
+  expect(redisMemoryBytes([silent])).toBeUndefined();
+  expect(redisMemoryBytes([unlimited])).toBe(1_000);
+  // Of a cluster the smallest node.
+  expect(redisMemoryBytes([limited, silent, unlimited])).toBe(1_000);
   expect(quotaLimits({ maxBytes: 7 }, 100 * MiB)).toEqual({
     queued: { notifications: 20_000_000, bytes: 7 },
     scheduled: { notifications: 5_000_000, bytes: 20 * MiB },

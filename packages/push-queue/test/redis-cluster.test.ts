@@ -1,7 +1,9 @@
 import { findRedisProgram, generateTokens, openRedisCluster, type RedisCluster } from '@pushfleet/testkit';
+import type { Cluster } from 'ioredis';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
-import { createPushQueue, type PushQueue } from '../src/index.ts';
+import { createPushQueue, createRedisClient, type PushQueue } from '../src/index.ts';
 import { FleetFacts } from '../src/outcomes/index.ts';
+import { readQuotaUse } from '../src/status/index.ts';
 import { decodePushJob, LaneQueue, Settlement, WorkerLink } from '../src/worker/index.ts';
 
 const [token = ''] = generateTokens({ count: 1 });
@@ -85,6 +87,42 @@ test.skipIf(program === undefined)(
     await Promise.all(sends);
     expect(refused).toEqual([]);
     expect(taken).toBeGreaterThan(4);
+  },
+  60_000,
+);
+
+test.skipIf(program === undefined)(
+  'a node that is full is seen wherever the app of a send lies',
+  async () => {
+    const queue = openQueue('full');
+    const admin = createRedisClient(cluster.url) as Cluster;
+    onTestFinished(() => admin.disconnect());
+    await vi.waitFor(() => expect(admin.nodes('master')).toHaveLength(3), { timeout: 10_000 });
+    const send = async (app: string) =>
+      queue.enqueue({ app, token, alert: 'x' }).then(
+        () => 'taken',
+        ({ code }: { code: string }) => code,
+      );
+    for (const node of admin.nodes('master')) {
+      await node.config('SET', 'maxmemory', '1000');
+      try {
+        await vi.waitFor(
+          async () =>
+            expect(await Promise.all(apps.map(send))).toEqual(Array(apps.length).fill('backpressure')),
+          { timeout: 10_000, interval: 200 },
+        );
+        const use = await Promise.all(
+          apps.map((app) => readQuotaUse({ redis: admin, prefix: 'full' }, app, {})),
+        );
+        expect(use.map(({ limits }) => limits.queued.bytes)).toEqual(Array(apps.length).fill(400));
+      } finally {
+        await node.config('SET', 'maxmemory', '0');
+      }
+    }
+    await vi.waitFor(async () => expect(await Promise.all(apps.map(send))).not.toContain('backpressure'), {
+      timeout: 10_000,
+      interval: 200,
+    });
   },
   60_000,
 );

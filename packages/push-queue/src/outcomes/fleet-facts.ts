@@ -1,11 +1,11 @@
-import type { Cluster, Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { type AppPause, readPauses } from '../control/app-control.ts';
 import type { TrimmedLetters } from '../dead-letter.ts';
 import { type HeldCounts, parseHeld } from '../held.ts';
 import { type Lane, lanes } from '../lane.ts';
 import { appPrefix, deadLetterKeys, defaultRedisPrefix, heldKey, totalsKey } from '../redis/keys.ts';
 import { asPushQueueError, RedisLink } from '../redis/link.ts';
-import { parseRedisMemory, type RedisMemory } from '../redis/memory.ts';
+import { type NodeMemory, readRedisMemory } from '../redis/memory.ts';
 import { redisTroubleOf } from '../redis/trouble.ts';
 import { scheduledDelayMs } from '../scheduled-delay.ts';
 import { type SettledOutcome, settledOutcomes } from '../settled-outcome.ts';
@@ -40,12 +40,6 @@ export interface LetterFacts {
   readonly bytes: number;
   /** What the retention has taken since the app first sent. */
   readonly trimmed: TrimmedLetters;
-}
-
-/** How much memory a node of Redis uses and may use. */
-export interface NodeMemory extends RedisMemory {
-  /** `host:port`. */
-  readonly node: string;
 }
 
 /**
@@ -106,11 +100,7 @@ export class FleetFacts {
   /** Of one server, or of the primaries of a cluster; empty where the user may not ask. @throws PushQueueError */
   async memory(timeoutMs = 10_000): Promise<NodeMemory[]> {
     await this.#link.ready(timeoutMs);
-    const { client } = this.#link;
-    const nodes = client.isCluster ? (client as unknown as Cluster).nodes('master') : [client];
-    return this.#link.answer(timeoutMs, () =>
-      Promise.all(nodes.map((node) => readMemory(node))).catch(noneWithoutRights),
-    );
+    return this.#link.answer(timeoutMs, () => readRedisMemory(this.#link.client).catch(noneWithoutRights));
   }
 
   /** Counts what lies in the queues of an app anew. Takes as long as there are push jobs. @throws PushQueueError */
@@ -202,13 +192,6 @@ export class FleetFacts {
 function noneWithoutRights(error: unknown): [] {
   if (redisTroubleOf(error) === 'rights') return [];
   throw error;
-}
-
-async function readMemory(node: Redis): Promise<NodeMemory> {
-  return {
-    node: `${node.options.host}:${node.options.port}`,
-    ...parseRedisMemory(await node.info('memory')),
-  };
 }
 
 /** Fields and values in turn, as HGETALL gives them in a script. */

@@ -1,4 +1,6 @@
-// What `INFO memory` says of one node of Redis.
+import type { Cluster, Redis } from 'ioredis';
+
+// What `INFO memory` says of each primary of Redis.
 
 /** Of the memory that Redis may use: beyond it nothing is added, so that workers can finish what there is. */
 export const redisFullAt = 0.9;
@@ -9,6 +11,30 @@ export interface RedisMemory {
   readonly limitBytes: number;
   /** What it may use: its limit, else the memory of its machine; undefined: it does not say. */
   readonly memoryBytes: number | undefined;
+}
+
+/** How much memory a node of Redis uses and may use. */
+export interface NodeMemory extends RedisMemory {
+  /** `host:port`. */
+  readonly node: string;
+}
+
+/**
+ * Of one server, or of the primaries of a cluster that answer. Rejects with what Redis says, or the client, when none
+ * does.
+ */
+export async function readRedisMemory(redis: Redis | Cluster): Promise<NodeMemory[]> {
+  const nodes = redis.isCluster ? (redis as Cluster).nodes('master') : [redis as Redis];
+  const read = await Promise.allSettled(nodes.map((node) => readNode(node)));
+  const answers = read.filter((each) => each.status === 'fulfilled').map(({ value }) => value);
+  const failed = read.find((each) => each.status === 'rejected');
+  if (answers.length === 0 && failed !== undefined) throw failed.reason;
+  return answers;
+}
+
+async function readNode(node: Redis): Promise<NodeMemory> {
+  const memory = parseRedisMemory(await node.info('memory'));
+  return { node: `${node.options.host}:${node.options.port}`, ...memory };
 }
 
 /** @param info The answer to `INFO memory`. */
@@ -22,12 +48,14 @@ export function parseRedisMemory(info: string): RedisMemory {
   };
 }
 
-/** Memory that a Redis may use, bytes; undefined: it does not say. @param info The answer to `INFO memory`. */
-export function redisMemoryBytes(info: string): number | undefined {
-  return parseRedisMemory(info).memoryBytes;
+/** Memory that an app can count on wherever its keys lie, bytes; undefined: no node says. */
+export function redisMemoryBytes(nodes: readonly RedisMemory[]): number | undefined {
+  const sizes = nodes.map(({ memoryBytes }) => memoryBytes).filter((bytes) => bytes !== undefined);
+  return sizes.length === 0 ? undefined : Math.min(...sizes);
 }
 
-/** Share of its limit that is used; 0 without a limit. */
-export function usedMemoryShare({ usedBytes, limitBytes }: RedisMemory): number {
-  return limitBytes === 0 ? 0 : usedBytes / limitBytes;
+/** Share of its limit that the fullest node uses; 0 where none has one. */
+export function usedMemoryShare(nodes: readonly RedisMemory[]): number {
+  const shares = nodes.map(({ usedBytes, limitBytes }) => (limitBytes === 0 ? 0 : usedBytes / limitBytes));
+  return Math.max(0, ...shares);
 }

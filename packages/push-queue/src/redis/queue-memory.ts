@@ -1,21 +1,21 @@
-import type { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import { PushQueueError } from '../push-queue-error.ts';
-import { parseRedisMemory, redisFullAt, usedMemoryShare } from './memory.ts';
+import { readRedisMemory, redisFullAt, redisMemoryBytes, usedMemoryShare } from './memory.ts';
 
 /** Between readings while there is something to write, milliseconds. */
 const readingMs = 1_000;
 
 /** How full Redis is: looked at in passing, since no write waits for it while there is room. */
 export class QueueMemory {
-  readonly #client: Redis;
+  readonly #client: Redis | Cluster;
   #bytes: number | undefined;
   /** Share of its limit that is used; 0 without a limit, or where Redis does not say. */
   #share = 0;
   #readAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(client: Redis) {
+  constructor(client: Redis | Cluster) {
     this.#client = client;
-    client.on('ready', () => void this.#read());
+    (client as Redis).on('ready', () => void this.#read());
   }
 
   /** What Redis may use; undefined: it has not said. */
@@ -43,9 +43,8 @@ export class QueueMemory {
   async #read(): Promise<void> {
     this.#readAtMs = performance.now();
     // Without the right to ask, or a connection to ask over, nothing is known.
-    const info = await this.#client.info('memory').catch(() => '');
-    const memory = parseRedisMemory(info);
-    this.#share = usedMemoryShare(memory);
-    this.#bytes = memory.memoryBytes ?? this.#bytes;
+    const nodes = await readRedisMemory(this.#client).catch(() => []);
+    this.#share = usedMemoryShare(nodes);
+    this.#bytes = redisMemoryBytes(nodes) ?? this.#bytes;
   }
 }

@@ -1,7 +1,7 @@
 import { parseHeld } from '../held.ts';
 import { type AppQuota, type QueueSizes, quotaLimits } from '../quota.ts';
 import { heldKey, totalsKey } from '../redis/keys.ts';
-import { redisMemoryBytes } from '../redis/memory.ts';
+import { readRedisMemory, redisMemoryBytes } from '../redis/memory.ts';
 import type { StatusOptions } from './status-options.ts';
 
 export interface QuotaUse {
@@ -18,7 +18,7 @@ export async function readQuotaUse(
   const [held, totals, memoryBytes] = await Promise.all([
     redis.hgetall(heldKey(prefix, app)),
     redis.hgetall(totalsKey(prefix, app)),
-    redis.info('memory').then(redisMemoryBytes, () => undefined),
+    readRedisMemory(redis).then(redisMemoryBytes, () => undefined),
   ]);
   return { used: parseHeld(held, totals).sizes, limits: quotaLimits(quota, memoryBytes) };
 }
