@@ -19,7 +19,7 @@ import { readProducerEnvironment } from './producer-environment.ts';
 import { RedisRoom } from './redis-room.ts';
 import { readRunbookPage } from './runbook-page.ts';
 import { createServer } from './server.ts';
-import { createStatusClient, tellOfRedis, untilRedisAnswers } from './status-client.ts';
+import { createStatusClient, logRedis, untilRedisAnswers } from './status-client.ts';
 import { TracedPushQueue } from './tracing/traced-push-queue.ts';
 import { WebhookRunner } from './webhooks/webhook-runner.ts';
 
@@ -31,7 +31,7 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
   const { config, logger, resources, tracer } = service;
   const environment = readProducerEnvironment(process.env, config.listen.host);
   const boardKey = await readBoardKey(process.env);
-  if (environment.auth === 'off') tellOpen(logger, config.listen.host);
+  if (environment.auth === 'off') warnOfOpenAccess(logger, config.listen.host);
   const apps = new Map(config.apps.map((app) => [app.id, app]));
   const register = createRegister();
   const metrics = createProducerMetrics(register, [...apps.keys()]);
@@ -41,7 +41,7 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
   const redis = createStatusClient(config.redisUrl);
   resources.add('redis', () => redis.disconnect());
   await untilRedisAnswers(redis, service.signal);
-  tellOfRedis(redis, logger, service.signal);
+  logRedis(redis, logger, service.signal);
   const room = new RedisRoom({ redis });
   resources.add('the room in Redis', () => room.close());
   const statusOptions = { redis, prefix: config.redisPrefix };
@@ -151,6 +151,6 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
   return { port, adminPort: admin.port };
 }
 
-function tellOpen(logger: Logger, host: string): void {
+function warnOfOpenAccess(logger: Logger, host: string): void {
   logger.warn({ host }, 'PUSHFLEET_AUTH is off: whoever reaches the API may send, and read devices');
 }

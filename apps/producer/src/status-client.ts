@@ -49,7 +49,7 @@ export async function untilRedisAnswers(client: Redis | Cluster, signal: AbortSi
 }
 
 /** Says in the log when Redis goes away and when it is back, until `stopping` aborts. */
-export function tellOfRedis(client: Redis | Cluster, logger: Logger, stopping: AbortSignal): void {
+export function logRedis(client: Redis | Cluster, logger: Logger, stopping: AbortSignal): void {
   let isThere = true;
   client.on('close', () => {
     if (isThere && !stopping.aborted) logger.warn('Redis cannot be reached: sends are refused until it can');

@@ -59,7 +59,7 @@ let told = 0;
 async function tell(app: string, kind: 'batch.finished' | 'devices.deactivated'): Promise<void> {
   told += 1;
   const event = { app, kind, payload: { batch: 'b', size: 7 }, key: `test-${told}` };
-  expect(await probe.database.store.events.tellOnce(event)).toBe(true);
+  expect(await probe.database.store.events.writeOnce(event)).toBe(true);
 }
 
 const createWebhook = async (body: object) => (await probe.call('POST', '/v1/webhooks', { body })).body;

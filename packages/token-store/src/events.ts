@@ -39,14 +39,14 @@ export interface OpenPause {
 
 export interface Events {
   /** Writes an event unless one with its key has been written; gives whether it did. @throws TokenStoreError */
-  tellOnce(event: OnceEvent): Promise<boolean>;
+  writeOnce(event: OnceEvent): Promise<boolean>;
   /** Pauses whose beginning has been told, and whose end has not. @throws TokenStoreError */
   openPauses(): Promise<OpenPause[]>;
 }
 
 export function createEvents(database: Database): Events {
   return {
-    async tellOnce({ app, kind, payload, key }) {
+    async writeOnce({ app, kind, payload, key }) {
       const { rowCount } = await database.query(
         `with fresh as (insert into told_once (key, payload) values ($1, case when $3 = 'app.paused' then $4::jsonb end) on conflict do nothing returning key)
          insert into events (app, kind, payload) select $2, $3, $4::jsonb from fresh`,

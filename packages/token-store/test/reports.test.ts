@@ -265,8 +265,8 @@ test('an event whose text Postgres has no place for is told without it', async (
     payload: { reason: 'a\0b \udfff', sinceMs: 5 },
     key: app,
   };
-  expect(await context.store.events.tellOnce(event)).toBe(true);
-  expect(await context.store.events.tellOnce(event)).toBe(false);
+  expect(await context.store.events.writeOnce(event)).toBe(true);
+  expect(await context.store.events.writeOnce(event)).toBe(false);
   expect(await eventsOf(app)).toEqual([{ kind: 'app.paused', payload: { reason: 'a�b �', sinceMs: 5 } }]);
 });
 

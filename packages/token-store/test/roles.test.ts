@@ -112,7 +112,7 @@ test('the sweeper can do its work, and cannot make devices or read keys', async 
   await reading.close();
   await feedback.endInterrupted([app]);
   expect(await feedback.applyNextChunk()).toMatchObject({ counts: { deactivated: 1 } });
-  await events.tellOnce({ app, kind: 'app.paused', payload: {}, key: app });
+  await events.writeOnce({ app, kind: 'app.paused', payload: {}, key: app });
   await appCredentials.note(app, new Date(0));
   await accounting.store([], new Date());
   await accounting.read();

@@ -21,7 +21,7 @@ interface ReplayCommandOptions extends ChoiceOptions {
 }
 
 /** Letters that are told one by one, at most. */
-const toldLetters = 50;
+const shownLetters = 50;
 
 export function addReplayCommand(letters: Command, terminal: Terminal): void {
   addChoiceOptions(letters.command('replay'))
@@ -45,7 +45,7 @@ Examples:
       await withFleet(terminal, async (fleet) => {
         const meant = await countChosen(fleet, choice);
         if (options.dryRun === true) {
-          tellDryRun(terminal, choice, meant);
+          showDryRun(terminal, choice, meant);
           return;
         }
         const queue = createPushQueue({
@@ -85,7 +85,7 @@ Examples:
       const choice = choiceOf(app, id, options);
       await withFleet(terminal, async (fleet) => {
         const meant = await countChosen(fleet, choice);
-        if (options.dryRun === true) tellDryRun(terminal, choice, meant);
+        if (options.dryRun === true) showDryRun(terminal, choice, meant);
         else
           await recordInRedis(
             fleet,
@@ -128,7 +128,7 @@ async function countChosen(fleet: Fleet, choice: LetterChoice): Promise<Matching
   );
 }
 
-function tellDryRun(terminal: Terminal, { app }: LetterChoice, meant: MatchingLetters): void {
+function showDryRun(terminal: Terminal, { app }: LetterChoice, meant: MatchingLetters): void {
   const { letters, notifications, unreadable } = meant;
   terminal.print({ app, dryRun: true, letters, notifications, unreadable }, () =>
     [
@@ -212,6 +212,6 @@ function asList<T>(one: T | undefined): T[] {
 }
 
 function firstLines(lines: readonly string[]): string[] {
-  if (lines.length <= toldLetters) return [...lines];
-  return [...lines.slice(0, toldLetters), `… and ${lines.length - toldLetters} more`];
+  if (lines.length <= shownLetters) return [...lines];
+  return [...lines.slice(0, shownLetters), `… and ${lines.length - shownLetters} more`];
 }

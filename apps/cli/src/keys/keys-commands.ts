@@ -66,7 +66,7 @@ Example:
           const made = { action: 'key.create', app: null, target: value.key.id, ...states } as const;
           return { value, entry: entryOf(terminal.env, made) };
         });
-        tell(terminal, key, text);
+        show(terminal, key, text);
       });
     });
 }
@@ -101,7 +101,7 @@ Example:
     )
     .action(async (idOrName: string, { overlap, expires }: RotateOptions) => {
       await withStore(terminal, async ({ change }) => {
-        const told = await change(async ({ apiKeys }) => {
+        const changed = await change(async ({ apiKeys }) => {
           const before = await apiKeys.find(idOrName);
           const previousUntil = new Date(Date.now() + overlap);
           const options = { previousUntil, expiresAt: afterNow(expires) };
@@ -111,8 +111,8 @@ Example:
           const rotated = { action: 'key.rotate', app: null, target: before.id, ...states } as const;
           return { value, entry: entryOf(terminal.env, rotated) };
         });
-        if (told === undefined) throw unknownKey(idOrName);
-        tell(terminal, told.key, told.text);
+        if (changed === undefined) throw unknownKey(idOrName);
+        show(terminal, changed.key, changed.text);
       });
     });
 }
@@ -163,7 +163,7 @@ function addRevoke(keys: Command, terminal: Terminal): void {
     });
 }
 
-function tell(terminal: Terminal, key: ApiKey, text: string): void {
+function show(terminal: Terminal, key: ApiKey, text: string): void {
   terminal.note('The key is shown this once:');
   terminal.print({ key: text, ...describe(key) }, () => text);
 }

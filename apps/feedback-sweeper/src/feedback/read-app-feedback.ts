@@ -52,7 +52,7 @@ export async function readAppFeedback(options: ReadAppFeedbackOptions): Promise<
     });
   }
   await untilStored(options, 0, () => reading.finish(end));
-  tell(logger, app.id, end, reading.count);
+  logEnd(logger, app.id, end, reading.count);
   return end.result;
 }
 
@@ -98,7 +98,7 @@ async function untilStored(
 
 const quietResults: readonly FeedbackEnd['result'][] = ['complete', 'stopped'];
 
-function tell(logger: Logger, app: string, end: ReadingEnd, tuples: number): void {
+function logEnd(logger: Logger, app: string, end: ReadingEnd, tuples: number): void {
   const facts = {
     app,
     result: end.result,

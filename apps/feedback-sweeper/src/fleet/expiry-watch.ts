@@ -54,7 +54,7 @@ export class ExpiryWatch {
       const days = Math.floor(daysLeft(notAfter, now()));
       const payload = { daysLeft: days, threshold, notAfter: notAfter.toISOString(), fingerprint };
       const key = `credential.expiring ${app} ${fingerprint} ${threshold}`;
-      if (await store.events.tellOnce({ app, kind: 'credential.expiring', payload, key })) {
+      if (await store.events.writeOnce({ app, kind: 'credential.expiring', payload, key })) {
         logger.warn({ app, daysLeft: days, notAfter }, 'the certificate is about to expire, or has');
       }
     }

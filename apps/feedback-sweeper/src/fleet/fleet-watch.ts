@@ -30,7 +30,7 @@ export interface FleetWatchOptions {
 /** Between two recounts of an app, milliseconds: what they cost grows with its push jobs. */
 const recountPauseMs = 60_000;
 
-interface Told {
+interface WrittenPause {
   readonly app: string;
   readonly pause: AppPause;
 }
@@ -38,11 +38,11 @@ interface Told {
 /** Reads what Redis knows of the fleet into metrics and the accounting, and tells of pauses that begin and end. */
 export class FleetWatch {
   readonly #options: FleetWatchOptions;
-  /** Pauses whose beginning is told, by key. */
-  readonly #told = new Map<string, Told>();
+  /** Pauses whose event `app.paused` is written and `app.resumed` is not, by key. */
+  readonly #open = new Map<string, WrittenPause>();
   /** When an app was last counted anew, by its id. */
   readonly #recountedAtMs = new Map<string, number>();
-  /** Whether those that others have told of are among them. */
+  /** Whether those of other processes are among them. */
   #hasRead = false;
 
   constructor(options: FleetWatchOptions) {
@@ -57,7 +57,7 @@ export class FleetWatch {
     } while (await pause(intervalMs, signal));
   }
 
-  /** Looks once; failures are told and made good by the next look. */
+  /** Looks once; failures are logged and made good by the next look. */
   async look(): Promise<void> {
     const { apps, quotas, facts, reader, metrics, redis } = this.#options;
     let read: AppFacts[];
@@ -87,7 +87,7 @@ export class FleetWatch {
   async #store(read: readonly AppFacts[], readAt: Date, applied: AppliedTotals | undefined): Promise<void> {
     const { store, logger, postgres } = this.#options;
     try {
-      await this.#tell(read.flatMap(({ app, pauses }) => pauses.map((one) => ({ app, pause: one }))));
+      await this.#writeEvents(read.flatMap(({ app, pauses }) => pauses.map((one) => ({ app, pause: one }))));
       // Without it nothing would be known to be forgotten.
       if (applied === undefined) return;
       const forgotten = await store.accounting.store(totalsOf(read), readAt, applied);
@@ -123,36 +123,36 @@ export class FleetWatch {
     }
   }
 
-  async #tell(pauses: readonly Told[]): Promise<void> {
-    // The one who told of a beginning may not be there to tell of the end.
+  async #writeEvents(pauses: readonly WrittenPause[]): Promise<void> {
+    // The process that wrote a beginning may not be there to write the end.
     if (!this.#hasRead) {
       const { store, apps } = this.#options;
       for (const { key, payload } of await store.events.openPauses()) {
         const app = key.split(' ', 1)[0]!;
-        if (apps.includes(app)) this.#told.set(key, { app, pause: payload as unknown as AppPause });
+        if (apps.includes(app)) this.#open.set(key, { app, pause: payload as unknown as AppPause });
       }
       this.#hasRead = true;
     }
-    const current = new Map(pauses.map((told) => [keyOf(told), told]));
-    for (const [key, told] of current) {
-      if (this.#told.has(key)) continue;
-      await this.#event('app.paused', key, told);
-      this.#told.set(key, told);
+    const current = new Map(pauses.map((pause) => [keyOf(pause), pause]));
+    for (const [key, pause] of current) {
+      if (this.#open.has(key)) continue;
+      await this.#event('app.paused', key, pause);
+      this.#open.set(key, pause);
     }
-    for (const [key, told] of this.#told) {
+    for (const [key, pause] of this.#open) {
       if (current.has(key)) continue;
-      await this.#event('app.resumed', key, told);
-      this.#told.delete(key);
+      await this.#event('app.resumed', key, pause);
+      this.#open.delete(key);
     }
   }
 
   async #event(
     kind: 'app.paused' | 'app.resumed',
     key: string,
-    { app, pause: { cause, reason, sinceMs } }: Told,
+    { app, pause: { cause, reason, sinceMs } }: WrittenPause,
   ) {
     const payload = { cause, reason, sinceMs };
-    await this.#options.store.events.tellOnce({ app, kind, payload, key: `${kind} ${key}` });
+    await this.#options.store.events.writeOnce({ app, kind, payload, key: `${kind} ${key}` });
   }
 }
 
@@ -170,6 +170,6 @@ function totalsOf(facts: readonly AppFacts[]): FleetTotals[] {
   );
 }
 
-function keyOf({ app, pause: { cause, sinceMs } }: Told): string {
+function keyOf({ app, pause: { cause, sinceMs } }: WrittenPause): string {
   return `${app} ${cause} ${sinceMs}`;
 }

@@ -17,21 +17,21 @@ const heartbeatMs = 15_000;
 /** Server-sent events (WHATWG HTML, section 9.2) until nothing of the broadcast is queued. */
 export async function* progressEvents(first: Broadcast, options: ProgressOptions): AsyncGenerator<string> {
   const { read, stopping, pollMs = 500 } = options;
-  let told = '';
-  let toldAtMs = performance.now();
+  let sent = '';
+  let sentAtMs = performance.now();
   let id = 0;
   yield 'retry: 2000\n\n';
   while (!stopping.aborted) {
     const reading = await read().catch(() => undefined);
-    const text = reading?.text ?? told;
-    if (text !== told) {
+    const text = reading?.text ?? sent;
+    if (text !== sent) {
       id += 1;
       yield `id: ${first.id}/${id}\nevent: progress\ndata: ${text}\n\n`;
-      told = text;
-      toldAtMs = performance.now();
-    } else if (performance.now() - toldAtMs > heartbeatMs) {
+      sent = text;
+      sentAtMs = performance.now();
+    } else if (performance.now() - sentAtMs > heartbeatMs) {
       yield ': still here\n\n';
-      toldAtMs = performance.now();
+      sentAtMs = performance.now();
     }
     if (reading !== undefined && isOver(reading.answer)) return;
     await delay(pollMs, undefined, { signal: stopping }).catch(() => undefined);

@@ -175,10 +175,11 @@ export class JsonScanner {
     this.#path[depth - 1] = name;
     if (isLong) throw defectOf(this.#field(), `has a name that ${tooLong(maxTextLength)}`);
     if (name === '__proto__') throw defectOf(this.#field(), 'cannot be used as a name');
-    if (!this.#isNew(name)) throw defectOf(this.#field(), 'is there twice');
+    if (!this.#addName(name)) throw defectOf(this.#field(), 'is there twice');
   }
 
-  #isNew(name: string): boolean {
+  /** False: the object has such a name already. */
+  #addName(name: string): boolean {
     const depth = this.#names.length;
     const names = this.#names[depth - 1];
     if (names === undefined) {

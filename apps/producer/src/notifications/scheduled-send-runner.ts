@@ -169,10 +169,10 @@ export class ScheduledSendRunner {
     });
     // It was cancelled before it could be enqueued, and whoever did that writes it down.
     if (sent.notificationIds.length === 0) return true;
-    const told = parseUsersNote(sent.note, users).usersWithoutDevices;
+    const unreached = parseUsersNote(sent.note, users).usersWithoutDevices;
     await scheduledSends.end(id, 'waiting', {
       state: 'enqueued',
-      ...(told.length === 0 ? {} : { usersWithoutDevices: told }),
+      ...(unreached.length === 0 ? {} : { usersWithoutDevices: unreached }),
     });
     return true;
   }

@@ -42,7 +42,7 @@ const refusals = ['invalid-request', 'internal', 'database-unavailable'] as cons
 export function addBroadcastRoutes(server: ProducerServer, context: ProducerContext): void {
   const { database, redis, queue } = context;
 
-  const readings = new ProgressReadings(async (broadcast) => tell(await get(broadcast)));
+  const readings = new ProgressReadings(async (broadcast) => describe(await get(broadcast)));
 
   server.post(
     '/v1/broadcasts',
@@ -110,7 +110,7 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
       context.broadcastRunner.wake();
       void reply.code(202);
       if (created.replayed) void reply.header('idempotency-replayed', 'true');
-      const answer = await tell(created.broadcast);
+      const answer = await describe(created.broadcast);
       return created.replayed ? { ...answer, replayed: true as const } : answer;
     },
   );
@@ -138,7 +138,7 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
       checkApp(context, request, app);
       const found = await database.store.broadcasts.list(app, { before, limit: limit + 1 });
       const { rows, last } = pageOf(found, limit);
-      return { broadcasts: await Promise.all(rows.map(tell)), next: last?.id ?? null };
+      return { broadcasts: await Promise.all(rows.map(describe)), next: last?.id ?? null };
     },
   );
 
@@ -153,7 +153,7 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
         response: { 200: broadcastSchema, ...problems(...refusals, 'unknown-broadcast') },
       },
     },
-    async (request) => tell(await find(request)),
+    async (request) => describe(await find(request)),
   );
 
   server.get(
@@ -208,7 +208,7 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
       async (request) => {
         const moved = await move(request, from, to);
         context.broadcastRunner.wake();
-        return tell(moved);
+        return describe(moved);
       },
     );
   transition('pause', 'Let a broadcast rest after the chunk at hand', ['running'], 'paused');
@@ -236,13 +236,13 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
       const moved = await move(request, broadcastStates, 'cancelling');
       void reply.code(202);
       try {
-        return await tell(
+        return await describe(
           (await finishCancelling(moved, { queue, redis, broadcasts })) ?? (await get(moved.id)),
         );
       } catch (err) {
         // It is written down: whoever runs broadcasts goes on with it until it is done.
         context.logger.warn({ app: moved.app, broadcast: moved.id, err }, 'a cancellation is finished later');
-        return tell(moved);
+        return describe(moved);
       }
     },
   );
@@ -278,7 +278,7 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
     return moved;
   }
 
-  async function tell(broadcast: Broadcast): Promise<BroadcastAnswer> {
+  async function describe(broadcast: Broadcast): Promise<BroadcastAnswer> {
     return answerOf(broadcast, await database.store.broadcasts.outcomes(broadcast.id));
   }
 }

@@ -195,7 +195,7 @@ export function refusalOf(parse: Refusal) {
 }
 
 /** JSON Schema has no short word for it; the descriptions do. */
-const oneTarget: [check: (fields: { token?: unknown; userId?: unknown }) => boolean, told: object] = [
+const oneTarget: [check: (fields: { token?: unknown; userId?: unknown }) => boolean, description: object] = [
   ({ token, userId }) => (token === undefined) !== (userId === undefined),
   { path: ['token'], message: 'either token or userId must be there, and not both' },
 ];

@@ -95,6 +95,6 @@ function distinctPayloads(notifications: readonly EncodedNotification[]): Distin
     return lengths.push(payloadBytes) - 1;
   });
   const everyOneItsOwn = lengths.length === notifications.length;
-  const told = lengths.length === 1 || everyOneItsOwn;
-  return { texts: [...places.keys()], lengths, of: told ? undefined : of };
+  const isImplied = lengths.length === 1 || everyOneItsOwn;
+  return { texts: [...places.keys()], lengths, of: isImplied ? undefined : of };
 }

@@ -29,7 +29,7 @@ export class LogOutput {
   #droppedSince = 0;
   #timer: NodeJS.Timeout | undefined;
   /** Makes the line that tells of dropped ones. */
-  tellDropped: ((lines: number) => void) | undefined;
+  onDropped: ((lines: number) => void) | undefined;
 
   constructor(fd: number, maxBytes = usualMaxBytes) {
     this.#fd = withoutBlocking(fd);
@@ -70,18 +70,18 @@ export class LogOutput {
         // EAGAIN: the reader stands still. EPIPE: it is gone, which is no reason to stop sending.
         return false;
       }
-      if (!this.#isHeadCut) this.#tell();
+      if (!this.#isHeadCut) this.#reportDropped();
     }
     return true;
   }
 
-  #tell(): void {
+  #reportDropped(): void {
     if (this.#droppedSince === 0) return;
     const lines = this.#droppedSince;
     this.#droppedSince = 0;
     const later = this.#waiting;
     this.#waiting = [];
-    this.tellDropped?.(lines);
+    this.onDropped?.(lines);
     this.#waiting.push(...later);
   }
 

@@ -37,14 +37,14 @@ function nameOf(error: Error): string {
   return error.name === 'Error' && typeof named === 'string' ? named : String(error.name);
 }
 
-/** What a parser of ours says quotes its input: the fields at fault are told, and no values. */
+/** What a parser of ours says quotes its input: the fields at fault are named, and no values. */
 function messageOf(error: Error): string {
   const { issues } = error as { issues?: unknown };
   if (Array.isArray(issues)) {
-    const told = (issues as { path?: unknown; code?: unknown }[])
+    const named = (issues as { path?: unknown; code?: unknown }[])
       .slice(0, 10)
       .map(({ path, code }) => `${Array.isArray(path) ? path.map(String).join('.') : ''}: ${String(code)}`);
-    return cleanText(told.join('; '));
+    return cleanText(named.join('; '));
   }
   if (error instanceof AggregateError && error.message === '') {
     const first = error.errors

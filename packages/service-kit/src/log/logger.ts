@@ -74,7 +74,7 @@ export function openLog(options: LoggerOptions): ServiceLog {
     isPretty ? pretty({ destination: out, sync: true, ignore: 'service' }) : out,
   );
   if (output !== undefined) {
-    output.tellDropped = (lines) =>
+    output.onDropped = (lines) =>
       logger.warn({ lines }, 'log lines were dropped while nobody read the output');
   }
   return {

@@ -18,8 +18,8 @@ import {
 import type { ServiceName } from '../admin-ports.ts';
 import type { Logger } from '../log/logger.ts';
 import { withDeadline } from '../with-deadline.ts';
+import { LoggedExporter } from './logged-exporter.ts';
 import { sampledLinksFirst } from './sampled-links.ts';
-import { ToldExporter } from './told-exporter.ts';
 import type { TracingConfig } from './tracing-environment.ts';
 
 // All of the SDK. Loaded only where traces are on.
@@ -36,11 +36,11 @@ const closeTimeoutMs = 3_000;
 /** Opens no connection before the first spans are due. */
 export function openTracing(service: ServiceName, config: TracingConfig, logger: Logger): Tracing {
   // At debug: what matters is told by the exporter's keeper, once.
-  const tell = (...said: unknown[]) => logger.debug({ said }, 'OpenTelemetry says');
-  diag.setLogger({ error: tell, warn: tell, info: tell, debug: tell, verbose: tell }, DiagLogLevel.WARN);
+  const log = (...said: unknown[]) => logger.debug({ said }, 'OpenTelemetry says');
+  diag.setLogger({ error: log, warn: log, info: log, debug: log, verbose: log }, DiagLogLevel.WARN);
   context.setGlobalContextManager(new AsyncLocalStorageContextManager());
   propagation.setGlobalPropagator(new W3CTraceContextPropagator());
-  const exporter = new ToldExporter(new OTLPTraceExporter({ headers: config.headers }), logger);
+  const exporter = new LoggedExporter(new OTLPTraceExporter({ headers: config.headers }), logger);
   const { looksAtParent, ratio } = config.sampler;
   const sampler = new TraceIdRatioBasedSampler(ratio);
   const provider = new TracerProvider({

@@ -60,22 +60,22 @@ export class ProcessGuard {
    * @param pid As for kill(2): a negative number means the whole process group.
    */
   watch(pid: number, signal: GuardSignal = 'KILL'): void {
-    this.#tell(`watch ${pid} ${signal}`);
+    this.#write(`watch ${pid} ${signal}`);
   }
 
   /** Forgets the process: it has exited, and its number may be given to another. */
   unwatch(): void {
-    this.#tell('watch 0');
+    this.#write('watch 0');
   }
 
   /** Ends the guard; nothing is killed or removed. */
   async release(): Promise<void> {
-    this.#tell('release');
+    this.#write('release');
     this.#shell.ref();
     await this.#exited;
   }
 
-  #tell(line: string): void {
+  #write(line: string): void {
     if (this.#shell.stdin?.writable === true) this.#shell.stdin.write(`${line}\n`);
   }
 }

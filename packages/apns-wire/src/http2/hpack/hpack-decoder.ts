@@ -114,11 +114,11 @@ export class HpackDecoder {
       if (listBytes > this.#maxHeaderListBytes) {
         throw new Http2WireError('http2-flood', `A header list exceeds ${this.#maxHeaderListBytes} bytes`);
       }
-      if (this.#malformed === undefined) this.#tell(sink, name, value);
+      if (this.#malformed === undefined) this.#emit(sink, name, value);
     }
   }
 
-  #tell(sink: FieldSink, name: string, value: string): void {
+  #emit(sink: FieldSink, name: string, value: string): void {
     try {
       sink(name, value);
     } catch (error) {

@@ -2,8 +2,8 @@ import { type ExportResult, ExportResultCode } from '@opentelemetry/core';
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
 import type { Logger } from '../log/logger.ts';
 
-/** Tells once when spans cannot be handed over, and when they can be again: a collector that is away is no news each time. */
-export class ToldExporter implements SpanExporter {
+/** Logs once when spans cannot be handed over, and when they can be again: a collector that is away is no news each time. */
+export class LoggedExporter implements SpanExporter {
   readonly #exporter: SpanExporter;
   readonly #logger: Logger;
   /** Spans dropped since the last success; undefined: the last export succeeded. */
@@ -16,7 +16,7 @@ export class ToldExporter implements SpanExporter {
 
   export(spans: ReadableSpan[], done: (result: ExportResult) => void): void {
     this.#exporter.export(spans, (result) => {
-      this.#tell(result, spans.length);
+      this.#log(result, spans.length);
       done(result);
     });
   }
@@ -29,7 +29,7 @@ export class ToldExporter implements SpanExporter {
     return this.#exporter.shutdown();
   }
 
-  #tell({ code, error: err }: ExportResult, spans: number): void {
+  #log({ code, error: err }: ExportResult, spans: number): void {
     if (code === ExportResultCode.SUCCESS) {
       if (this.#dropped !== undefined)
         this.#logger.info({ dropped: this.#dropped }, 'traces are handed over again');
