@@ -6,7 +6,7 @@ import { benchApp, type Fleet } from './fleet.ts';
 
 /** Where the time of a probe goes, in order. */
 export const stages = ['call', 'Redis', 'taken', 'written', 'arrived'] as const;
-export type Stage = (typeof stages)[number];
+type Stage = (typeof stages)[number];
 
 /** Milliseconds of one probe, from the call of `enqueue` to the gateway, and where they went. */
 export interface ProbeTime {

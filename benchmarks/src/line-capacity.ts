@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { startDelayLine } from '@pushfleet/testkit';
 import { createFigure, type Figure } from './figure.ts';
 
-export interface LineCapacity {
+interface LineCapacity {
   /** Through the line, with a thread that sends and one that takes beside it. */
   readonly bytesPerSecond: number;
   /** What the line would carry with a core of its own. */
@@ -15,7 +15,7 @@ const warmUpMs = 500;
 const measuredMs = 1_500;
 
 /** What the delay line itself carries on one connection, one way, at a round trip of `rttMs`. */
-export async function measureLine(rttMs: number): Promise<LineCapacity> {
+async function measureLine(rttMs: number): Promise<LineCapacity> {
   const taker = startThread(undefined);
   const [{ port: targetPort }] = (await once(taker, 'message')) as [{ port: number }];
   const line = await startDelayLine({ targetPort });

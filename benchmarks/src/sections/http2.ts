@@ -5,6 +5,7 @@ import { findNghttpd, openNghttpd } from '@pushfleet/testkit';
 import { createProviderKey, TestAuthority } from '@pushfleet/testkit/certificates';
 import { hexTokens } from '../columns.ts';
 import { createFigure, type Figure, median } from '../figure.ts';
+import { findH2load, runH2load } from '../h2load.ts';
 import { installPeers } from '../peers.ts';
 import { runActor } from '../run-actor.ts';
 import type { SectionContext } from '../sections.ts';
@@ -38,6 +39,8 @@ export async function run({ say }: SectionContext): Promise<readonly Figure[]> {
   process.env.NODE_EXTRA_CA_CERTS = caFile;
   const providerKey = createProviderKey();
   const peers = await installPeers(['@parse/node-apn@8.1.0', 'apns2@12.2.0']);
+  const h2load = await findH2load();
+  if (h2load === undefined) say('h2load (Debian: nghttp2-client) is not on the PATH: not measured');
   if (peers === undefined) say('@parse/node-apn and apns2 cannot be installed from here: not measured');
   const rateOf = async (mode: string, count: number): Promise<number> => {
     const parameters = {
@@ -53,9 +56,10 @@ export async function run({ say }: SectionContext): Promise<readonly Figure[]> {
     return (await runActor<{ rate: number }>('http2-sender', parameters)).rate;
   };
   try {
-    const rates: Record<'transport' | 'bare' | 'node-apn' | 'apns2', number[]> = {
+    const rates: Record<'transport' | 'bare' | 'h2load' | 'node-apn' | 'apns2', number[]> = {
       transport: [],
       bare: [],
+      h2load: [],
       'node-apn': [],
       apns2: [],
     };
@@ -63,6 +67,10 @@ export async function run({ say }: SectionContext): Promise<readonly Figure[]> {
       say(`round ${round + 1} of ${rounds}`);
       rates.transport.push(await rateOf('transport', count));
       rates.bare.push(await rateOf('bare', bareCount));
+      if (h2load !== undefined) {
+        const url = `https://localhost:${nghttpd.port}/3/device/${hexTokens(1)[0]}`;
+        rates.h2load.push(await runH2load(h2load, { url, count, streams }));
+      }
       if (peers === undefined || round >= 3) continue;
       rates['node-apn'].push(await rateOf('node-apn', peerCount));
       rates.apns2.push(await rateOf('apns2', peerCount));
@@ -79,6 +87,7 @@ export async function run({ say }: SectionContext): Promise<readonly Figure[]> {
       });
     return [
       against('a bare node:http2 client', rates.bare, 3),
+      ...(h2load === undefined ? [] : [against('h2load', rates.h2load, 0.9)]),
       ...(peers === undefined
         ? []
         : [against('@parse/node-apn 8.1.0', rates['node-apn']), against('apns2 12.2.0', rates.apns2)]),

@@ -43,7 +43,7 @@ export async function run({ say }: SectionContext): Promise<readonly Figure[]> {
         figure: median(ours),
         unit: 'notifications/s',
         against: { name: "BullMQ's own rate with an empty processor", figure: median(empty) },
-        atLeast: 8,
+        atLeast: 10,
       }),
     ];
   } finally {

@@ -33,7 +33,7 @@ export async function run({ say }: SectionContext): Promise<readonly Figure[]> {
         figure: ours,
         unit,
         against: { name: 'a bare TLS socket writing ready-made frames', figure: median(bare) },
-        atLeast: 0.5,
+        atLeast: 0.7,
       }),
     ];
     const peers = await installPeers(['apn@1.7.8']);
