@@ -1,3 +1,4 @@
+export { type Fault, type GatewayAnswer, tokenEvidence } from '@pushfleet/apns-wire/answer';
 export type { BinaryTransportOptions } from './binary/options.ts';
 export { createBinaryTransport } from './binary/protocol.ts';
 export {

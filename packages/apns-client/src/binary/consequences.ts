@@ -1,6 +1,7 @@
 import { ErrorStatus, type NotificationCommand } from '@pushfleet/apns-wire';
+import type { GatewayAnswer } from '@pushfleet/apns-wire/answer';
 import { countOf, type Span } from '../transport/span.ts';
-import type { GatewayAnswer, TransportObserver } from '../transport/transport.ts';
+import type { TransportObserver } from '../transport/transport.ts';
 import { acceptedAs, rejectedBy, retryableBy, uncertainBy } from '../transport/verdicts.ts';
 import type { DoubtDecision } from './after-doubt.ts';
 import type { BinaryClosure } from './closure.ts';

@@ -1,5 +1,5 @@
 import { ErrorStatus, errorStatusName } from '@pushfleet/apns-wire';
-import type { GatewayAnswer } from '../transport/transport.ts';
+import type { GatewayAnswer } from '@pushfleet/apns-wire/answer';
 
 /** What an error response says of the frame that it names; the table of `docs/protocol/binary.md#error-response`. */
 export type StatusMeaning =

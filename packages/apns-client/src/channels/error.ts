@@ -1,4 +1,4 @@
-import type { GatewayAnswer } from '../transport/transport.ts';
+import type { GatewayAnswer } from '@pushfleet/apns-wire/answer';
 
 export type ChannelErrorCode =
   /** APNs said no; `reason` and `status` say why. */

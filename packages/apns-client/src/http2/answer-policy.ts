@@ -1,4 +1,4 @@
-import type { Fault, GatewayAnswer } from '../transport/transport.ts';
+import type { Fault, GatewayAnswer } from '@pushfleet/apns-wire/answer';
 
 // What an answer other than 200 means: the table of `docs/protocol/http2.md#answers`.
 

@@ -1,6 +1,6 @@
+import type { GatewayAnswer } from '@pushfleet/apns-wire/answer';
 import type { Clock } from '../transport/clock.ts';
 import { SpanQueue } from '../transport/span-queue.ts';
-import type { GatewayAnswer } from '../transport/transport.ts';
 import { WaitingSpans } from '../transport/waiting-spans.ts';
 import { payloadLimitOf } from './push-topics.ts';
 import type { RefusedTopics } from './refused-topics.ts';

@@ -1,4 +1,4 @@
-import type { GatewayAnswer } from '../transport/transport.ts';
+import type { GatewayAnswer } from '@pushfleet/apns-wire/answer';
 import { acceptedAs, rejectedBy, retryableBy } from '../transport/verdicts.ts';
 import type { Access, AccessDecision } from './access.ts';
 import { type AnswerMeaning, type CredentialAction, isAboutCredential } from './answer-policy.ts';

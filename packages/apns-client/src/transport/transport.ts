@@ -1,4 +1,5 @@
 import type { NotificationColumns } from '@pushfleet/apns-wire';
+import type { GatewayAnswer } from '@pushfleet/apns-wire/answer';
 
 // The one interface between a worker and a gateway, whichever protocol stands behind it.
 //
@@ -11,27 +12,6 @@ import type { NotificationColumns } from '@pushfleet/apns-wire';
 
 /** `proved`: the gateway said so. `presumed`: binary's silence said so. */
 export type Certainty = 'proved' | 'presumed';
-
-export type Fault = 'notification' | 'gateway';
-
-/** What the gateway said of a notification that it did not take. */
-export interface GatewayAnswer {
-  /** Stable kebab-case name on binary (`invalid-token`), Apple's own reason on HTTP/2 (`BadDeviceToken`). */
-  readonly reason: string;
-  /** Binary status byte (`docs/protocol/binary.md#error-response`) or HTTP status. */
-  readonly status: number;
-  /**
-   * Whose trouble it may be. `notification`: the gateway answered about this one, and the trouble may be its own, so a
-   * try counts. `gateway`: nothing is held against the notification; it is tried again by time.
-   */
-  readonly fault: Fault;
-  /** The token itself is bad for this app and environment: evidence against the device. */
-  readonly tokenInvalid: boolean;
-  /** When APNs found the token gone, epoch milliseconds (410 only). */
-  readonly unregisteredAtMs?: number;
-  /** How long the gateway asks to wait before the next try, milliseconds. */
-  readonly retryAfterMs?: number;
-}
 
 /** What a transport says of notifications with which it is done. Objects of this type are shared: compare `kind`. */
 export type Verdict =

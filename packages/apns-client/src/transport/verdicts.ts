@@ -1,10 +1,5 @@
-import {
-  type Certainty,
-  type ConnectionEnd,
-  connectionEnds,
-  type GatewayAnswer,
-  type Verdict,
-} from './transport.ts';
+import type { GatewayAnswer } from '@pushfleet/apns-wire/answer';
+import { type Certainty, type ConnectionEnd, connectionEnds, type Verdict } from './transport.ts';
 
 // The verdicts, made once: to settle a range allocates nothing. Those with an answer are made with the answer.
 

@@ -1,8 +1,8 @@
+import type { GatewayAnswer } from '@pushfleet/apns-wire/answer';
 import type { Clock } from './clock.ts';
 import type { Span } from './span.ts';
 import type { SpanQueue } from './span-queue.ts';
 import type { TrackedRun } from './tracked-run.ts';
-import type { GatewayAnswer } from './transport.ts';
 import { expired, rejectedBy, retryableBy } from './verdicts.ts';
 
 /** A queue as a connection reads it: what must not be sent, or need not be, is settled here and never written. */
