@@ -258,6 +258,7 @@ test('device tokens are whole in answers only for a key that may see them', asyn
   const rejected = { index: 1, token: own.token, outcome: 'rejected', reason: 'x', atMs } as const;
   await probe.database.store.reports.apply([
     {
+      ...{ v: 1, job: 'any' },
       ...{ app: 'shop', lane: 'transactional', batch: own.batch, batchSize: 2, firstIndex: 1, count: 2 },
       ...{ enqueuedAtMs: atMs, settledAtMs: atMs, resentUncertain: 0 },
       accepted: { proved: 1, presumed: 0 },

@@ -367,6 +367,7 @@ test('what is written as an event is what OpenAPI says is posted', async () => {
   } as const;
   await database.store.reports.apply([
     {
+      ...{ v: 1, job: 'any' },
       ...{ app: 'shop', lane: 'bulk', batch, batchSize: 3, firstIndex: 0, count: 3 },
       ...{ enqueuedAtMs: atMs, settledAtMs: atMs, resentUncertain: 0 },
       accepted: { proved: 1, presumed: 1 },

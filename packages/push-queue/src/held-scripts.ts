@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { shareField } from './job-share.ts';
+import { shareField } from './push-job/share.ts';
 
 // The counts of what lies in an app's queues, which its quota is held against. They rise in the transaction that adds
 // push jobs and fall with a job's outcome report. Each job carries the mark of what it was counted as, with the epoch

@@ -11,11 +11,28 @@ export { parseTime } from './enqueue/parse-time.ts';
 export { createPushQueue, PushQueue } from './enqueue/push-queue.ts';
 export type { EnqueueSource, PushQueueObserver, PushQueueOptions } from './enqueue/push-queue-options.ts';
 export type { SendResult } from './enqueue/single-sends.ts';
-export { maxTokensPerCall, type TokenColumns } from './enqueue/token-columns.ts';
 export * from './lane.ts';
 export * from './notification-id.ts';
-export * from './push-job.ts';
-export * from './push-job-id.ts';
+export {
+  maxJobNotifications,
+  type PushJobData,
+  pushJobDataSchema,
+} from './push-job/format.ts';
+export { parsePushJobId, pushJobId } from './push-job/id.ts';
+export {
+  type PushJobProgress,
+  type PushJobWaits,
+  pushJobProgressSchema,
+  pushJobWaitsSchema,
+  waitsField,
+} from './push-job/progress.ts';
+export {
+  acceptedCountsSchema,
+  type OutcomeException,
+  type OutcomeReport,
+  outcomeExceptionSchema,
+  outcomeReportSchema,
+} from './push-job/report.ts';
 export * from './push-queue-error.ts';
 export * from './quota.ts';
 export { createRedisClient, parseRedisUrl, RedisUrlError, redisProtocols } from './redis/client.ts';

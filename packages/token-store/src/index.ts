@@ -38,7 +38,6 @@ export { type MigrationState, readMigrationState } from './migration-state.ts';
 export { pageOf } from './page.ts';
 export type { AppliedReports, ApplyOptions } from './reconcile/apply-reports.ts';
 export type { Reports, UnreadableReport } from './reconcile/reports.ts';
-export type { SettledException, SettledJob } from './reconcile/settled-job.ts';
 export * from './retention.ts';
 export * from './scheduled-sends.ts';
 export { openTokenStore, type TokenStore } from './token-store.ts';

@@ -24,6 +24,8 @@ const apply = (app: string, proved: number, presumed: number, dead: number) => {
   const count = proved + presumed + dead;
   return context.store.reports.apply([
     {
+      v: 1,
+      job: 'any',
       app,
       lane: 'bulk',
       batch: randomUUID(),

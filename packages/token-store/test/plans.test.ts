@@ -147,6 +147,8 @@ test.for([
 const settle = (tokens: readonly DeviceToken[]) =>
   context.store.reports.apply([
     {
+      v: 1,
+      job: 'any',
       app,
       lane: 'bulk',
       batch: batchOf(Math.random() * 1e9),

@@ -1,15 +1,18 @@
 import { randomUUID } from 'node:crypto';
+import type { OutcomeException, OutcomeReport } from '@pushfleet/push-queue/report';
 import { expect, test, vi } from 'vitest';
-import type { DeviceToken, SettledException, SettledJob } from '../src/index.ts';
+import type { DeviceToken } from '../src/index.ts';
 import { newApp, newToken, useTestStore } from './test-store.ts';
 
 const context = useTestStore();
 const hourAgoMs = Date.now() - 3_600_000;
 
-function settled(change: Partial<SettledJob> = {}): SettledJob {
+function settled(change: Partial<OutcomeReport> = {}): OutcomeReport {
   const count = change.count ?? 10;
   const exceptions = change.exceptions ?? [];
   return {
+    v: 1,
+    job: 'any',
     app: 'shop',
     lane: 'bulk',
     batch: randomUUID(),
@@ -25,7 +28,7 @@ function settled(change: Partial<SettledJob> = {}): SettledJob {
   };
 }
 
-const exception = (index: number, change: Partial<SettledException> = {}): SettledException => ({
+const exception = (index: number, change: Partial<OutcomeException> = {}): OutcomeException => ({
   index,
   token: newToken(),
   outcome: 'rejected',

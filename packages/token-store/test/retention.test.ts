@@ -35,6 +35,8 @@ test('old batches go with their push jobs and exceptions, in chunks; newer ones 
   const kept = [batchFrom(89), batchFrom(1)];
   await reports.apply(
     [...old, ...kept].map((batch) => ({
+      v: 1 as const,
+      job: 'any',
       app,
       lane: 'bulk',
       batch,
@@ -65,6 +67,8 @@ test('a policy that would forget batches which are still to be sent is not follo
   const [app, batch] = [newApp(), batchFrom(34)];
   await reports.apply([
     {
+      v: 1,
+      job: 'any',
       app,
       lane: 'bulk',
       batch,

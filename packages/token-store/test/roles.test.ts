@@ -81,6 +81,8 @@ test('the sweeper can do its work, and cannot make devices or read keys', async 
   );
   const result = await reports.apply([
     {
+      v: 1,
+      job: 'any',
       app,
       lane: 'bulk',
       batch: randomUUID(),

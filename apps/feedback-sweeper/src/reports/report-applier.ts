@@ -1,4 +1,5 @@
 import type { Tracer } from '@opentelemetry/api';
+import { tokenEvidence } from '@pushfleet/apns-client';
 import type { PauseCause } from '@pushfleet/push-queue';
 import {
   type FleetFacts,
@@ -132,7 +133,7 @@ export class ReportApplier {
   /** Asked for only where it matters. */
   async #appsInDoubt(chunk: readonly ReportEntry[]): Promise<ReadonlySet<string>> {
     const suspects = chunk.filter(({ report }) =>
-      report.exceptions.some((one) => one.tokenInvalid === true && one.unregisteredAtMs === undefined),
+      report.exceptions.some((exception) => tokenEvidence(exception) === 'invalid-token'),
     );
     const apps = [...new Set(suspects.map(({ app }) => app))];
     if (apps.length === 0) return new Set();

@@ -1,4 +1,4 @@
-import type { GatewayAnswer, Verdict } from '@pushfleet/apns-client';
+import { type GatewayAnswer, tokenEvidence, type Verdict } from '@pushfleet/apns-client';
 import type { AppSlowed, AppTrouble, SlowCause } from '@pushfleet/push-queue';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
 import type { FleetMember } from '../fleet-member.ts';
@@ -171,11 +171,11 @@ export class AppStanding implements VerdictListener {
     if (this.#probe?.about === 'pause') pauses.lift();
   }
 
-  #countRejected({ reason, tokenInvalid, unregisteredAtMs }: GatewayAnswer): void {
+  #countRejected(answer: GatewayAnswer): void {
     const { pauses, transport, metrics } = this.#options;
-    metrics.countRejected(reason);
-    // A 410 says when the app was removed: no sign of a wrong environment.
-    if (!tokenInvalid || unregisteredAtMs !== undefined) return;
+    metrics.countRejected(answer.reason);
+    // A 410 is no sign of a wrong environment.
+    if (tokenEvidence(answer) !== 'invalid-token') return;
     this.#breaker.recordInvalid(performance.now());
     if (!this.#breaker.isTripped) return;
     const { decided, invalid } = this.#breaker.sums;

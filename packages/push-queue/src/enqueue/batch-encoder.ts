@@ -1,8 +1,8 @@
 import type { DeviceToken } from '@pushfleet/apns-wire/device-token';
 import type { EncodedPayload } from '@pushfleet/apns-wire/payload';
+import type { EncodedNotification } from '../push-job/encode.ts';
 import {
   besideContent,
-  type EncodedNotification,
   type EncodingContext,
   encodeParts,
   encodePayload,

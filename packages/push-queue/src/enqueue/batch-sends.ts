@@ -1,10 +1,15 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Lane } from '../lane.ts';
 import { type BatchId, createBatchId, type NotificationId, notificationId } from '../notification-id.ts';
-import { maxJobNotifications, type PushJobData } from '../push-job.ts';
+import {
+  type BatchSource,
+  encodeBatch,
+  formatPushJob,
+  type PushJobHead,
+  type PushJobText,
+} from '../push-job/encode.ts';
+import { maxJobNotifications } from '../push-job/format.ts';
 import { idempotencyRecordKey } from '../redis/keys.ts';
-import { buildPushJob, formatPushJob, type PushJobText } from './build-push-job.ts';
-import type { EncodedNotification } from './encode-notification.ts';
 import { formatRecord, idempotencyConflict, parseRecord } from './idempotency-record.ts';
 import type { JobWrite, JobWriter, KeyedWrite } from './job-writer.ts';
 
@@ -27,9 +32,6 @@ export interface TokensResult {
   readonly note?: string | undefined;
 }
 
-/** Builds the push jobs of a batch. */
-export type JobsOf = (batch: BatchId) => Iterable<PushJobData>;
-
 export interface BatchCall {
   readonly app: string;
   readonly lane: Lane;
@@ -47,58 +49,59 @@ export interface BatchCall {
   readonly batchId?: BatchId | undefined;
 }
 
-export interface BatchSendsOptions {
-  readonly prefix: string;
+export interface BatchWriteOptions {
   readonly writer: JobWriter;
+  readonly prefix: string;
   readonly idempotencyWindowMs: number;
+  readonly traceparent: string | undefined;
 }
 
-/** Calls that are a batch of their own: all their jobs in one transaction. */
-export class BatchSends {
-  readonly #options: BatchSendsOptions;
-
-  constructor(options: BatchSendsOptions) {
-    this.#options = options;
-  }
-
-  /** Resolves when Redis has all of it. Throws `PushQueueError`. */
-  async write(
-    call: BatchCall,
-    count: number,
-    jobsOf: JobsOf,
-    traceparent: string | undefined,
-  ): Promise<TokensResult> {
-    const { writer, prefix, idempotencyWindowMs } = this.#options;
-    const batch = call.batchId ?? createBatchId();
-    const write: JobWrite = {
-      app: call.app,
-      lane: call.lane,
-      jobs: await formatJobs(jobsOf(batch)),
-      ...(call.startMs === undefined ? {} : { startMs: call.startMs }),
-      ...(traceparent === undefined ? {} : { traceparents: [traceparent] }),
-    };
-    const { keyed } = call;
-    let result: TokensResult = { batchId: batch, count, replayed: false, note: keyed?.note };
-    if (keyed === undefined) {
-      await writer.write(write);
-      return result;
-    }
-    const recordKey = idempotencyRecordKey(prefix, call.app, keyed.recordName);
-    const record = { batch, firstIndex: 1, count, fingerprint: keyed.fingerprint, note: keyed.note };
-    const decide: KeyedWrite = ([stored]) => {
-      if (typeof stored === 'string') {
-        result = replayOf(stored, keyed);
-        return undefined;
-      }
-      return {
-        ...write,
-        records: [{ key: recordKey, value: formatRecord(record) }],
-        recordWindowMs: keyed.windowMs ?? idempotencyWindowMs,
-      };
-    };
-    await writer.writeKeyed([recordKey], decide, write.jobs);
+/** Writes a call that is a batch of its own: all its jobs in one transaction. Throws `PushQueueError`. */
+export async function writeBatch(
+  { writer, prefix, idempotencyWindowMs, traceparent }: BatchWriteOptions,
+  call: BatchCall,
+  count: number,
+  source: BatchSource,
+): Promise<TokensResult> {
+  const { app, lane, startMs, keyed, batchId: batch = createBatchId() } = call;
+  const write: JobWrite = {
+    app,
+    lane,
+    jobs: await formatJobs({ app, lane, batch, batchSize: count, enqueuedAtMs: Date.now() }, source),
+    ...(startMs === undefined ? {} : { startMs }),
+    ...(traceparent === undefined ? {} : { traceparents: [traceparent] }),
+  };
+  let result: TokensResult = { batchId: batch, count, replayed: false, note: keyed?.note };
+  if (keyed === undefined) {
+    await writer.write(write);
     return result;
   }
+  const recordKey = idempotencyRecordKey(prefix, app, keyed.recordName);
+  const record = { batch, firstIndex: 1, count, fingerprint: keyed.fingerprint, note: keyed.note };
+  const decide: KeyedWrite = ([stored]) => {
+    if (typeof stored === 'string') {
+      result = replayOf(stored, keyed);
+      return undefined;
+    }
+    return {
+      ...write,
+      records: [{ key: recordKey, value: formatRecord(record) }],
+      recordWindowMs: keyed.windowMs ?? idempotencyWindowMs,
+    };
+  };
+  await writer.writeKeyed([recordKey], decide, write.jobs);
+  return result;
+}
+
+/** Each job takes milliseconds: others have their turn between them. */
+async function formatJobs(head: PushJobHead, source: BatchSource): Promise<PushJobText[]> {
+  const texts: PushJobText[] = [];
+  for (const job of encodeBatch(head, source)) {
+    if (job.count === maxJobNotifications) await setImmediate();
+    texts.push(formatPushJob(job));
+    if (job.count === maxJobNotifications) await setImmediate();
+  }
+  return texts;
 }
 
 /** What the first call with a key was answered. Throws `PushQueueError` when it was another call. */
@@ -109,41 +112,6 @@ export function replayOf(
   const earlier = parseRecord(stored);
   if (earlier.fingerprint !== keyed.fingerprint) throw idempotencyConflict(keyed.recordName);
   return { batchId: earlier.batch, count: earlier.count, replayed: true, note: earlier.note };
-}
-
-/** Notifications of any kind as push jobs. */
-export function jobsOfNotifications(call: BatchCall, notifications: readonly EncodedNotification[]): JobsOf {
-  return (batch) => jobsOf(call, batch, notifications);
-}
-
-/** Each job takes milliseconds: others have their turn between them. */
-async function formatJobs(jobs: Iterable<PushJobData>): Promise<PushJobText[]> {
-  const texts: PushJobText[] = [];
-  for (const job of jobs) {
-    if (job.count === maxJobNotifications) await setImmediate();
-    texts.push(formatPushJob(job));
-    if (job.count === maxJobNotifications) await setImmediate();
-  }
-  return texts;
-}
-
-function* jobsOf(
-  call: BatchCall,
-  batch: BatchId,
-  notifications: readonly EncodedNotification[],
-): Generator<PushJobData> {
-  const enqueuedAtMs = Date.now();
-  for (let from = 0; from < notifications.length; from += maxJobNotifications) {
-    const head = {
-      app: call.app,
-      lane: call.lane,
-      batch,
-      batchSize: notifications.length,
-      firstIndex: from + 1,
-      enqueuedAtMs,
-    };
-    yield buildPushJob(head, notifications.slice(from, from + maxJobNotifications));
-  }
 }
 
 /** With the ids of all notifications. */

@@ -9,30 +9,12 @@ import {
   pushTypes,
 } from '@pushfleet/apns-wire/payload';
 import { type AppTraits, maxTokenBytes, payloadLimit } from '../app-traits.ts';
+import type { EncodedDelivery, EncodedNotification } from '../push-job/encode.ts';
 import { invalidField } from './notification-defect.ts';
 import type { CallOptions, NotificationDefaults, NotificationInput } from './notification-input.ts';
 import { parseTime } from './parse-time.ts';
 
 // Checks and encodes by hand: single sends come at tens of thousands a second, and each is checked on its own.
-
-/** What is sent and how, whoever gets it, as a push job holds it. */
-export interface EncodedDelivery {
-  /** JSON, and its size as UTF-8. */
-  readonly payload: string;
-  readonly payloadBytes: number;
-  /** Epoch seconds; 0: do not store. */
-  readonly expiration: number;
-  readonly priority: 10 | 5 | 1;
-  readonly pushType: PushType;
-  readonly collapseId: string | null;
-}
-
-/** A notification as a push job holds it. */
-export interface EncodedNotification extends EncodedDelivery {
-  readonly token: DeviceToken;
-  /** Trace context of its caller, where it is sampled. */
-  readonly traceparent?: string;
-}
 
 /** Memory that an encoded notification takes beside its payload, about. */
 const overheadBytes = 300;

@@ -2,8 +2,9 @@ import { setTimeout } from 'node:timers/promises';
 import { createRedisBackend, type JobJson, QueueKeys, type RedisQueueBackend } from 'bullmq';
 import type { ChainableCommander } from 'ioredis';
 import { admitScript, createEpoch } from '../held-scripts.ts';
-import { formatShare } from '../job-share.ts';
 import type { Lane } from '../lane.ts';
+import type { PushJobText } from '../push-job/encode.ts';
+import { formatShare } from '../push-job/share.ts';
 import { PushQueueError } from '../push-queue-error.ts';
 import { type AppQuota, type QueueClass, type QueueSize, quotaLimits } from '../quota.ts';
 import { appPrefix, doorbellChannel, heldKey, totalsKey } from '../redis/keys.ts';
@@ -12,7 +13,6 @@ import { QueueMemory } from '../redis/queue-memory.ts';
 import { redisTroubleOf } from '../redis/trouble.ts';
 import { formatTraceparents } from '../traceparent.ts';
 import { wayOut } from '../way-out.ts';
-import type { PushJobText } from './build-push-job.ts';
 import { asQuotaError } from './quota-error.ts';
 
 // Everything that one call stores lies in the slot of one app and is written in one MULTI: its jobs, its records of

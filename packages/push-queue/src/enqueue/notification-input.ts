@@ -1,7 +1,6 @@
 import type { Payload, PayloadContent, PushType } from '@pushfleet/apns-wire/payload';
 import type { Lane } from '../lane.ts';
 import type { BatchId } from '../notification-id.ts';
-import type { TokenColumns } from './token-columns.ts';
 
 // What a caller hands over. The HTTP API takes the same fields.
 
@@ -66,6 +65,13 @@ export interface BatchDraft extends CallOptions {
   readonly defaults?: NotificationDefaults;
 }
 
+/** Device tokens back to back. */
+export interface TokenColumns {
+  readonly tokens: Uint8Array;
+  /** Length of each in bytes; one number: all the same. Default 32, the usual length. */
+  readonly tokenLength?: number | readonly number[] | Uint8Array;
+}
+
 /** One payload for the devices of `TokenColumns`, for `enqueueTokens`. */
 export interface TokensInput extends NotificationDefaults, CallOptions, TokenColumns {}
 
@@ -93,5 +99,7 @@ export interface BatchOptions extends RecallOptions {
 }
 
 export const maxBatchNotifications = 5_000;
+/** Devices that one call of `enqueueTokens` may name. */
+export const maxTokensPerCall = 50_000;
 export const maxIdempotencyKeyLength = 255;
 export const maxScheduleSeconds = 30 * 86_400;

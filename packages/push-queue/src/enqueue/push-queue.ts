@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Lane } from '../lane.ts';
 import { createBatchId, notificationId } from '../notification-id.ts';
+import type { BatchSource, EncodedNotification } from '../push-job/encode.ts';
 import { PushQueueError } from '../push-queue-error.ts';
 import type { AppQuota } from '../quota.ts';
 import { defaultRedisPrefix, idempotencyRecordKey } from '../redis/keys.ts';
@@ -11,16 +12,13 @@ import { BatchEncoder } from './batch-encoder.ts';
 import {
   type BatchCall,
   type BatchResult,
-  BatchSends,
-  type JobsOf,
-  jobsOfNotifications,
   replayOf,
   type TokensResult,
   withNotificationIds,
+  writeBatch,
 } from './batch-sends.ts';
 import {
   besideContent,
-  type EncodedNotification,
   type EncodingContext,
   encodeDelivery,
   encodedBytes,
@@ -42,7 +40,7 @@ import type {
 import { checkBatchInput, type ParsedCall, parseCall } from './parse-call.ts';
 import type { EnqueueSource, PushQueueOptions } from './push-queue-options.ts';
 import { type SendResult, SingleSends } from './single-sends.ts';
-import { buildTokenJobs, checkTokens, digestOf } from './token-columns.ts';
+import { checkTokens, digestOf } from './token-columns.ts';
 
 /** Notifications of a batch that are encoded without a look at anything else. */
 const turnNotifications = 50;
@@ -56,7 +54,6 @@ export class PushQueue {
   readonly #idempotencyWindowMs: number;
   readonly #backlog: Backlog;
   readonly #writer: JobWriter;
-  readonly #batchSends: BatchSends;
   readonly #singleSends = {
     transactional: new Map<string, SingleSends>(),
     bulk: new Map<string, SingleSends>(),
@@ -76,11 +73,6 @@ export class PushQueue {
       prefix: this.#prefix,
       writeTimeoutMs: options.writeTimeoutMs ?? 5_000,
       quotaOf: (app) => this.quotaOf(app),
-    });
-    this.#batchSends = new BatchSends({
-      prefix: this.#prefix,
-      writer: this.#writer,
-      idempotencyWindowMs: this.#idempotencyWindowMs,
     });
   }
 
@@ -155,9 +147,8 @@ export class PushQueue {
     const call = parseCall(this.#directory, input, identity, recall);
     const delivery = located(inCall, () => encodeDelivery(defaults, this.#contextOf(call)));
     const bytes = checked.bytes.length + delivery.payloadBytes * Math.ceil(checked.count / 1000);
-    return this.#writeJobs(call, { count: checked.count, bytes, source: 'tokens' }, (batch) =>
-      buildTokenJobs({ app: call.app, lane: call.lane, batch }, checked, delivery),
-    );
+    const size = { count: checked.count, bytes, source: 'tokens' } as const;
+    return this.#writeJobs(call, size, { kind: 'tokens', tokens: checked, delivery });
   }
 
   /**
@@ -273,16 +264,22 @@ export class PushQueue {
   async #writeBatch(call: BatchCall, notifications: readonly EncodedNotification[]): Promise<TokensResult> {
     const bytes = notifications.reduce((sum, notification) => sum + encodedBytes(notification), 0);
     const size = { count: notifications.length, bytes, source: 'batch' } as const;
-    return this.#writeJobs(call, size, jobsOfNotifications(call, notifications));
+    return this.#writeJobs(call, size, { kind: 'rows', notifications });
   }
 
   async #writeJobs(
     call: BatchCall,
     size: { readonly count: number; readonly bytes: number; readonly source: EnqueueSource },
-    jobsOf: JobsOf,
+    columns: BatchSource,
   ): Promise<TokensResult> {
     this.#backlog.take(size.bytes);
-    const run = this.#batchSends.write(call, size.count, jobsOf, this.#traceparent());
+    const options = {
+      writer: this.#writer,
+      prefix: this.#prefix,
+      idempotencyWindowMs: this.#idempotencyWindowMs,
+      traceparent: this.#traceparent(),
+    };
+    const run = writeBatch(options, call, size.count, columns);
     this.#runningBatches.add(run);
     try {
       const result = await run;

@@ -1,13 +1,13 @@
 import type { Lane } from '../lane.ts';
 import { createBatchId, type NotificationId, notificationId } from '../notification-id.ts';
-import { maxJobNotifications } from '../push-job.ts';
+import { type EncodedNotification, encodePushJob, formatPushJob } from '../push-job/encode.ts';
+import { maxJobNotifications } from '../push-job/format.ts';
 import { PushQueueError } from '../push-queue-error.ts';
 import type { QuotaRefusal } from '../quota.ts';
 import { idempotencyRecordKey } from '../redis/keys.ts';
 import { distinctTraceparents } from '../traceparent.ts';
 import type { Backlog } from './backlog.ts';
-import { buildPushJob, formatPushJob } from './build-push-job.ts';
-import { type EncodedNotification, encodedBytes } from './encode-notification.ts';
+import { encodedBytes } from './encode-notification.ts';
 import { GroupCommit } from './group-commit.ts';
 import { formatRecord, idempotencyConflict, parseRecord } from './idempotency-record.ts';
 import type { JobWrite, JobWriter } from './job-writer.ts';
@@ -179,14 +179,13 @@ export class SingleSends {
       lane,
       batch,
       batchSize: notifications.length,
-      firstIndex: 1,
       enqueuedAtMs: Date.now(),
     };
     const traceparents = distinctTraceparents(notifications);
     return {
       app,
       lane,
-      jobs: [formatPushJob(buildPushJob(head, notifications))],
+      jobs: [formatPushJob(encodePushJob(head, { kind: 'rows', firstIndex: 1, notifications }))],
       ...(traceparents === undefined ? {} : { traceparents }),
     };
   }

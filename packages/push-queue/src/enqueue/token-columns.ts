@@ -1,30 +1,10 @@
 import { createHash } from 'node:crypto';
 import { maxDeviceTokenBytes, minDeviceTokenBytes } from '@pushfleet/apns-wire/device-token';
-import type { Lane } from '../lane.ts';
-import type { BatchId } from '../notification-id.ts';
-import { maxJobNotifications, type PushJobData } from '../push-job.ts';
-import type { EncodedDelivery } from './encode-notification.ts';
+import type { CheckedTokens } from '../push-job/encode.ts';
 import { invalidField } from './notification-defect.ts';
+import { maxTokensPerCall, type TokenColumns } from './notification-input.ts';
 
 // Many devices, one payload: tokens come as bytes and stay bytes, so that a broadcast costs no object per device.
-
-/** Device tokens back to back. */
-export interface TokenColumns {
-  readonly tokens: Uint8Array;
-  /** Length of each in bytes; one number: all the same. Default 32, the usual length. */
-  readonly tokenLength?: number | readonly number[] | Uint8Array;
-}
-
-/** Devices that one call may name. */
-export const maxTokensPerCall = 50_000;
-
-/** Tokens whose lengths have been checked against their bytes. */
-export interface CheckedTokens {
-  readonly bytes: Buffer;
-  readonly count: number;
-  /** One number: all the same. */
-  readonly lengths: number | readonly number[];
-}
 
 /** Throws `PushQueueError` `invalid-notification`. */
 export function checkTokens({ tokens, tokenLength = 32 }: TokenColumns): CheckedTokens {
@@ -69,52 +49,4 @@ function checkLength(length: number): void {
 function checkCount(count: number): void {
   if (count >= 1 && count <= maxTokensPerCall) return;
   throw invalidField('tokens', `must be 1 to ${maxTokensPerCall} tokens, not ${count}`);
-}
-
-export interface TokenJobsHead {
-  readonly app: string;
-  readonly lane: Lane;
-  readonly batch: BatchId;
-}
-
-/** The push jobs of devices that get the same. */
-export function buildTokenJobs(
-  head: TokenJobsHead,
-  { bytes, count, lengths }: CheckedTokens,
-  delivery: EncodedDelivery,
-): PushJobData[] {
-  const { payload, payloadBytes, expiration, priority, pushType, collapseId } = delivery;
-  const shared = {
-    payloads: Buffer.from(payload).toString('base64'),
-    payloadLength: [payloadBytes],
-    expiration,
-    priority,
-    ...(pushType === 'alert' ? {} : { pushType }),
-    ...(collapseId === null ? {} : { collapseId }),
-  };
-  const enqueuedAtMs = Date.now();
-  const jobs: PushJobData[] = [];
-  let offset = 0;
-  for (let from = 0; from < count; from += maxJobNotifications) {
-    const size = Math.min(maxJobNotifications, count - from);
-    const ownLengths = typeof lengths === 'number' ? lengths : lengths.slice(from, from + size);
-    const end =
-      offset +
-      (typeof ownLengths === 'number'
-        ? ownLengths * size
-        : ownLengths.reduce((sum, length) => sum + length, 0));
-    jobs.push({
-      v: 1,
-      ...head,
-      batchSize: count,
-      count: size,
-      index: from + 1,
-      enqueuedAtMs,
-      tokens: bytes.toString('base64', offset, end),
-      tokenLength: ownLengths as number | number[],
-      ...shared,
-    });
-    offset = end;
-  }
-  return jobs;
 }

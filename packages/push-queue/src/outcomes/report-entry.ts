@@ -1,4 +1,4 @@
-import { type OutcomeReport, outcomeReportSchema } from '../push-job.ts';
+import { type OutcomeReport, outcomeReportSchema } from '../push-job/report.ts';
 import { isSampled } from '../traceparent.ts';
 
 /** An outcome report, and where it lies until it is acknowledged. */

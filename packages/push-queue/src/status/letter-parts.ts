@@ -1,11 +1,12 @@
 import { type DeadLetter, describeDead } from '../dead-letter.ts';
-import { decodePushJob } from '../worker/decode-push-job.ts';
-import { encodePushJob } from '../worker/decoded-push-job.ts';
+import { decodePushJob } from '../push-job/decode.ts';
+import { encodePushJob } from '../push-job/encode.ts';
 import { letterIndex } from './letter-filter.ts';
 
 /** The letter of some places of a letter, ascending. */
 export function partOfLetter(letter: DeadLetter, places: readonly number[]): DeadLetter {
   const { job, reasons, deaths } = letter;
+  const whole = decodePushJob(JSON.stringify(job), job);
   const indexes = new Set(places.map((place) => String(letterIndex(job, place))));
   const chosen = <T>(all: Readonly<Record<string, T>>) =>
     Object.fromEntries(Object.entries(all).filter(([index]) => indexes.has(index)));
@@ -13,7 +14,7 @@ export function partOfLetter(letter: DeadLetter, places: readonly number[]): Dea
     ...letter,
     reasons: chosen(reasons),
     ...(deaths === undefined ? {} : { deaths: chosen(deaths) }),
-    job: encodePushJob(decodePushJob(JSON.stringify(job), job), Uint16Array.from(places)),
+    job: encodePushJob(whole, { kind: 'selection', job: whole, places: Uint16Array.from(places) }),
   };
 }
 

@@ -1,9 +1,10 @@
 import { z } from 'zod';
-import { parseShare, shareField } from '../job-share.ts';
 import { type Lane, lanes } from '../lane.ts';
 import type { BatchId } from '../notification-id.ts';
-import { maxJobNotifications, type PushJobProgress, pushJobProgressSchema } from '../push-job.ts';
-import { pushJobId } from '../push-job-id.ts';
+import { jobStarts, maxJobNotifications } from '../push-job/format.ts';
+import { pushJobId } from '../push-job/id.ts';
+import { type PushJobProgress, pushJobProgressSchema } from '../push-job/progress.ts';
+import { parseShare, shareField } from '../push-job/share.ts';
 import { appPrefix, batchTraceKey } from '../redis/keys.ts';
 import { scheduledDelayMs } from '../scheduled-delay.ts';
 import type { StatusOptions } from './status-options.ts';
@@ -69,7 +70,7 @@ export async function readQueuedJobs(
   only?: number,
 ): Promise<QueuedJob[]> {
   const { app, lane, batch, size } = located;
-  const firsts = only === undefined ? firstIndexes(size) : [firstIndexOf(only)];
+  const firsts = only === undefined ? jobStarts(size).map((place) => place + 1) : [firstIndexOf(only)];
   const jobs = await Promise.all(
     firsts.map(async (firstIndex): Promise<QueuedJob | undefined> => {
       const key = jobKey(prefix, app, lane, batch, firstIndex);
@@ -86,13 +87,6 @@ export async function readQueuedJobs(
     }),
   );
   return jobs.filter((job) => job !== undefined);
-}
-
-function firstIndexes(size: number): number[] {
-  return Array.from(
-    { length: Math.ceil(size / maxJobNotifications) },
-    (_, place) => place * maxJobNotifications + 1,
-  );
 }
 
 /** Index of the first notification of the job that this one was enqueued in. */

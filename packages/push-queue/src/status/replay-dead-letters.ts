@@ -5,10 +5,10 @@ import { beginReplayScript } from '../dead-letter-scripts.ts';
 import type { NotificationInput, PushType } from '../enqueue/notification-input.ts';
 import type { PushQueue } from '../enqueue/push-queue.ts';
 import type { BatchId } from '../notification-id.ts';
-import { maxJobNotifications, type PushJobData } from '../push-job.ts';
+import { valueAt } from '../push-job/columns.ts';
+import { maxJobNotifications, type PushJobData } from '../push-job/format.ts';
 import { PushQueueError } from '../push-queue-error.ts';
 import { deadLetterKeys } from '../redis/keys.ts';
-import { valueAt } from '../value-at.ts';
 import { discardDeadLetter, readDeadLetter, replayKey } from './dead-letters.ts';
 import {
   cursorAt,

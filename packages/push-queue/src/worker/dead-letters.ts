@@ -8,8 +8,8 @@ import {
   type TrimmedLetters,
 } from '../dead-letter.ts';
 import { trimStep } from '../dead-letter-scripts.ts';
+import { encodePushJob } from '../push-job/encode.ts';
 import { type DeadLetterKeys, deadLetterKeys } from '../redis/keys.ts';
-import { encodePushJob } from './decoded-push-job.ts';
 import type { HeldJob, TakenJob } from './lane-queue.ts';
 import type { Settlement } from './settlement.ts';
 import type { WorkerLink } from './worker-link.ts';
@@ -35,7 +35,7 @@ export class DeadLetters {
   }
 
   /** Keeps the notifications of a job that ended as dead. Throws `PushQueueError`. */
-  async keepDead(job: HeldJob, settlement: Settlement, atMs: number): Promise<void> {
+  async keepDead(held: HeldJob, settlement: Settlement, atMs: number): Promise<void> {
     const reasons: Record<string, string> = {};
     const deaths: NonNullable<DeadLetter['deaths']> = {};
     for (const { index, outcome, reason, status, atMs: diedAtMs } of settlement.exceptions) {
@@ -43,9 +43,10 @@ export class DeadLetters {
       reasons[index] = reason;
       deaths[index] = { ...(status === undefined ? {} : { status }), atMs: diedAtMs };
     }
-    const data = encodePushJob(settlement.job, settlement.deadPlaces());
+    const { job } = settlement;
+    const data = encodePushJob(job, { kind: 'selection', job, places: settlement.deadPlaces() });
     const letter: DeadLetter = { v: 1, reasons, deaths, job: data, atMs };
-    await this.keep(job.id, letter);
+    await this.keep(held.id, letter);
   }
 
   /** Keeps the data of a job that cannot be read. Throws `PushQueueError`. */

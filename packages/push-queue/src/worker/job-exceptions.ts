@@ -1,16 +1,10 @@
-import type { OutcomeException } from '../push-job.ts';
-import { type DecodedPushJob, tokenHex } from './decoded-push-job.ts';
+import { type GatewayAnswer, tokenEvidence } from '@pushfleet/apns-wire/answer';
+import { tokenHex } from '../push-job/columns.ts';
+import type { DecodedPushJob } from '../push-job/decode.ts';
+import type { OutcomeException } from '../push-job/report.ts';
 
-/** What the gateway said of a notification that it did not take. Has the shape of apns-client's `GatewayAnswer`. */
-export interface Refusal {
-  readonly reason: string;
-  readonly status?: number;
-  /** Whose trouble it may be: only the notification's own counts as a try. Absent: of a final outcome. */
-  readonly fault?: 'notification' | 'gateway';
-  readonly tokenInvalid: boolean;
-  readonly unregisteredAtMs?: number;
-  readonly retryAfterMs?: number;
-}
+/** Why a notification ended, or has to be tried again: what the gateway said, or a reason of ours. */
+export type EndCause = Pick<GatewayAnswer, 'reason'> & Partial<GatewayAnswer>;
 
 /** The notifications of one push job that were not simply accepted, as its report names them. */
 export class JobExceptions {
@@ -28,14 +22,14 @@ export class JobExceptions {
     return this.#all;
   }
 
-  add(place: number, outcome: OutcomeException['outcome'], answer: Refusal, atMs: number): void {
+  add(place: number, outcome: OutcomeException['outcome'], answer: EndCause, atMs: number): void {
     const exception: OutcomeException = {
       index: this.#job.indexes[place]!,
       token: tokenHex(this.#job, place),
       outcome,
       reason: answer.reason,
       ...(answer.status === undefined ? {} : { status: answer.status }),
-      ...(answer.tokenInvalid ? { tokenInvalid: true } : {}),
+      ...(answer.tokenInvalid === true ? { tokenInvalid: true } : {}),
       ...(answer.unregisteredAtMs === undefined ? {} : { unregisteredAtMs: answer.unregisteredAtMs }),
       atMs,
     };
@@ -66,8 +60,6 @@ export class JobExceptions {
   }
 }
 
-/** A 410 says when the app went, which stands on its own; what a wrong environment makes is a token "invalid". */
 function withoutEvidence(exception: OutcomeException): OutcomeException {
-  if (exception.tokenInvalid !== true || exception.unregisteredAtMs !== undefined) return exception;
-  return { ...exception, tokenInvalid: false };
+  return tokenEvidence(exception) === 'invalid-token' ? { ...exception, tokenInvalid: false } : exception;
 }

@@ -1,6 +1,6 @@
 import { releaseFunction } from '../held-scripts.ts';
-import { shareField } from '../job-share.ts';
-import { waitsField } from '../push-job.ts';
+import { waitsField } from '../push-job/progress.ts';
+import { shareField } from '../push-job/share.ts';
 import { wayOut } from '../way-out.ts';
 
 // What a worker does in Redis beside BullMQ's own scripts. Each runs in the slot of one app, and each that changes a

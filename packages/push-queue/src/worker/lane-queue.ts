@@ -1,14 +1,15 @@
 import type { JobJson, RedisQueueBackend } from 'bullmq';
-import { type JobShare, parseShare, shareField } from '../job-share.ts';
 import type { Lane } from '../lane.ts';
 import {
-  type OutcomeReport,
+  endedProgress,
   type PushJobProgress,
   type PushJobWaits,
   pushJobProgressSchema,
   pushJobWaitsSchema,
   waitsField,
-} from '../push-job.ts';
+} from '../push-job/progress.ts';
+import { type OutcomeReport, totalsOf } from '../push-job/report.ts';
+import { type JobShare, parseShare, shareField } from '../push-job/share.ts';
 import {
   appPrefix,
   batchTraceKey,
@@ -19,7 +20,6 @@ import {
   totalsKey,
 } from '../redis/keys.ts';
 import { JobLease } from './job-lease.ts';
-import { endedProgress, totalsOf } from './report-effects.ts';
 import type { SavedJob } from './settlement.ts';
 import type { WorkerLink } from './worker-link.ts';
 

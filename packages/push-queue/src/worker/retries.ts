@@ -1,7 +1,11 @@
-import type { PushJobProgress, PushJobWaits } from '../push-job.ts';
-import type { DecodedPushJob } from './decoded-push-job.ts';
-import type { Refusal } from './job-exceptions.ts';
-import { describeRemaining, readRemaining } from './remaining.ts';
+import type { DecodedPushJob } from '../push-job/decode.ts';
+import {
+  describeRemaining,
+  type PushJobProgress,
+  type PushJobWaits,
+  readRemaining,
+} from '../push-job/progress.ts';
+import type { EndCause } from './job-exceptions.ts';
 
 // How often the notifications of one push job were tried, when they are tried again, and until when.
 
@@ -31,11 +35,11 @@ interface Wait {
 }
 
 /** What becomes of a notification that failed; undefined: it is tried again. */
-export type Verdict = { readonly outcome: 'dead' | 'expired'; readonly answer: Refusal } | undefined;
+export type Verdict = { readonly outcome: 'dead' | 'expired'; readonly answer: EndCause } | undefined;
 
 export const uncertainReason = 'uncertain';
 /** The connection ended under it, and there is no answer. */
-export const lost: Refusal = { reason: uncertainReason, tokenInvalid: false };
+export const lost: EndCause = { reason: uncertainReason };
 
 /** How long a notification with expiration 0, which is for now or never, is tried again, milliseconds. */
 const nowOrNeverMs = 60_000;
@@ -82,7 +86,7 @@ export class Retries {
   }
 
   /** A try of a place has failed. */
-  failed(place: number, answer: Refusal, policy: RetryPolicy, nowMs: number): Verdict {
+  failed(place: number, answer: EndCause, policy: RetryPolicy, nowMs: number): Verdict {
     const isCounted = answer.fault === 'notification' && policy.countTries;
     if (isCounted && ++this.#tries[place]! >= policy.attempts) return { outcome: 'dead', answer };
     if (answer === lost && policy.onUncertain === 'drop') return { outcome: 'dead', answer };
@@ -152,5 +156,5 @@ export class Retries {
 }
 
 function expired(reason: string): Verdict {
-  return { outcome: 'expired', answer: { reason, tokenInvalid: false } };
+  return { outcome: 'expired', answer: { reason } };
 }

@@ -1,7 +1,8 @@
-import type { OutcomeException, OutcomeReport, PushJobProgress, PushJobWaits } from '../push-job.ts';
+import type { DecodedPushJob } from '../push-job/decode.ts';
+import type { PushJobProgress, PushJobWaits } from '../push-job/progress.ts';
+import { createReport, type OutcomeException, type OutcomeReport } from '../push-job/report.ts';
 import type { SettledOutcome } from '../settled-outcome.ts';
-import type { DecodedPushJob } from './decoded-push-job.ts';
-import { JobExceptions, type Refusal } from './job-exceptions.ts';
+import { type EndCause, JobExceptions } from './job-exceptions.ts';
 import { lost, Retries, type RetryPolicy, type Verdict } from './retries.ts';
 
 // What is known of every notification of one push job, in one byte each. Pure bookkeeping: no I/O, no clock.
@@ -45,7 +46,7 @@ export class Settlement {
   readonly #retries: Retries;
   readonly #exceptions: JobExceptions;
   /** Answers to retryable places of this try. */
-  readonly #answers = new Map<number, Refusal>();
+  readonly #answers = new Map<number, EndCause>();
   /** Places of the run by position; undefined: the run is the whole job. */
   #places: Uint16Array | undefined;
   #outstanding = 0;
@@ -172,7 +173,7 @@ export class Settlement {
     return settled;
   }
 
-  reject(position: number, answer: Refusal, atMs: number): void {
+  reject(position: number, answer: EndCause, atMs: number): void {
     if (this.#verdicts(position, position + 1, State.excepted) === 0) return;
     this.#except(this.placeOf(position), 'rejected', answer, atMs);
   }
@@ -180,11 +181,11 @@ export class Settlement {
   expire(from: number, to: number, atMs: number): void {
     for (let position = from; position < to; position++) {
       if (this.#verdicts(position, position + 1, State.excepted) === 0) continue;
-      this.#except(this.placeOf(position), 'expired', { reason: 'expired', tokenInvalid: false }, atMs);
+      this.#except(this.placeOf(position), 'expired', { reason: 'expired' }, atMs);
     }
   }
 
-  retry(position: number, answer: Refusal): void {
+  retry(position: number, answer: EndCause): void {
     if (this.#verdicts(position, position + 1, State.retryable) === 0) return;
     this.#answers.set(this.placeOf(position), answer);
   }
@@ -208,7 +209,7 @@ export class Settlement {
     for (let place = 0; place < this.job.count; place++) {
       if (this.#state[place] !== State.left || !isMeant(place)) continue;
       this.#state[place] = State.excepted;
-      this.#except(place, outcome, { reason, tokenInvalid: false }, atMs);
+      this.#except(place, outcome, { reason }, atMs);
       ended++;
     }
     return ended;
@@ -287,21 +288,14 @@ export class Settlement {
   /** What is to be said of the finished job; nothing may be left. */
   report(job: { readonly id: string; readonly firstIndex: number }, atMs: number): OutcomeReport {
     const { app, lane, batch, batchSize, enqueuedAtMs, count } = this.job;
-    return {
-      v: 1,
-      job: job.id,
-      app,
-      lane,
-      batch,
-      batchSize,
-      firstIndex: job.firstIndex,
-      count,
-      enqueuedAtMs,
-      settledAtMs: atMs,
-      accepted: this.accepted,
-      exceptions: this.#exceptions.all,
-      resentUncertain: this.#resentUncertain,
-    };
+    const { id, firstIndex } = job;
+    const reported = { id, app, lane, batch, batchSize, firstIndex, count, enqueuedAtMs };
+    const resentUncertain = this.#resentUncertain;
+    return createReport(
+      reported,
+      { accepted: this.accepted, exceptions: this.#exceptions.all, resentUncertain },
+      atMs,
+    );
   }
 
   #resume(progress: PushJobProgress, waits: PushJobWaits): void {
@@ -339,7 +333,7 @@ export class Settlement {
     this.#except(place, verdict.outcome, verdict.answer, atMs);
   }
 
-  #except(place: number, outcome: OutcomeException['outcome'], answer: Refusal, atMs: number): void {
+  #except(place: number, outcome: OutcomeException['outcome'], answer: EndCause, atMs: number): void {
     this.#left--;
     this.#changes++;
     this.#exceptions.add(place, outcome, answer, atMs);

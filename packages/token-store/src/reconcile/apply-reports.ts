@@ -1,7 +1,8 @@
+import { tokenEvidence } from '@pushfleet/apns-wire/answer';
+import type { OutcomeException, OutcomeReport } from '@pushfleet/push-queue/report';
 import type { Database, Queryable } from '../database.ts';
 import { storableText } from '../storable-text.ts';
 import { type Deactivated, deactivateByEvidence, type Evidence } from './evidence.ts';
-import type { SettledException, SettledJob } from './settled-job.ts';
 
 // Outcome reports are read at least once and take effect once: the row of a push job in `batch_jobs` can be inserted
 // by one transaction only, and everything else that a report says is done in that transaction.
@@ -109,7 +110,7 @@ from input where outcome = 'rejected' group by batch, first_index order by batch
  */
 export async function applyReports(
   database: Database,
-  jobs: readonly SettledJob[],
+  jobs: readonly OutcomeReport[],
   options: ApplyOptions = {},
 ): Promise<AppliedReports> {
   if (jobs.length === 0)
@@ -134,11 +135,11 @@ export async function applyReports(
   });
 }
 
-function countByApp(jobs: readonly SettledJob[]): Map<string, number> {
+function countByApp(jobs: readonly OutcomeReport[]): Map<string, number> {
   return new Map([...Map.groupBy(jobs, ({ app }) => app)].map(([app, ofApp]) => [app, ofApp.length]));
 }
 
-function countsOf(jobs: readonly SettledJob[]) {
+function countsOf(jobs: readonly OutcomeReport[]) {
   return jobs.map((job) => ({
     app: job.app,
     lane: job.lane,
@@ -157,7 +158,7 @@ function countsOf(jobs: readonly SettledJob[]) {
   }));
 }
 
-async function storeCounts(client: Queryable, jobs: readonly SettledJob[]) {
+async function storeCounts(client: Queryable, jobs: readonly OutcomeReport[]) {
   const { rows } = await client.query<{ fresh: string[]; finished: number }>(storeSql, [
     JSON.stringify(countsOf(jobs)),
   ]);
@@ -165,7 +166,7 @@ async function storeCounts(client: Queryable, jobs: readonly SettledJob[]) {
   return { fresh: new Set(row!.fresh), finished: row!.finished };
 }
 
-async function storeExceptions(client: Queryable, jobs: readonly SettledJob[]): Promise<void> {
+async function storeExceptions(client: Queryable, jobs: readonly OutcomeReport[]): Promise<void> {
   const input = jobs.flatMap((job) =>
     job.exceptions.map((exception) => ({
       batch: job.batch,
@@ -187,13 +188,13 @@ async function storeExceptions(client: Queryable, jobs: readonly SettledJob[]): 
  * known for certain is that a registration from before the enqueueing is meant, so one from after it stands.
  */
 function evidenceOf(
-  job: SettledJob,
-  { token, status, tokenInvalid, unregisteredAtMs }: SettledException,
+  job: OutcomeReport,
+  exception: OutcomeException,
   heldApps: ReadonlySet<string> | undefined,
 ): Evidence | undefined {
-  if (tokenInvalid !== true) return undefined;
-  const evidence = { app: job.app, token, status: status ?? null };
-  if (unregisteredAtMs !== undefined) return { ...evidence, source: 'unregistered', atMs: unregisteredAtMs };
-  if (heldApps?.has(job.app) === true) return undefined;
-  return { ...evidence, source: 'invalid-token', atMs: job.enqueuedAtMs };
+  const source = tokenEvidence(exception);
+  if (source === undefined) return undefined;
+  if (source === 'invalid-token' && heldApps?.has(job.app) === true) return undefined;
+  const { token, status = null, unregisteredAtMs } = exception;
+  return { app: job.app, token, status, source, atMs: unregisteredAtMs ?? job.enqueuedAtMs };
 }

@@ -1,7 +1,7 @@
+import type { OutcomeReport } from '@pushfleet/push-queue/report';
 import type { Database } from '../database.ts';
 import { storableText } from '../storable-text.ts';
 import { type AppliedReports, type ApplyOptions, applyReports } from './apply-reports.ts';
-import type { SettledJob } from './settled-job.ts';
 
 /** A report that is none, or that Postgres does not take: kept, so that somebody can look at it. */
 export interface UnreadableReport {
@@ -15,7 +15,7 @@ export interface UnreadableReport {
 /** Outcome reports. Every method throws TokenStoreError. */
 export interface Reports {
   /** Applies reports in one transaction; those that have been applied before change nothing. */
-  apply(jobs: readonly SettledJob[], options?: ApplyOptions): Promise<AppliedReports>;
+  apply(reports: readonly OutcomeReport[], options?: ApplyOptions): Promise<AppliedReports>;
   setAside(reports: readonly UnreadableReport[]): Promise<void>;
   /** What was set aside, in order. `after`: the id after which to begin. */
   listSetAside(after: string | undefined, limit: number): Promise<(UnreadableReport & { id: string })[]>;
@@ -25,7 +25,7 @@ export interface Reports {
 
 export function createReports(database: Database): Reports {
   return {
-    apply: (jobs, options) => applyReports(database, jobs, options),
+    apply: (reports, options) => applyReports(database, reports, options),
     async setAside(reports) {
       await database.query(
         `insert into unreadable_reports (app, entry, report, error)

@@ -1,10 +1,39 @@
+import type { NotificationColumns } from '@pushfleet/apns-wire/columns';
 import { maxDeviceTokenBytes } from '@pushfleet/apns-wire/device-token';
 import { type Lane, lanes } from '../lane.ts';
-import { maxJobNotifications } from '../push-job.ts';
-import type { DecodedPushJob, PushJobColumns } from './decoded-push-job.ts';
+import type { BatchId } from '../notification-id.ts';
+import { base64Bytes } from './columns.ts';
+import {
+  absentColumns,
+  maxIndex,
+  maxJobNotifications,
+  maxPayloadBytes,
+  minPayloadBytes,
+  priorities,
+  pushJobVersion,
+} from './format.ts';
+import { batchIdPattern } from './id.ts';
 
-// Reads what lies in Redis for a push job. By hand and not by the schema: this is the hot path of the worker, and the
-// schema would look at every character of 50 kB of base64. Whatever the schema refuses, this refuses too.
+// Reads what lies in Redis for a push job. By hand and not by the schema: this is the hot path of the worker. The two
+// give the same verdict.
+
+/** A push job as a worker holds it: decoded once, whatever happens to it. */
+export interface DecodedPushJob {
+  readonly app: string;
+  readonly lane: Lane;
+  readonly batch: BatchId;
+  readonly batchSize: number;
+  readonly enqueuedAtMs: number;
+  readonly count: number;
+  /** Index in the batch by place, ascending. */
+  readonly indexes: Uint32Array;
+  readonly columns: NotificationColumns;
+  /** One for all, or one by place. */
+  readonly pushType: string | readonly string[];
+  readonly collapseId: string | null | readonly (string | null)[];
+  /** Memory that it takes, about. */
+  readonly bytes: number;
+}
 
 /** The data of a job cannot be read. The message names the field, and never holds its value. */
 export class PoisonedJobError extends Error {
@@ -16,29 +45,24 @@ export interface ExpectedQueue {
   readonly lane: Lane;
 }
 
-const maxPayloadBytes = 5120;
-const maxIndex = 0xffff_ffff;
-const encodingOverheadBytes = 512;
+const maxExpiration = 0xffff_ffff;
+/** Memory that a push job takes beside its columns, about. */
+const overheadBytes = 512;
 
 /** @throws PoisonedJobError */
 export function decodePushJob(text: string, expected: ExpectedQueue): DecodedPushJob {
   const data = parseObject(text);
-  if (data.v !== 1) throw poisoned('v', 'is not 1');
+  if (data.v !== pushJobVersion) throw poisoned('v', `is not ${pushJobVersion}`);
   if (data.app !== expected.app) throw poisoned('app', 'is not the app of the queue');
   if (!lanes.includes(data.lane as Lane) || data.lane !== expected.lane) {
     throw poisoned('lane', 'is not the lane of the queue');
   }
-  if (typeof data.batch !== 'string' || !/^[0-9a-f-]{36}$/.test(data.batch)) {
+  if (typeof data.batch !== 'string' || !batchIdPattern.test(data.batch)) {
     throw poisoned('batch', 'is not a batch id');
   }
   const count = integer('count', data.count, 1, maxJobNotifications);
   const columns = decodeColumns(data, count);
-  const pushType = textColumn(
-    'pushType',
-    data.pushType === undefined ? 'alert' : data.pushType,
-    count,
-    false,
-  ) as string | string[];
+  const { pushType = absentColumns.pushType, collapseId = absentColumns.collapseId } = data;
   return {
     app: expected.app,
     lane: expected.lane,
@@ -48,13 +72,13 @@ export function decodePushJob(text: string, expected: ExpectedQueue): DecodedPus
     count,
     indexes: decodeIndexes(data.index, count),
     columns,
-    pushType,
-    collapseId: textColumn('collapseId', data.collapseId === undefined ? null : data.collapseId, count, true),
-    bytes: columns.tokens.length + columns.payloads.length + count * 24 + encodingOverheadBytes,
+    pushType: textColumn('pushType', pushType, count, false) as string | string[],
+    collapseId: textColumn('collapseId', collapseId, count, true),
+    bytes: columns.tokens.length + columns.payloads.length + count * 24 + overheadBytes,
   };
 }
 
-function decodeColumns(data: Record<string, unknown>, count: number): PushJobColumns {
+function decodeColumns(data: Record<string, unknown>, count: number): NotificationColumns {
   const tokens = base64('tokens', data.tokens);
   const tokenOffsets = offsets('tokenLength', perNotification('tokenLength', data.tokenLength, count), {
     count,
@@ -70,7 +94,7 @@ function decodeColumns(data: Record<string, unknown>, count: number): PushJobCol
   }
   const payloadOffsets = offsets('payloadLength', lengths, {
     count: lengths.length,
-    min: 2,
+    min: minPayloadBytes,
     max: maxPayloadBytes,
     total: payloads.length,
     of: 'payloads',
@@ -83,13 +107,10 @@ function decodeColumns(data: Record<string, unknown>, count: number): PushJobCol
     payloadOffsets,
     payloadOf: decodePayloadOf(data.payloadOf, count, lengths.length),
     expirations: numbers(new Uint32Array(count), 'expiration', data.expiration, (value) =>
-      isInteger(value, 0, maxIndex),
+      isInteger(value, 0, maxExpiration),
     ),
-    priorities: numbers(
-      new Uint8Array(count),
-      'priority',
-      data.priority,
-      (value) => value === 10 || value === 5 || value === 1,
+    priorities: numbers(new Uint8Array(count), 'priority', data.priority, (value) =>
+      priorities.includes(value as 10),
     ),
   };
 }
@@ -189,12 +210,8 @@ function textColumn(
 }
 
 function base64(field: string, value: unknown): Uint8Array {
-  if (typeof value !== 'string') throw poisoned(field, 'is not base64');
-  const bytes = Buffer.from(value, 'base64');
-  // Node leaves out what is no base64: then there are fewer bytes than the text stands for.
-  if (value.length % 4 !== 0 || bytes.length !== Buffer.byteLength(value, 'base64')) {
-    throw poisoned(field, 'is not base64');
-  }
+  const bytes = typeof value === 'string' ? base64Bytes(value) : undefined;
+  if (bytes === undefined) throw poisoned(field, 'is not base64');
   return bytes;
 }
 
