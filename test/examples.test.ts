@@ -56,7 +56,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 }, 60_000);
 
-/** Gives the one line of JSON that an example prints. */
+/** Returns the one line of JSON that an example prints. */
 async function runExample(name: string): Promise<Record<string, unknown>> {
   const { code, stdout, stderr } = await runProcess({ entry: join(root, 'examples', name), env });
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

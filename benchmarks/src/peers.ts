@@ -6,7 +6,7 @@ import { runProcess } from '@pushfleet/testkit';
 const folder = fileURLToPath(new URL('../../.pushfleet/bench-peers/', import.meta.url));
 
 /**
- * Installs other senders to measure against, apart from the project: they are nobody's dependency. Gives the folder to
+ * Installs other senders to measure against, apart from the project: they are nobody's dependency. Returns the folder to
  * resolve them from, or undefined where npm cannot get them.
  */
 export async function installPeers(packages: readonly string[]): Promise<string | undefined> {

@@ -105,7 +105,7 @@ export class Acts {
 
   /**
    * A broadcast to all devices, in the middle of which one of the workers is killed. While another one takes over, the
-   * feedback service names some devices; gives how many were deactivated in all.
+   * feedback service names some devices; returns how many were deactivated in all.
    */
   async sendThroughKill(feedbackTuples: number): Promise<number> {
     const { simulator, workers } = this.#stage;
@@ -156,7 +156,7 @@ export class Acts {
     return this.#tokens.filter((token) => !token.startsWith(badTokenPrefix));
   }
 
-  /** Gives what waits until its fan-out is over. */
+  /** Returns what waits until its fan-out is over. */
   async #broadcast(title: string, body: string): Promise<() => Promise<void>> {
     const id = await this.#api.broadcast({ app: binaryApp, audience: { all: true }, alert: { title, body } });
     this.#sends.set(async () => this.#api.broadcastState(id), undefined);

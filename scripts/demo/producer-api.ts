@@ -27,7 +27,7 @@ export class ProducerApi {
     await this.#request('PUT', `/v1/devices/${token}`, { app });
   }
 
-  /** Registers many devices in one call; gives how many. */
+  /** Registers many devices in one call; returns how many. */
   async importDevices(app: string, tokens: readonly string[]): Promise<number> {
     const lines = tokens.map((token) => `${JSON.stringify({ token })}\n`).join('');
     const path = `/v1/devices/import?app=${app}`;
@@ -35,13 +35,13 @@ export class ProducerApi {
     return imported;
   }
 
-  /** Gives the id of the batch. */
+  /** Returns the id of the batch. */
   async send(body: Readonly<Record<string, unknown>>): Promise<string> {
     const { batchId } = (await this.#request('POST', '/v1/notifications', body)) as { batchId: string };
     return batchId;
   }
 
-  /** Gives the id of the broadcast. */
+  /** Returns the id of the broadcast. */
   async broadcast(body: Readonly<Record<string, unknown>>): Promise<string> {
     const { broadcastId } = (await this.#request('POST', '/v1/broadcasts', body)) as { broadcastId: string };
     return broadcastId;

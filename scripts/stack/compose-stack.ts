@@ -39,7 +39,7 @@ export class ComposeStack {
     };
   }
 
-  /** Gives standard output. @throws StackError with standard error */
+  /** Returns standard output. @throws StackError with standard error */
   async run(command: string, args: readonly string[], input = ''): Promise<string> {
     const child = spawn(command, args, { cwd: this.#root, env: this.#env, timeout: commandTimeoutMs });
     const closed = once(child, 'close') as Promise<[number | null]>;

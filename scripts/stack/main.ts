@@ -124,7 +124,7 @@ interface ConfiguredService {
   readonly build?: { readonly args?: Readonly<Record<string, string>> };
 }
 
-/** Gives the services that had to be left out: images of the monitoring that cannot be had here. */
+/** Returns the services that had to be left out: images of the monitoring that cannot be had here. */
 async function startServices(stack: ComposeStack): Promise<string[]> {
   await stack.run('sh', ['deploy/compose/create-secrets']);
   const config = JSON.parse(await stack.compose('config', '--format', 'json')) as {
@@ -181,7 +181,7 @@ async function checkWhileBusy(stack: ComposeStack, check: Check): Promise<void> 
   check(code === 0, 'not every expression of the dashboards returns data');
 }
 
-/** Gives what is not accounted for, by the recording rule. */
+/** Returns what is not accounted for, by the recording rule. */
 async function checkByMetrics(stack: ComposeStack, enqueued: number, check: Check): Promise<number> {
   const prometheus = new PrometheusClient(await stack.url('prometheus', 9090));
   const total = (values: ReadonlyMap<string, number>) =>

@@ -48,7 +48,7 @@ const commandGroups: readonly AddCommands[] = [
   addCompletionCommand,
 ];
 
-/** Runs one command to its end. Gives the exit code; never rejects. */
+/** Runs one command to its end. Returns the exit code; never rejects. */
 export async function runProgram(
   args: readonly string[],
   environment: ProgramEnvironment,

@@ -4,7 +4,7 @@ import { Registry } from 'prom-client';
 import { openSweeper, type Sweeper } from './sweeper.ts';
 
 /**
- * One run for cron: reads all feedback services and outcome reports, applies them, tells what is to be told. Gives the
+ * One run for cron: reads all feedback services and outcome reports, applies them, tells what is to be told. Returns the
  * apps whose feedback service or outcome reports could not be read.
  * @throws TokenStoreError, PushQueueError
  */

@@ -62,7 +62,7 @@ export const usage = `usage: npm run simulator -- [flags]
                        HTTP/2: seconds before a key's provider token may change again; default 1200, 0 does not care
   --help`;
 
-/** Gives `help`, or the options. @throws OptionsError */
+/** Returns `help`, or the options. @throws OptionsError */
 export function parseOptions(args: readonly string[]): SimulatorOptions | 'help' {
   const values = readFlags(args);
   if (values.help === true) return 'help';

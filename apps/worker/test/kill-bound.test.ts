@@ -11,7 +11,7 @@ const rate = 2_000;
 const perCall = 100;
 const confirmAfterMs = 1_000;
 
-/** Sends at the pace of the clock, whatever else the machine has to do, until `isOver` says so. Gives how many. */
+/** Sends at the pace of the clock, whatever else the machine has to do, until `isOver` says so. Returns how many. */
 async function send(rig: Rig, isOver: (atMs: number) => Promise<boolean>): Promise<number> {
   const startedMs = performance.now();
   let sent = 0;
@@ -27,7 +27,7 @@ async function send(rig: Rig, isOver: (atMs: number) => Promise<boolean>): Promi
 
 const writtenBy = async (worker: StartedService) => metric(worker, 'pushfleet_written_notifications_total');
 
-/** Kills a worker. Gives how many it has written since it had written `before`, at most. */
+/** Kills a worker. Returns how many it has written since it had written `before`, at most. */
 async function kill(worker: StartedService, before: number): Promise<number> {
   const askedMs = performance.now();
   const written = (await writtenBy(worker)) - before;

@@ -13,7 +13,7 @@ const window = 20_000;
  */
 const givenToSockets = 2_622;
 
-/** Waits until the gateway has read what lies in its sockets; gives how many it has received. */
+/** Waits until the gateway has read what lies in its sockets; returns how many it has received. */
 async function quiet(control: SimulatorControl): Promise<number> {
   let last = -1;
   return vi.waitFor(

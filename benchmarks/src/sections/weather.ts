@@ -125,7 +125,7 @@ function difference(after: AppTotals, before: AppTotals): AppTotals {
   return Object.fromEntries(names.map((name) => [name, after[name] - before[name]])) as unknown as AppTotals;
 }
 
-/** Gives how often. */
+/** Returns how often. */
 async function sayGoAway({ simulator }: Fleet, signal: AbortSignal): Promise<number> {
   for (let times = 0; ; times++) {
     if (!(await lasts(goAwayEveryMs, signal))) return times;

@@ -116,7 +116,7 @@ async function openFleet(): Promise<MixedFleet> {
   }
 }
 
-/** Gives how many bursts Redis refused: they may be there all the same, so the totals say what was enqueued. */
+/** Returns how many bursts Redis refused: they may be there all the same, so the totals say what was enqueued. */
 async function enqueueUntil(queue: PushQueue, isOver: () => boolean): Promise<number> {
   let refused = 0;
   for (let batch = 0; !isOver(); batch++) {

@@ -37,7 +37,7 @@ export const maxDeviceTokenBytes = 512;
  * Text that is all hex digits is hex: 64 hex digits would also be base64 of 48 bytes, but of such bytes one in 10^29
  * looks like hex. Hex with an odd number of digits is a truncated token, never base64.
  *
- * Throws `DeviceTokenError`.
+ * @throws DeviceTokenError
  */
 export function parseDeviceToken(text: string): DeviceToken {
   if (usualToken.test(text)) return text as DeviceToken;

@@ -69,7 +69,7 @@ export class PushfleetClient {
     return this.#transport.call('GET /v1/notifications/{id}', { path: { id: notificationId } }, options);
   }
 
-  /** Cancels what has not been sent yet; gives how many that may be. */
+  /** Cancels what has not been sent yet; returns how many that may be. */
   async cancelBatch(batchId: string, options?: CallOptions): Promise<number> {
     return (await this.#transport.call('DELETE /v1/batches/{id}', { path: { id: batchId } }, options)).queued;
   }

@@ -53,7 +53,7 @@ export class Transport {
     this.#fetch = options.fetch ?? fetch;
   }
 
-  /** Gives the answer's JSON. @throws PushfleetError */
+  /** Returns the answer's JSON. @throws PushfleetError */
   async call<Name extends OperationName>(
     name: Name,
     input: CallInput<Name> = {},
@@ -62,7 +62,7 @@ export class Transport {
     return this.#request(name, input, options, readJson<Operations[Name]['answer']>);
   }
 
-  /** Gives the answer, its body unread. @throws PushfleetError */
+  /** Returns the answer, its body unread. @throws PushfleetError */
   async open<Name extends OperationName>(
     name: Name,
     input: CallInput<Name>,

@@ -4,7 +4,7 @@ const units = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
 const sizeText = /^(\d+(?:\.\d+)?)(B|KiB|MiB|GiB)$/;
 const explanation = 'must be a size such as 500KiB, 256MiB or 1GiB';
 
-/** A size in memory: bytes as a number, or text such as `256MiB`. Gives bytes. */
+/** A size in memory: bytes as a number, or text such as `256MiB`. Returns bytes. */
 export const bytesSchema = z
   .union([z.int().min(0), z.string()], { error: explanation })
   .transform((value, context) => {

@@ -1,6 +1,6 @@
 import { ServiceError, type ServiceKitErrorCode } from './service-error.ts';
 
-/** Gives one resource up. */
+/** Closes one resource. */
 export type Release = () => void | Promise<void>;
 
 /**
@@ -10,7 +10,7 @@ export interface ResourceStack {
   /** Takes responsibility for a resource. After the release began it is given up at once, and this throws. */
   add(name: string, release: Release): void;
   /**
-   * Gives everything up; every call gives the same promise. One failure does not keep the others from it.
+   * Returns everything up; every call gives the same promise. One failure does not keep the others from it.
    * @throws ServiceError with all failures, as the `cause`
    */
   release(): Promise<void>;

@@ -45,7 +45,7 @@ export interface Accounting {
    */
   applied(): Promise<AppliedTotals>;
   /**
-   * Writes down what Redis says; an older word does not replace a newer one. Gives the apps of which Redis has forgotten
+   * Writes down what Redis says; an older word does not replace a newer one. Returns the apps of which Redis has forgotten
    * more than before.
    * @param applied As it was before Redis was asked
    */

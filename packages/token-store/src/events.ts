@@ -38,7 +38,7 @@ export interface OpenPause {
 }
 
 export interface Events {
-  /** Writes an event unless one with its key has been written; gives whether it did. @throws TokenStoreError */
+  /** Writes an event unless one with its key has been written; returns whether it did. @throws TokenStoreError */
   writeOnce(event: OnceEvent): Promise<boolean>;
   /** Pauses whose beginning has been told, and whose end has not. @throws TokenStoreError */
   openPauses(): Promise<OpenPause[]>;

@@ -21,7 +21,7 @@ interface MigrationActions {
 /**
  * Brings the schema up to date: forward only, all pending migrations in one transaction, under an advisory lock. Of
  * processes that start at once, one migrates and the others wait for it. Where nothing is pending it needs no right
- * to change the schema. Gives the names of what was run.
+ * to change the schema. Returns the names of what was run.
  * @throws TokenStoreError
  */
 export async function migrate(connectionString: string, options: MigrateOptions = {}): Promise<string[]> {

@@ -56,7 +56,7 @@ export interface ClaimOptions extends Lease {
 /** Sends to users that go out later. Every method throws TokenStoreError. */
 export interface ScheduledSends {
   /**
-   * Does nothing where there is one with its id. Gives what the app has waiting where there is no room for it, and nothing
+   * Does nothing where there is one with its id. Returns what the app has waiting where there is no room for it, and nothing
    * otherwise.
    */
   create(send: NewScheduledSend, limits: ScheduledLimits): Promise<ScheduledTotals | undefined>;

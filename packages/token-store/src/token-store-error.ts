@@ -40,7 +40,7 @@ const conflicts = new Set(['40001', '40P01']);
 const timeouts = new Set(['57014', '55P03', '25P03', '25P04', '57P05']);
 const schemaCodes = new Set(['42P01', '42703', '42883', '3F000']);
 
-/** Gives every error of `pg` its place. */
+/** Names each error of `pg`. */
 export function asTokenStoreError(error: unknown): TokenStoreError {
   if (error instanceof TokenStoreError) return error;
   const message = error instanceof Error ? error.message : String(error);

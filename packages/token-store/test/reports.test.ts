@@ -240,7 +240,7 @@ test('while invalid tokens of an app are not to be believed, they are stored and
       exception(2, { token: gone, status: 410, tokenInvalid: true, unregisteredAtMs: hourAgoMs }),
     ],
   });
-  await reports.apply([job], { heldApps: new Set([app]) });
+  await reports.apply([job], { appsInDoubt: new Set([app]) });
   expect(await devices.get(app, doubtful)).toMatchObject({ active: true });
   expect(await devices.get(app, gone)).toMatchObject({
     active: false,

@@ -56,7 +56,7 @@ export class ReportApplier {
   }
 
   /**
-   * Tries what was set aside once more: this version may be able to. Gives how many could be applied.
+   * Tries what was set aside once more: this version may be able to. Returns how many could be applied.
    * @throws TokenStoreError
    */
   async applySetAside(): Promise<number> {
@@ -85,12 +85,12 @@ export class ReportApplier {
     const { store, metrics, logger, tracer } = this.#options;
     try {
       return await this.#untilDone(async () => {
-        const heldApps = await this.#appsInDoubt(chunk);
+        const appsInDoubt = await this.#appsInDoubt(chunk);
         const beganAtMs = Date.now();
         const startMs = performance.now();
         const result = await store.reports.apply(
           chunk.map(({ report }) => report),
-          { heldApps },
+          { appsInDoubt },
         );
         metrics.reportsApplied(result, (performance.now() - startMs) / 1000);
         if (tracer !== undefined) spanReports(tracer, chunk, beganAtMs);

@@ -43,7 +43,7 @@ export class FaultBook {
     return this.#rules.filter((active): active is ActiveRule<RuleOn<P>> => active.rule.on === port);
   }
 
-  /** Calls the listener after every change; `replace` and `add` wait for it. Gives the way to take it back. */
+  /** Calls the listener after every change; `replace` and `add` wait for it. Returns the way to take it back. */
   onChange(listener: FaultsListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -92,7 +92,7 @@ function changeScript(script: Script, action: FeedbackAction): boolean {
   }
 }
 
-/** Gives the number of bytes that were handed over before the connection broke, or all. */
+/** Returns the number of bytes that were handed over before the connection broke, or all. */
 async function send(socket: TLSSocket, bytes: Buffer, { sliceBytes, everyMs }: Script): Promise<number> {
   const gone = new AbortController();
   const onClose = () => gone.abort();

@@ -90,7 +90,7 @@ export class ScheduledSendRunner {
     clearTimeout(timer);
   }
 
-  /** Gives how many there were. @throws TokenStoreError */
+  /** Returns how many there were. @throws TokenStoreError */
   async #turn(): Promise<number> {
     const { database, leaseMs = 30_000 } = this.#options;
     const { scheduledSends } = database.store;
@@ -103,7 +103,7 @@ export class ScheduledSendRunner {
     return sends.length;
   }
 
-  /** Gives the ids of those that have to be tried again. @throws TokenStoreError */
+  /** Returns the ids of those that have to be tried again. @throws TokenStoreError */
   async #runSome(app: string, sends: readonly ScheduledSend[]): Promise<string[]> {
     const isResting = await this.#checkRest(app);
     const tried = await Promise.all(

@@ -19,7 +19,7 @@ export interface ScheduledSendParts {
 
 /**
  * Ends a send that is `cancelling`: if it is in the queue its batch is cancelled, and else it never comes there, however
- * slow whoever is about to enqueue it may be. May be done again. Throws `PushQueueError`, `TokenStoreError`.
+ * slow whoever is about to enqueue it may be. May be done again. @throws PushQueueError, TokenStoreError
  */
 export async function finishCancelling(
   { id, app }: Pick<ScheduledSend, 'id' | 'app'>,

@@ -148,7 +148,7 @@ function parse(body: object): SendMany {
 
 /**
  * Holds what is to be sent against the checks of the push queue, before anything is looked up, so that errors name
- * the fields of the request. Gives when it may be sent from on, epoch milliseconds. @throws PushQueueError
+ * the fields of the request. Returns when it may be sent from on, epoch milliseconds. @throws PushQueueError
  */
 function check({ queue }: ProducerContext, body: object, call: SendMany): number {
   const { app, lane, sendAt, idempotencyKey, defaults, notifications } = call;

@@ -31,7 +31,7 @@ type Value = string | number | undefined;
 /** Exceptions that are read at once for CSV and NDJSON. */
 const pageSize = 2_000;
 
-/** Gives a page, or streams all that follow, in the format that is named or accepted. */
+/** Returns a page, or streams all that follow, in the format that is named or accepted. */
 export async function answerExceptions<Exception extends object, Cursor>(
   request: FastifyRequest,
   reply: FastifyReply,

@@ -191,7 +191,7 @@ export class AppSender implements WatchedApp {
     this.#transport.cut();
   }
 
-  /** Deletes dead letters that are older, or more, than they may be. Throws `PushQueueError`. */
+  /** Deletes dead letters that are older, or more, than they may be. @throws PushQueueError */
   async trimLetters(): Promise<void> {
     await this.#letters.trim(Date.now());
   }

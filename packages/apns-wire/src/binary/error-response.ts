@@ -39,7 +39,7 @@ export class ErrorResponseDecoder {
     return this.#filled % errorResponseLength;
   }
 
-  /** Gives the packet with the chunk that completes it, else undefined. */
+  /** Returns the packet with the chunk that completes it, else undefined. */
   push(chunk: Uint8Array): ErrorResponse | undefined {
     if (this.#error !== undefined) throw this.#error;
     const taken = Math.min(chunk.length, errorResponseLength - this.#filled);

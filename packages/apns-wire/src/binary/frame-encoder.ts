@@ -40,7 +40,7 @@ export class FrameEncoder {
    * Writes the frames of positions `from` to `to` (exclusive) into `target` from `offset` on, until the next frame
    * has no room. Identifiers count up from `firstIdentifier`, 0 left out; command 0 carries none.
    *
-   * Gives the offset after the last frame; `position` and `identifier` say where to go on. A frame longer than the
+   * Returns the offset after the last frame; `position` and `identifier` say where to go on. A frame longer than the
    * whole target is never written: size targets by `frameLength`. Lengths and limits that the gateway checks are
    * not checked here, but a token or payload that overflows its u16 length throws `field-out-of-range`, with the
    * frames before it written and `position` at the offender.

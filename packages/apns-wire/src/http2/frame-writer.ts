@@ -2,7 +2,7 @@ import { connectionPreface, FrameFlag, FrameType, frameHeaderLength } from './fr
 
 // Frames that a client sends now and then. Requests, which it sends all the time, go through RequestEncoder.
 
-/** Writes the header of a frame. Gives the offset after it. */
+/** Writes the header of a frame. Returns the offset after it. */
 export function writeFrameHeader(
   target: Buffer,
   at: number,
@@ -66,7 +66,7 @@ export function encodeGoAway(lastStreamId: number, errorCode: number, debug = ''
   return encodeFrame(FrameType.goAway, 0, 0, payload);
 }
 
-/** Writes a DATA frame over part of `bytes`. Gives the offset after it. */
+/** Writes a DATA frame over part of `bytes`. Returns the offset after it. */
 export function writeData(
   target: Buffer,
   at: number,

@@ -94,7 +94,7 @@ export class RequestEncoder {
    * `firstStreamId` on, until the next has no room in `target`, or its payload none in `window` (flow control of the
    * connection) or in `streamWindow`.
    *
-   * Gives the offset after the last; `position` and `window` say where to go on. Throws `field-out-of-range` for a
+   * Returns the offset after the last; `position` and `window` say where to go on. Throws `field-out-of-range` for a
    * header that cannot be sent, with `position` at the offender and the requests before it written.
    */
   encode(
@@ -146,7 +146,7 @@ export class RequestEncoder {
     return this.end;
   }
 
-  /** Writes the HEADERS of one request, whose DATA is to follow. Gives the offset after it; -1: there is no room. */
+  /** Writes the HEADERS of one request, whose DATA is to follow. Returns the offset after it; -1: there is no room. */
   encodeHeaders(
     target: Buffer,
     offset: number,

@@ -70,7 +70,7 @@ const files = ['CERTIFICATE', 'CLIENT_CERTIFICATE', 'CLIENT_KEY'].flatMap((name)
   `OTEL_EXPORTER_OTLP_TRACES_${name}`,
 ]);
 
-/** Gives what is wrong, or else the configuration; undefined: traces are off. */
+/** Returns what is wrong, or else the configuration; undefined: traces are off. */
 export async function readTracingEnvironment(
   env: NodeJS.ProcessEnv,
 ): Promise<{ readonly config?: TracingConfig; readonly problems: readonly ConfigProblem[] }> {

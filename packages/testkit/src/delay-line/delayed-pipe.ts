@@ -46,7 +46,7 @@ export class DelayedPipe {
     });
   }
 
-  /** Lets out what has arrived. Gives whether something is still under way that time will let out. */
+  /** Lets out what has arrived. Returns whether something is still under way that time will let out. */
   flush(nowMs: number): boolean {
     const { sink, wire } = this.#options;
     if (sink.destroyed) return false;

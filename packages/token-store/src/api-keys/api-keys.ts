@@ -25,7 +25,7 @@ export interface ApiKeys {
   /** That in force of an id, in either case, or of a name. */
   find(idOrName: string): Promise<ApiKey | undefined>;
   /**
-   * Gives a key in force a new secret. The one it had is good until `previousUntil`, at most as long as the key would have
+   * Sets a new secret for a key in force. The one it had is good until `previousUntil`, at most as long as the key would have
    * been; the one before that no more. Undefined: there is none in force of that id.
    * @param expiresAt From when on the key is of no use; undefined: as before
    */

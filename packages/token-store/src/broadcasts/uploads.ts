@@ -4,7 +4,7 @@ import { TokenStoreError } from '../token-store-error.ts';
 /** Lists of users that broadcasts go to. Every method throws TokenStoreError. */
 export interface Uploads {
   /**
-   * Keeps a list, all of it or nothing; a user who comes twice counts once. Gives how many users it has. Throws what
+   * Keeps a list, all of it or nothing; a user who comes twice counts once. Returns how many users it has. Throws what
    * `userIds` throws, too.
    */
   create(id: string, app: string, userIds: AsyncIterable<readonly string[]>): Promise<number>;

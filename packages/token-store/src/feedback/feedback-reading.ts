@@ -95,7 +95,7 @@ export class FeedbackReading {
     );
   }
 
-  /** Gives the lock up. */
+  /** Releases the lock. */
   async close(): Promise<void> {
     await this.#session?.close();
     this.#session = undefined;

@@ -27,7 +27,7 @@ export interface Feedback {
    * reading less than `unlessYoungerThanMs` ago.
    */
   openReading(app: string, options?: OpenReadingOptions): Promise<FeedbackReading | undefined>;
-  /** Ends the readings of these apps whose readers have died; gives how many. */
+  /** Ends the readings of these apps whose readers have died; returns how many. */
   endInterrupted(apps: readonly string[]): Promise<number>;
   /**
    * Applies the next stored chunk, also of a reading under way; undefined: nothing is left that nobody else applies.

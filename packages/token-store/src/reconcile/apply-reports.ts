@@ -19,7 +19,7 @@ export interface AppliedReports {
 
 export interface ApplyOptions {
   /** Apps whose invalid tokens are not to be believed now: exceptions are stored, devices stay. */
-  readonly heldApps?: ReadonlySet<string>;
+  readonly appsInDoubt?: ReadonlySet<string>;
 }
 
 const outcomes = ['rejected', 'expired', 'cancelled', 'dead'] as const;
@@ -120,7 +120,7 @@ export async function applyReports(
     const freshJobs = jobs.filter((job) => fresh.delete(`${job.batch}-${job.firstIndex}`));
     await storeExceptions(client, freshJobs);
     const evidence = freshJobs.flatMap((job) =>
-      job.exceptions.flatMap((exception) => evidenceOf(job, exception, options.heldApps) ?? []),
+      job.exceptions.flatMap((exception) => evidenceOf(job, exception, options.appsInDoubt) ?? []),
     );
     const deactivated = await deactivateByEvidence(client, evidence);
     // Last, since every sweeper that applies reports of the app waits for this row.
@@ -190,11 +190,11 @@ async function storeExceptions(client: Queryable, jobs: readonly OutcomeReport[]
 function evidenceOf(
   job: OutcomeReport,
   exception: OutcomeException,
-  heldApps: ReadonlySet<string> | undefined,
+  appsInDoubt: ReadonlySet<string> | undefined,
 ): Evidence | undefined {
   const source = tokenEvidence(exception);
   if (source === undefined) return undefined;
-  if (source === 'invalid-token' && heldApps?.has(job.app) === true) return undefined;
+  if (source === 'invalid-token' && appsInDoubt?.has(job.app) === true) return undefined;
   const { token, status = null, unregisteredAtMs } = exception;
   return { app: job.app, token, status, source, atMs: unregisteredAtMs ?? job.enqueuedAtMs };
 }

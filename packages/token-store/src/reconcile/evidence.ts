@@ -63,7 +63,7 @@ select app, source, count(*)::integer as count from deactivated group by app, so
 /**
  * Deactivates devices whose last registration is older than the evidence
  * (`docs/protocol/feedback.md#registration-decides`). Rows are locked in the order of their keys, so that sweepers
- * that meet wait for each other. Gives how many, by app and source.
+ * that meet wait for each other. Returns how many, by app and source.
  */
 export async function deactivateByEvidence(
   client: Queryable,

@@ -79,7 +79,7 @@ export interface Webhooks {
   remove(id: string): Promise<boolean>;
   deactivate(id: string): Promise<void>;
   /**
-   * Has a `webhook.test` delivered, as an event of its own; gives the id of the delivery. Undefined: the webhook is gone,
+   * Has a `webhook.test` delivered, as an event of its own; returns the id of the delivery. Undefined: the webhook is gone,
    * or not active.
    */
   test(id: string): Promise<string | undefined>;

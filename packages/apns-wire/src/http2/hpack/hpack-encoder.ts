@@ -16,12 +16,12 @@ export interface LiteralField {
   readonly indexing: LiteralIndexing;
 }
 
-/** A field of the static table, name and value (section 6.1). Gives the offset after it. */
+/** A field of the static table, name and value (section 6.1). Returns the offset after it. */
 export function writeIndexedField(target: Uint8Array, at: number, index: number): number {
   return writeInteger(target, at, 0x80, 7, index);
 }
 
-/** Everything of a literal but its value, which is to have `valueLength` bytes. Gives the offset after it. */
+/** Everything of a literal but its value, which is to have `valueLength` bytes. Returns the offset after it. */
 export function writeLiteralHead(
   target: Buffer,
   at: number,
@@ -34,7 +34,7 @@ export function writeLiteralHead(
   return writeInteger(target, at, 0x00, 7, valueLength);
 }
 
-/** A literal. Gives the offset after it; `target` must have room for `literalLength`. */
+/** A literal. Returns the offset after it; `target` must have room for `literalLength`. */
 export function writeLiteralField(target: Buffer, at: number, field: LiteralField): number {
   const { name, value, indexing } = field;
   refuseUnprintable(name, value);

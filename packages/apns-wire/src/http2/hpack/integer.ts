@@ -1,7 +1,7 @@
 // RFC 7541 section 5.1: what fits in a prefix of N bits stands there; otherwise the prefix is all ones and the rest
 // follows in groups of 7 bits, least significant first.
 
-/** Writes `value` behind the bits of `pattern`, which stand above the prefix. Gives the offset after it. */
+/** Writes `value` behind the bits of `pattern`, which stand above the prefix. Returns the offset after it. */
 export function writeInteger(
   target: Uint8Array,
   at: number,
