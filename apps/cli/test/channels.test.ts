@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { readAuditOutbox } from '@pushfleet/push-queue';
 import { findFreePort, type Simulator, startSimulator } from '@pushfleet/testkit';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
@@ -76,6 +77,26 @@ test('people read ids, one a line, and what is kept', async () => {
   expect((await runCli(['channels', 'read', channel, '--app', 'shop'], env)).stdout).toContain(
     'keeps nothing',
   );
+});
+
+test('what is made and deleted is on its way to the audit log', async () => {
+  const made = await channels('create', '--app', 'shop', '--storage', 'none');
+  const channel = made.json.channel as string;
+  await channels('delete', channel, '--app', 'shop');
+  await channels('delete', channel, '--app', 'shop');
+  const redis = new Redis(inject('redisUrl'));
+  const found = await readAuditOutbox({ redis, prefix }, 100);
+  redis.disconnect();
+  const entries = found
+    .map(({ text }) => JSON.parse(text) as Record<string, unknown>)
+    .filter(({ target, after }) => target === channel || (after as { channel?: string }).channel === channel)
+    .sort((a, b) => (String(a.id) < String(b.id) ? -1 : 1));
+  expect(entries).toMatchObject([
+    { action: 'channel.create', app: 'shop', after: { channel, storage: 'none' }, result: 'done' },
+    { action: 'channel.delete', app: 'shop', target: channel, result: 'done' },
+    { action: 'channel.delete', app: 'shop', target: channel, result: 'failed' },
+  ]);
+  expect(entries[0]).toMatchObject({ actor: { kind: 'cli', id: expect.stringContaining('@') } });
 });
 
 test('a provider key signs once for all calls, and for the fleet', async () => {

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import {
   createBatchId,
   maxOutboxEntries,
@@ -129,6 +129,42 @@ test('cancellations, broadcasts, webhooks and dead letters are there, without to
     headers.authorization!.slice(-43),
   ])
     expect(text).not.toContain(hidden);
+});
+
+test('devices that are removed and files that are read are there, without tokens and users', async () => {
+  const file = (url: string, type: string, body: string) =>
+    probe.call('POST', url, { headers: { ...headers, 'content-type': type }, body });
+  const lines = `{"token":"${token}","userId":"secret-user"}\n{"token":"zz"}\n`;
+  await file('/v1/devices/import?app=shop', 'application/x-ndjson', lines);
+  expect(await newest('devices.import')).toMatchObject({
+    app: 'shop',
+    target: null,
+    after: { imported: 1, errorCount: 1 },
+    result: 'done',
+  });
+  const { uploadId } = (await file('/v1/uploads?app=shop', 'text/plain', 'secret-user\n')).body;
+  expect(await newest('upload.create')).toMatchObject({
+    target: uploadId,
+    after: { users: 1 },
+    result: 'done',
+  });
+  await file('/v1/uploads?app=shop', 'application/x-ndjson', '{"nobody":1}\n');
+  expect(await newest('upload.create')).toMatchObject({
+    result: 'failed',
+    after: { error: 'invalid-request' },
+  });
+  const digest = createHash('sha256').update(Buffer.from(token, 'hex')).digest('hex');
+  expect((await call('DELETE', `/v1/devices/${token}?app=shop`)).status).toBe(204);
+  expect(await newest('device.remove')).toMatchObject({
+    app: 'shop',
+    target: `sha256:${digest}`,
+    result: 'done',
+  });
+  const { entries } = await audit('?limit=1');
+  expect((await call('DELETE', `/v1/devices/${token}?app=shop`)).status).toBe(404);
+  expect((await audit('?limit=1')).entries).toEqual(entries);
+  const { text } = await call('GET', '/v1/audit?limit=500');
+  for (const hidden of [token, 'secret-user']) expect(text).not.toContain(hidden);
 });
 
 /** Dead letters of one notification each, as a worker leaves them. */

@@ -2,12 +2,13 @@ import type { MessageStorage } from '@pushfleet/apns-client';
 import { type Command, Option } from 'commander';
 import { configHelp } from '../fleet/find-app.ts';
 import type { Terminal } from '../terminal.ts';
+import { recordChannel } from './record-channel.ts';
 import { type ChannelsOptions, withChannels } from './with-channels.ts';
 
 const channelsHelp = `
 A channel carries updates of a Live Activity to every device that has subscribed to it (iOS 18 and later, HTTP/2 only).
 Calls go to APNs with the credential of the app. An app with a provider key (.p8) shares its token with the fleet: then
-REDIS_URL (or REDIS_URL_FILE) is read, too. Sending to a channel is in docs/live-activities.md.`;
+REDIS_URL (or REDIS_URL_FILE) is read, too; where it is set, what is made and deleted is in the audit log. Sending to a channel is in docs/live-activities.md.`;
 
 /** `pushfleet channels list`, `create`, `read`, `delete`: broadcast channels of an app, kept by APNs. */
 export function addChannelsCommands(program: Command, terminal: Terminal): void {
@@ -53,7 +54,13 @@ Example:
   pushfleet channels create --app shop-prod --storage latest`,
     )
     .action(async ({ storage, ...options }: ChannelsOptions & { readonly storage: MessageStorage }) => {
-      const id = await withChannels(options, terminal.env, async (client) => client.create(storage));
+      const change = { action: 'channel.create', app: options.app, target: null } as const;
+      const id = await withChannels(options, terminal.env, async (client) =>
+        recordChannel(terminal, change, async () => {
+          const value = await client.create(storage);
+          return { value, after: { channel: value, storage } };
+        }),
+      );
       terminal.print({ app: options.app, channel: id, storage }, () => id);
     });
 }
@@ -85,7 +92,13 @@ function addDelete(channels: Command, terminal: Terminal): void {
       `${channelsHelp}\n\nExample:\n  pushfleet channels delete --app shop-prod dHN0LXNyY2gtY2hubA==`,
     )
     .action(async (channel: string, options: ChannelsOptions) => {
-      await withChannels(options, terminal.env, async (client) => client.delete(channel));
+      const change = { action: 'channel.delete', app: options.app, target: channel } as const;
+      await withChannels(options, terminal.env, async (client) =>
+        recordChannel(terminal, change, async () => {
+          await client.delete(channel);
+          return { value: undefined, after: {} };
+        }),
+      );
       terminal.print({ app: options.app, deleted: channel }, () => `${channel} is deleted`);
     });
 }

@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import { parseDeviceToken } from '@pushfleet/apns-wire/device-token';
 import { type Device, type DeviceRegistration, pageOf } from '@pushfleet/token-store';
 import { z } from 'zod';
+import { entryOf } from '../audit/audit-origin.ts';
 import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
 import {
@@ -126,7 +128,18 @@ export function addDeviceRoutes(server: ProducerServer, context: ProducerContext
     async (request, reply) => {
       const { app } = request.query;
       checkApp(context, request, app);
-      const removed = await database.store.devices.unregister(app, parseDeviceToken(request.params.token));
+      const token = parseDeviceToken(request.params.token);
+      const removed = await database.store.change(async ({ devices }) => {
+        const value = await devices.unregister(app, token);
+        const change = {
+          action: 'device.remove',
+          app,
+          target: digestOf(token),
+          before: null,
+          after: null,
+        } as const;
+        return { value, entry: value ? entryOf(request, change) : undefined };
+      });
       if (!removed) throw unknownDevice(app);
       return reply.code(204).send();
     },
@@ -155,6 +168,11 @@ function answerOf(device: Device): DeviceAnswer {
             evidenceAt: deactivation.evidenceAt.toISOString(),
           },
   };
+}
+
+/** Stands for a device in the audit log, which keeps no token. */
+function digestOf(token: string): string {
+  return `sha256:${createHash('sha256').update(Buffer.from(token, 'hex')).digest('hex')}`;
 }
 
 /** Never with the token: problems are shown and kept. */

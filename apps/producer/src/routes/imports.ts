@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { recordFile } from '../audit/record-file.ts';
 import type { ProducerContext } from '../context.ts';
 import { checkEncoding } from '../http/body-types.ts';
 import { Problem } from '../http/problem.ts';
@@ -84,7 +85,12 @@ export async function addImportRoutes(server: ProducerServer, context: ProducerC
         const records = format === 'csv' ? readCsv(source) : readLines(source);
         const leave = await admission.enter(request.grant.keyId ?? '');
         try {
-          return await importDevices(records, { devices, app, format });
+          const change = { action: 'devices.import', app, target: null } as const;
+          return await recordFile(database.store, request, change, async () => {
+            const value = await importDevices(records, { devices, app, format });
+            const { errors: _, ...after } = value;
+            return { value, after };
+          });
         } finally {
           leave();
         }
@@ -113,7 +119,11 @@ export async function addImportRoutes(server: ProducerServer, context: ProducerC
         const uploadId = randomUUID();
         const leave = await admission.enter(request.grant.keyId ?? '');
         try {
-          const users = await uploads.create(uploadId, app, readUserIds(lines, isText));
+          const change = { action: 'upload.create', app, target: uploadId } as const;
+          const users = await recordFile(database.store, request, change, async () => {
+            const value = await uploads.create(uploadId, app, readUserIds(lines, isText));
+            return { value, after: { users: value } };
+          });
           void reply.code(201);
           return { uploadId, users };
         } finally {

@@ -1,6 +1,7 @@
 import { type ApiKeys, createApiKeys } from '../api-keys/api-keys.ts';
 import { type Broadcasts, createBroadcasts } from '../broadcasts/broadcasts.ts';
 import type { Database } from '../database.ts';
+import { type Devices, unregisterDevice } from '../devices/devices.ts';
 import { createWebhooks, type Webhooks } from '../webhooks/webhooks.ts';
 import type { AuditEntry } from './audit-entry.ts';
 import { createAuditLog } from './audit-log.ts';
@@ -9,6 +10,7 @@ import { createAuditLog } from './audit-log.ts';
 export interface ChangingStores {
   readonly apiKeys: ApiKeys;
   readonly broadcasts: Broadcasts;
+  readonly devices: Pick<Devices, 'unregister'>;
   readonly webhooks: Webhooks;
 }
 
@@ -32,6 +34,7 @@ export function createChange(database: Database): Change {
       const { value, entry } = await work({
         apiKeys: createApiKeys(client),
         broadcasts: createBroadcasts(client),
+        devices: { unregister: (app, token) => unregisterDevice(client, app, token) },
         webhooks: createWebhooks(client),
       });
       if (entry !== undefined) await createAuditLog(client).write([entry]);

@@ -1,5 +1,5 @@
 import type { DeviceToken } from '@pushfleet/apns-wire/device-token';
-import type { Database } from '../database.ts';
+import type { Database, Statements } from '../database.ts';
 import type { Device, DeviceChange, DeviceRegistration, RegistrationResult } from './device.ts';
 import { type DeviceRow, deviceColumns, toDevice } from './device-row.ts';
 import { registerDevices } from './register-devices.ts';
@@ -40,6 +40,16 @@ insert into device_changes (app, token, kind) select $1, token, 'unregistered' f
 
 const bytes = (token: DeviceToken) => Buffer.from(token, 'hex');
 
+/** False: there is no such device. @throws TokenStoreError */
+export async function unregisterDevice(
+  database: Statements,
+  app: string,
+  token: DeviceToken,
+): Promise<boolean> {
+  const { rowCount } = await database.query(unregisterSql, [app, bytes(token)]);
+  return rowCount === 1;
+}
+
 export function createDevices(database: Database): Devices {
   return {
     async register(app, registration) {
@@ -47,10 +57,7 @@ export function createDevices(database: Database): Devices {
       return result!;
     },
     registerMany: (app, registrations) => registerDevices(database, app, registrations),
-    async unregister(app, token) {
-      const { rowCount } = await database.query(unregisterSql, [app, bytes(token)]);
-      return rowCount === 1;
-    },
+    unregister: (app, token) => unregisterDevice(database, app, token),
     async get(app, token) {
       const { rows } = await database.query<DeviceRow>(
         `select ${deviceColumns} from devices where app = $1 and token = $2`,
