@@ -14,6 +14,7 @@ await runService({
       redisUrl: config.redisUrl,
       redisPrefix: config.redisPrefix,
       lockDurationMs: config.lockDurationMs,
+      connections: config.connections,
       register,
       logger,
       tracer,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Tracer } from '@opentelemetry/api';
+import { ConnectionAllowance } from '@pushfleet/apns-client';
 import { createRedisTokenStore, type WatchedCredential } from '@pushfleet/apns-credentials';
 import { createPushQueue } from '@pushfleet/push-queue';
 import { Doorbell, LockKeeper, QueueWatch } from '@pushfleet/push-queue/worker';
@@ -46,6 +47,8 @@ export interface WorkerOptions {
   readonly beatIntervalMs?: number;
   /** About how much memory the push jobs held may take, bytes. Default 512 MiB, of which one app may have a quarter. */
   readonly budgetBytes?: number;
+  /** Connections to gateways at most, of all apps together and beyond the first of each app and lane. Default 512. */
+  readonly connections?: number;
 }
 
 /** How long the start waits for Redis, milliseconds. */
@@ -91,6 +94,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     },
     onError: onRedisError,
   });
+  const allowance = new ConnectionAllowance(options.connections ?? 512);
   const budget = new MemoryBudget({ totalBytes: budgetBytes, appBytes: budgetBytes / 4 });
   const transports = new Transports({
     tokenStore: createRedisTokenStore(link.client, options.redisPrefix),
@@ -124,6 +128,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
         app,
         credential,
         transports: createTransport === undefined ? transports : { create: createTransport },
+        allowance,
         links,
         workerId,
         locks,

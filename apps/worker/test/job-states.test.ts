@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { ConnectionAllowance } from '@pushfleet/apns-client';
 import { createRedisTokenStore, watchCredential } from '@pushfleet/apns-credentials';
 import { cancel } from '@pushfleet/push-queue';
 import { LockKeeper, WorkerLink } from '@pushfleet/push-queue/worker';
@@ -175,6 +176,7 @@ async function openSender(rig: Rig, app: FleetApp) {
     app,
     credential,
     transports,
+    allowance: new ConnectionAllowance(512),
     links: { transactional: link, bulk: link },
     workerId: 'test',
     locks,

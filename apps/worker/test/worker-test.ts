@@ -106,6 +106,7 @@ function createRig(simulator: Simulator, redisUrl: string, prefix: string, worke
     credential: { cert: join(simulator.tlsDir, 'client.pem'), key: join(simulator.tlsDir, 'client-key.pem') },
     commandVersion: 2,
     connections: 2,
+    leastConnections: 1,
     onUncertain: 'resend',
     confirm: 'presumed',
     confirmAfterMs: 300,

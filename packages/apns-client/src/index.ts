@@ -26,4 +26,5 @@ export type { ProxyOptions } from './socket/dial.ts';
 export { describeError } from './socket/node-error.ts';
 export type { BackoffPolicy } from './transport/backoff.ts';
 export { type Clock, systemClock } from './transport/clock.ts';
+export { ConnectionAllowance } from './transport/connection-allowance.ts';
 export * from './transport/transport.ts';

@@ -5,7 +5,7 @@ import type { Schedule } from './schedule.ts';
 // Schedules of a whole transport: everything that network, kernel, gateway, time, operator and worker can do, in any
 // order, one step after another. Whatever the order, the identity holds.
 
-/** Which of the live connections; there are three at most. */
+/** Which of the live connections, of three: where there are more, one of the oldest. */
 export const socket = fc.nat(2);
 
 /** Steps that are the same on both protocols. */

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { BinaryClosure } from '../src/binary/closure.ts';
 import { BinaryConnection } from '../src/binary/connection.ts';
 import { WriteAhead } from '../src/binary/write-ahead.ts';
+import { AnswerTimes } from '../src/http2/answer-times.ts';
 import { Backlog } from '../src/http2/backlog.ts';
 import type { Http2Closure } from '../src/http2/closure.ts';
 import { Http2Connection } from '../src/http2/connection.ts';
@@ -165,7 +166,14 @@ class Http2Scene {
     });
     this.connection = new Http2Connection(
       { ...options, openSocket: this.gateway.openSocket },
-      { id: 'gateway#1', secureContext: {} as never, needsToken: false, startsSmall: false },
+      {
+        id: 'gateway#1',
+        secureContext: {} as never,
+        isInDoubt: false,
+        startsSmall: false,
+        earlyStreams: 0,
+        answerTimes: new AnswerTimes(),
+      },
       {
         opened: () => undefined,
         progressed: () => undefined,

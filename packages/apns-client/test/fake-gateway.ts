@@ -89,7 +89,7 @@ export class FakeSocket implements GatewaySocket {
   accept(): void {
     if (this.isOver || this.isOpen) return;
     this.isOpen = true;
-    this.#events.opened();
+    this.#events.opened(false);
   }
 
   /** The kernel takes the oldest write. Only then are the bytes read: until then the chunk must stay as it is. */

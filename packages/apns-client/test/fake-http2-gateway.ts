@@ -151,7 +151,7 @@ export class FakeHttp2Socket implements FrameSocket {
     if (this.isOver || this.isOpen) return;
     this.isOpen = true;
     this.limit(this.#gateway.firstLimit);
-    this.#events.opened();
+    this.#events.opened(false);
   }
 
   /** The kernel takes the oldest write. Only then are the bytes read: until then the chunk must stay as it is. */
@@ -160,6 +160,11 @@ export class FakeHttp2Socket implements FrameSocket {
     if (write === undefined) return;
     this.#upstream.push(Buffer.from(write.bytes()));
     write.taken();
+  }
+
+  /** The kernel takes every write. */
+  takeAll(): void {
+    while (this.#writes.length > 0) this.take();
   }
 
   /** The gateway reads what has come in. */
@@ -261,7 +266,7 @@ export class FakeHttp2Socket implements FrameSocket {
 
   flow(): void {
     this.accept();
-    while (this.#writes.length > 0) this.take();
+    this.takeAll();
     this.read();
     while (this.#waiting.length > 0) this.answer();
     this.deliver();

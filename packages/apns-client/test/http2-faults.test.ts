@@ -296,7 +296,8 @@ describe('settings that change in mid-flight', () => {
     const { submit, transport } = kit.open(server.port);
     const run = submit({ count: 3 });
     await expect.poll(() => transport.state.kind).toBe('open');
-    expect(run.open).toBe(3);
+    // The first may have gone out before the gateway said that it takes none.
+    expect(run.open).toBeGreaterThanOrEqual(2);
     server.connections[0]?.write(encodeSettings([[maxConcurrentStreams, 1]]));
     expect((await run.settled()).sums).toEqual({ proved: 3 });
   });
@@ -307,7 +308,9 @@ describe('settings that change in mid-flight', () => {
     const run = submit({ count: 3 });
     await expect.poll(() => observed.ends).toContain('write-stalled');
     transport.destroy();
-    expect(run.sums).toEqual({ unprocessed: 3 });
+    // The first may have gone out before the gateway said that it takes none.
+    expect(run.sums.unprocessed).toBeGreaterThanOrEqual(2);
+    expect((run.sums.unprocessed ?? 0) + (run.sums.uncertain ?? 0)).toBe(3);
   });
 
   test('windows of a few bytes are honoured, and opened again', async ({ kit }) => {
@@ -316,7 +319,8 @@ describe('settings that change in mid-flight', () => {
       settings: [[initialWindowSize, 7]],
       frame: (frame, connection) => {
         if (frame.type !== FrameType.data) return;
-        expect(frame.payload.length).toBeLessThanOrEqual(7);
+        // The first request does not wait for the settings: until they come, the window is the protocol's.
+        if (frame.streamId > 1) expect(frame.payload.length).toBeLessThanOrEqual(7);
         bodies.set(frame.streamId, [...(bodies.get(frame.streamId) ?? []), frame.payload]);
         if (isComplete(frame)) connection.write(ok(frame.streamId));
         else connection.write(encodeWindowUpdate(frame.streamId, 7));
@@ -372,9 +376,10 @@ describe('settings that change in mid-flight', () => {
       },
     });
     const { submit } = kit.open(server.port);
-    expect((await submit({ count: 3 }).settled()).sums).toEqual({ proved: 3 });
+    // The first may go out whole before the settings come.
+    expect((await submit({ count: 4 }).settled()).sums).toEqual({ proved: 4 });
     const resets = () => server.connections[0]?.frames.filter(({ type }) => type === FrameType.rstStream);
-    await expect.poll(() => resets()?.length).toBe(3);
+    await expect.poll(() => resets()?.length).toBeGreaterThanOrEqual(3);
   });
 });
 

@@ -67,7 +67,9 @@ const warmUp: readonly Http2Step[] = [
 ];
 
 const setting = fc.record({
-  connections: fc.integer({ min: 1, max: 3 }),
+  connections: fc.integer({ min: 1, max: 6 }),
+  leastConnections: fc.constantFrom(1, 1, 2),
+  shrinkAfterMs: fc.constantFrom(500, 60_000),
   streams: fc.constantFrom(1, 4, 1_000),
   window: fc.constantFrom(30, 1_000),
   lastStreamId: fc.constantFrom(9, 61, 0x7fff_ffff),

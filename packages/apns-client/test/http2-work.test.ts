@@ -198,7 +198,7 @@ describe("an answer that is not the gateway's", () => {
     const schedule = open();
     const run = schedule.submit(50);
     for (let round = 0; round < 600 && schedule.transport.state.kind !== 'paused'; round++) {
-      schedule.gateway.flow();
+      await schedule.turn();
       for (const socket of schedule.gateway.live) socket.service = 'strange';
       await flow(schedule, 1, 100);
     }

@@ -6,6 +6,8 @@ export class Observed {
   readonly ends: ConnectionEnd[] = [];
   readonly statuses: number[] = [];
   opened = 0;
+  /** Of them, those that took up an earlier TLS session. */
+  resumed = 0;
   replayed = 0;
   uncertain = 0;
   wronglyPresumed = 0;
@@ -15,8 +17,9 @@ export class Observed {
 
   readonly observer: TransportObserver = {
     stateChanged: (state) => void this.states.push(state),
-    connectionOpened: () => {
+    connectionOpened: (_, resumed) => {
       this.opened += 1;
+      if (resumed) this.resumed += 1;
     },
     connectionClosed: (_, end) => {
       this.ends.push(end);

@@ -30,3 +30,18 @@ test('a failure is everybody’s who waits', () => {
   fail(new Error('ENOTFOUND'));
   expect(failures).toEqual([new Error('ENOTFOUND'), new Error('ENOTFOUND'), new Error('ENOTFOUND')]);
 });
+
+test('connections are spread over the addresses of a name, of the family that comes first', () => {
+  const answer = ['10.0.0.1', '10.0.0.2', '10.0.0.3', 'fe80::1'].map((address) => ({
+    address,
+    family: address.includes(':') ? 6 : 4,
+  }));
+  const lookup = createSharedLookup((_, __, callback) => callback(null, answer, 0));
+  const orders: string[][] = [];
+  for (let connection = 0; connection < 4; connection++) {
+    lookup('a.example', { all: true }, (_, addresses) => {
+      orders.push((addresses as { address: string }[]).map(({ address }) => address.slice(-1)));
+    });
+  }
+  expect(orders.map((order) => order.join(' '))).toEqual(['1 2 3 1', '2 3 1 1', '3 1 2 1', '1 2 3 1']);
+});

@@ -114,7 +114,10 @@ export const appSchema = z.strictObject({
     })
     .optional(),
   commandVersion: z.literal([0, 1, 2]).default(2),
-  connections: z.int().min(1).max(64).default(2),
+  /** Absent: the transport's default. */
+  connections: z.int().min(1).max(1_000).optional(),
+  /** Kept as long as there are any; for http2. */
+  leastConnections: z.int().min(1).max(1_000).default(1),
   onUncertain: z.enum(['resend', 'drop']).default('resend'),
   /** `proved`: silence is not taken for acceptance; connections are rotated to prove what they wrote. */
   confirm: z.enum(['presumed', 'proved']).default('presumed'),

@@ -24,6 +24,8 @@ export interface EnvironmentConfig {
   readonly drainTimeoutMs: number;
   /** How long a push job stays a worker's without a sign of life: what a crash holds up. */
   readonly lockDurationMs: number;
+  /** Connections of one worker to gateways, at most, beyond the first of each app and lane. */
+  readonly connections: number;
 }
 
 export interface EnvironmentNeeds {
@@ -62,6 +64,7 @@ export async function readEnvironment(
       },
       drainTimeoutMs: values.PUSHFLEET_DRAIN_TIMEOUT,
       lockDurationMs: values.PUSHFLEET_LOCK_DURATION,
+      connections: values.PUSHFLEET_CONNECTIONS,
     },
     problems,
   };

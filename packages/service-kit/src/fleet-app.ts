@@ -4,7 +4,15 @@ import type { AppConfig, CredentialConfig } from './config.ts';
 export interface FleetApp
   extends Omit<
     AppConfig,
-    'gateway' | 'feedback' | 'confirmAfter' | 'retryFor' | 'breaker' | 'window' | 'deadLetters' | 'canary'
+    | 'gateway'
+    | 'feedback'
+    | 'confirmAfter'
+    | 'retryFor'
+    | 'breaker'
+    | 'window'
+    | 'connections'
+    | 'deadLetters'
+    | 'canary'
   > {
   /** Its name in the file, in Redis, in metrics and logs. */
   readonly id: string;
@@ -17,6 +25,8 @@ export interface FleetApp
   /** How long a notification is tried again for faults that are not its own. */
   readonly retryForMs: number;
   readonly window: number;
+  /** To the gateway, of one worker, at most. */
+  readonly connections: number;
   readonly breaker: { readonly rate: number; readonly minimum: number; readonly windowMs: number };
   /** A silent push to a token of one's own, hex, every so often. */
   readonly canary?: { readonly token: string; readonly everyMs: number };
@@ -53,6 +63,9 @@ const appleHosts = {
  */
 export const defaultWindows = { binary: 1_000_000, http2: 20_000 } as const;
 
+/** HTTP/2 opens as many as what waits needs; binary as many as there may be, whenever its own are full. */
+export const defaultConnections = { binary: 2, http2: 32 } as const;
+
 /** Fills in what the file leaves out. @param absolute Resolves a path of the file. */
 export function resolveApp(id: string, config: AppConfig, absolute: (path: string) => string): FleetApp {
   const {
@@ -77,6 +90,7 @@ export function resolveApp(id: string, config: AppConfig, absolute: (path: strin
     ...(proxy === undefined ? {} : { proxy: resolveProxy(proxy, absolute) }),
     confirmAfterMs: confirmAfter,
     retryForMs: retryFor,
+    connections: config.connections ?? defaultConnections[config.transport],
     window: config.window ?? defaultWindows[config.transport],
     breaker: { rate: breaker.rate, minimum: breaker.minimum, windowMs: breaker.window },
     ...(canary === undefined ? {} : { canary: { token: canary.token, everyMs: canary.every } }),

@@ -4,7 +4,7 @@ import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { type AppConfig, appIdSchema, appSchema } from './config.ts';
 import type { ConfigProblem } from './config-error.ts';
-import { defaultWindows, type FleetApp, resolveApp } from './fleet-app.ts';
+import { defaultConnections, defaultWindows, type FleetApp, resolveApp } from './fleet-app.ts';
 import { nearestName } from './nearest-name.ts';
 import { readAuthorities } from './read-authorities.ts';
 import { parseWith, unknownSetting } from './schema-problems.ts';
@@ -129,7 +129,7 @@ function combinationProblems(id: string, app: AppConfig, written: ReadonlySet<st
         'is for http2 only: the binary protocol needs a certificate (p12, or cert and key)',
       );
     }
-    for (const field of ['proxy', 'streams'] as const) {
+    for (const field of ['proxy', 'streams', 'leastConnections'] as const) {
       if (written.has(field)) add(field, 'is for the http2 transport only');
     }
     if (app.canary !== undefined && app.canary.token.length !== 64) {
@@ -155,6 +155,10 @@ function combinationProblems(id: string, app: AppConfig, written: ReadonlySet<st
   const window = app.window ?? defaultWindows.http2;
   if (written.has('streams') && app.streams > window) {
     add('streams', `must be at most the window, ${window}: more would never be used`);
+  }
+  const connections = app.connections ?? defaultConnections.http2;
+  if (app.leastConnections > connections) {
+    add('leastConnections', `must be at most connections, ${connections}`);
   }
   return problems;
 }

@@ -78,6 +78,7 @@ test('an app that says only what it must has the rest filled in, Apple’s hosts
       credential: { p12: join(folder, 'shop.p12'), passphraseFile: join(folder, 'passphrase') },
       commandVersion: 2,
       connections: 2,
+      leastConnections: 1,
       onUncertain: 'resend',
       confirm: 'presumed',
       confirmAfterMs: 1_000,

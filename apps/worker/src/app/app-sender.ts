@@ -1,4 +1,4 @@
-import type { TransportState } from '@pushfleet/apns-client';
+import type { ConnectionAllowance, TransportState } from '@pushfleet/apns-client';
 import type { WatchedCredential } from '@pushfleet/apns-credentials';
 import { type AppSlowed, type AppTrouble, type Lane, lanes } from '@pushfleet/push-queue';
 import {
@@ -32,6 +32,8 @@ export interface AppSenderOptions {
   readonly app: FleetApp;
   readonly credential: WatchedCredential;
   readonly transports: TransportFactory;
+  /** What all apps share of connections. */
+  readonly allowance: ConnectionAllowance;
   /** One for each lane: what bulk reads does not delay the transactional lane. */
   readonly links: Readonly<Record<Lane, WorkerLink>>;
   readonly workerId: string;

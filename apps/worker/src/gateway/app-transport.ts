@@ -1,19 +1,21 @@
-import type { Transport } from '@pushfleet/apns-client';
+import { ConnectionAllowance, type Transport } from '@pushfleet/apns-client';
 import type { AppTrouble, Lane } from '@pushfleet/push-queue';
 import type { Loop } from '../loop.ts';
 import type { AppPauses } from '../standing/app-pauses.ts';
 import { LaneTransport } from './lane-transport.ts';
 import { TransportBuilder, type TransportBuilderOptions } from './transport-builder.ts';
 
-export interface AppTransportOptions extends TransportBuilderOptions {
+export interface AppTransportOptions extends Omit<TransportBuilderOptions, 'allowance'> {
+  /** What all apps share of connections. */
+  readonly allowance: ConnectionAllowance;
   readonly pauses: AppPauses;
   readonly loop: Loop;
 }
 
 /**
  * How an app reaches its gateway. An app of two connections or more has one of them for the transactional lane alone: what
- * bulk has written into a socket, and what it has to replay, does not delay it (docs/decisions/0021-lanes.md). With one
- * connection the lanes share it.
+ * bulk has written into a socket, and what it has to replay, does not delay it (docs/decisions/0021-lanes.md). On HTTP/2
+ * either lane may have more of them, as far as there are. With one connection the lanes share it.
  */
 export class AppTransport {
   readonly lanes: Readonly<Record<Lane, LaneTransport>>;
@@ -22,11 +24,14 @@ export class AppTransport {
 
   constructor(options: AppTransportOptions) {
     const { app, pauses, loop } = options;
-    const builder = new TransportBuilder(options);
+    // The first connection of each lane needs no leave, so that the transactional lane finds one at any time.
+    const allowance = new ConnectionAllowance(Math.max(0, app.connections - 2), options.allowance);
+    const builder = new TransportBuilder({ ...options, allowance });
     const create = (of: Lane, connections: number) =>
       new LaneTransport({ of, connections, builder, pauses, loop });
     const bulk = create('bulk', Math.max(1, app.connections - 1));
-    this.lanes = { bulk, transactional: app.connections === 1 ? bulk : create('transactional', 1) };
+    const most = app.transport === 'http2' ? Math.max(1, app.connections - 1) : 1;
+    this.lanes = { bulk, transactional: app.connections === 1 ? bulk : create('transactional', most) };
     this.#all = new Set(Object.values(this.lanes));
   }
 

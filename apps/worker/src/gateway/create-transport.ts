@@ -1,4 +1,5 @@
 import {
+  type ConnectionAllowance,
   createBinaryTransport,
   createHttp2Transport,
   type Http2Authentication,
@@ -16,6 +17,8 @@ export type CreateTransport = (
   app: FleetApp,
   credential: WatchedCredential,
   observer: TransportObserver,
+  /** What the transport shares its connections beyond the first with. */
+  allowance: ConnectionAllowance,
 ) => Transport;
 
 /** Builds the transports of apps. */
@@ -39,7 +42,7 @@ export class Transports implements TransportFactory {
   }
 
   /** Opens nothing. Throws what is wrong with the credential or the authorities. */
-  readonly create: CreateTransport = (app, credential, observer) => {
+  readonly create: CreateTransport = (app, credential, observer, allowance) => {
     const { host, port, ca } = app.gateway;
     const authorities = ca === undefined ? {} : { ca: createAuthoritiesReader(ca) };
     switch (app.transport) {
@@ -68,6 +71,8 @@ export class Transports implements TransportFactory {
           authentication: this.#authenticate(app, credential),
           ...(app.proxy === undefined ? {} : { proxy: readProxy(app.proxy) }),
           connections: app.connections,
+          leastConnections: app.leastConnections,
+          allowance,
           streams: app.streams,
           window: app.window,
           observer,

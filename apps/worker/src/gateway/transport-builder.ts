@@ -1,4 +1,9 @@
-import type { Transport, TransportState } from '@pushfleet/apns-client';
+import type {
+  ConnectionAllowance,
+  Transport,
+  TransportObserver,
+  TransportState,
+} from '@pushfleet/apns-client';
 import type { WatchedCredential } from '@pushfleet/apns-credentials';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
 import type { AppMetrics } from '../metrics/app-metrics.ts';
@@ -9,6 +14,8 @@ export interface TransportBuilderOptions {
   readonly credential: WatchedCredential;
   readonly transports: TransportFactory;
   readonly metrics: AppMetrics;
+  /** What the lanes of the app share of connections. */
+  readonly allowance: ConnectionAllowance;
   readonly logger: Logger;
 }
 
@@ -24,9 +31,9 @@ export class TransportBuilder {
 
   /** Opens no connection. @throws what is wrong with the files of the app on this machine */
   build(connections: number, stateChanged: (state: TransportState) => void): Transport {
-    const { app, credential, transports, metrics } = this.#options;
+    const { app, credential, transports, metrics, allowance } = this.#options;
     credential.current();
-    return transports.create({ ...app, connections }, credential, {
+    const observer: TransportObserver = {
       stateChanged: (state) => {
         this.#logReach(state);
         stateChanged(state);
@@ -37,7 +44,8 @@ export class TransportBuilder {
       unconfirmed: (_id, notifications) => metrics.countUnconfirmed(notifications),
       replayed: (notifications) => metrics.countReplayed(notifications),
       uncertain: (notifications, cause) => metrics.countUncertain(notifications, cause),
-    });
+    };
+    return transports.create({ ...app, connections }, credential, observer, allowance);
   }
 
   /** Logs once that the gateway cannot be reached, however often it is tried, and once that it can. */

@@ -4,7 +4,7 @@ import { connectionEndOf, describeError } from '../socket/node-error.ts';
 import type { Connection } from '../transport/connections.ts';
 import { countOf } from '../transport/span.ts';
 import type { TrackedRun } from '../transport/tracked-run.ts';
-import type { ConnectionEnd } from '../transport/transport.ts';
+import type { ConnectionEnd, ConnectionFigures } from '../transport/transport.ts';
 import type { WaitingSpans } from '../transport/waiting-spans.ts';
 import { type BinaryClosure, settleByAnswer } from './closure.ts';
 import { FrameWriter } from './frame-writer.ts';
@@ -67,6 +67,7 @@ export class BinaryConnection implements Connection {
   #openedMs: number | undefined;
   readonly #responses = new ErrorResponseDecoder();
   #state: State;
+  #isResumed = false;
   /** Frames that silence has settled. A proof would end the connection: none has been proved since. */
   #presumed = 0;
   /** Set once the known-bad frame has been written. */
@@ -84,7 +85,7 @@ export class BinaryConnection implements Connection {
     );
     this.#state = { kind: 'connecting', cancelTimer };
     this.#socket = options.openSocket(options, {
-      opened: () => this.#becomeOpen(),
+      opened: (resumed) => this.#becomeOpen(resumed),
       received: (bytes) => this.#receive(bytes),
       writeFailed: (error) => this.#listen(describeError(error)),
       ended: () => this.#gatewayLeft('gateway-closed', 'the gateway closed the connection without a word'),
@@ -100,6 +101,22 @@ export class BinaryConnection implements Connection {
 
   get state(): State['kind'] {
     return this.#state.kind;
+  }
+
+  /** Whether it took up an earlier TLS session. */
+  get isResumed(): boolean {
+    return this.#isResumed;
+  }
+
+  get figures(): ConnectionFigures {
+    return {
+      id: this.id,
+      state: this.state,
+      roundTripMs: undefined,
+      streams: this.inFlight,
+      streamsAllowed: this.#options.window,
+      windowBytes: undefined,
+    };
   }
 
   /** The gateway is there, and the connection has not begun to end. */
@@ -228,10 +245,11 @@ export class BinaryConnection implements Connection {
     this.#close(end, 'destroyed');
   }
 
-  #becomeOpen(): void {
+  #becomeOpen(isResumed: boolean): void {
     if (this.#state.kind !== 'connecting') return;
     this.#state.cancelTimer();
     this.#state = { kind: 'silent' };
+    this.#isResumed = isResumed;
     this.#openedMs = this.#options.clock.now();
     this.#options.stretch.opened(this.handshakeMs);
     this.#events.opened(this);

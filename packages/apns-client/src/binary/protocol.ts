@@ -1,7 +1,7 @@
 import { CredentialContext, pauseWithoutCredential } from '../socket/credential.ts';
 import { handBack, type Span } from '../transport/span.ts';
 import { TrackedRun } from '../transport/tracked-run.ts';
-import type { NotificationRun, Transport } from '../transport/transport.ts';
+import type { NotificationRun, Transport, TransportFigures } from '../transport/transport.ts';
 import { type Protocol, TransportCore } from '../transport/transport-core.ts';
 import { rejectedBy } from '../transport/verdicts.ts';
 import { admit } from './admission.ts';
@@ -116,6 +116,15 @@ class BinaryProtocol implements Protocol, GroupEvents {
     this.pump();
   }
 
+  get figures(): TransportFigures {
+    const connections = this.#groups.flatMap((group) => [...group.connections].map(({ figures }) => figures));
+    return {
+      wanted: Math.max(1, connections.length),
+      need: connections.length > 1 ? 'backlog' : 'least',
+      connections,
+    };
+  }
+
   destroy(): void {
     for (const group of this.#groups) group.destroyAll('drained');
   }
@@ -125,8 +134,8 @@ class BinaryProtocol implements Protocol, GroupEvents {
     for (const group of this.#groups) group.stopWaiting();
   }
 
-  opened({ id }: BinaryConnection): void {
-    this.#core.announcer.observer.connectionOpened(id);
+  opened({ id, isResumed }: BinaryConnection): void {
+    this.#core.announcer.observer.connectionOpened(id, isResumed);
     this.#core.announcer.announceState();
   }
 

@@ -40,6 +40,7 @@ export class Access {
   readonly #context: CredentialContext;
   readonly #events: AccessEvents;
   readonly #unsubscribe: () => void;
+  #isInDoubt = false;
   #unrelated = 0;
   #tokenUpdates = 0;
 
@@ -60,6 +61,11 @@ export class Access {
     pauseWithoutCredential(this.gate, this.#context, this.#options.clock.now());
   }
 
+  /** The gateway has refused the credential, or a token, and taken no request since. */
+  get isInDoubt(): boolean {
+    return this.#isInDoubt;
+  }
+
   get pause(): Pause | undefined {
     return this.gate.pause;
   }
@@ -75,6 +81,7 @@ export class Access {
 
   /** The gateway took a notification, or decided about it: it lets us send. What ends a pause is the probe alone. */
   decided(): void {
+    this.#isInDoubt = false;
     this.#unrelated = 0;
     this.#tokenUpdates = 0;
     if (this.gate.pause === undefined) this.gate.answered();
@@ -98,6 +105,7 @@ export class Access {
 
   /** Does what an answer about the credential asks for. */
   judgeRefusal(action: CredentialAction, reason: string, authorization: string | undefined): AccessDecision {
+    this.#isInDoubt = true;
     switch (action) {
       case 'pause':
         this.lost(reason);
@@ -152,6 +160,7 @@ export class Access {
 
   /** What is named does not let us send, for certain. */
   lost(reason: string, about: PauseKind = 'credential'): void {
+    this.#isInDoubt = true;
     this.gate.refused(this.#options.clock.now(), reason, about);
   }
 

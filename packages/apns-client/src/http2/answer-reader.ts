@@ -29,6 +29,8 @@ export interface AnswerEvents {
   settingsEnd(): void;
   goAway(lastStreamId: number, errorCode: number, debug: string): void;
   windowUpdate(streamId: number, increment: number): void;
+  /** The answer to a PING. */
+  pong(): void;
   /** What the protocol asks us to say to it. */
   reply(frame: Buffer): void;
 }
@@ -113,7 +115,10 @@ export class AnswerReader {
         return;
       case FrameType.ping:
         this.#spend(frame);
-        if ((frame.flags & FrameFlag.ack) !== 0) return;
+        if ((frame.flags & FrameFlag.ack) !== 0) {
+          this.#events.pong();
+          return;
+        }
         this.#events.reply(encodePing(frame.bytes.subarray(frame.start, frame.end), 'ack'));
         return;
       case FrameType.goAway: {

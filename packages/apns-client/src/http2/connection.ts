@@ -1,11 +1,12 @@
 import type { SecureContext } from 'node:tls';
-import { encodeGoAway, encodePing, Http2ErrorCode, Http2WireError } from '@pushfleet/apns-wire/http2';
+import { encodeGoAway, Http2ErrorCode, Http2WireError } from '@pushfleet/apns-wire/http2';
 import { ChunkPool } from '../socket/chunk-pool.ts';
 import { describeError } from '../socket/node-error.ts';
 import type { Connection } from '../transport/connections.ts';
-import type { ConnectionEnd } from '../transport/transport.ts';
+import type { ConnectionEnd, ConnectionFigures } from '../transport/transport.ts';
 import type { AnswerMeaning } from './answer-policy.ts';
 import { encodeGreeting } from './answer-reader.ts';
+import type { AnswerTimes } from './answer-times.ts';
 import type { Backlog } from './backlog.ts';
 import { type Http2Closure, politeEnds, socketEndOf } from './closure.ts';
 import { FrameOutlet } from './frame-outlet.ts';
@@ -49,9 +50,14 @@ export interface Http2ConnectionEvents
 export interface Http2ConnectionSetup {
   readonly id: string;
   readonly secureContext: SecureContext;
-  readonly needsToken: boolean;
+  /** The gateway is not known to take the credential. */
+  readonly isInDoubt: boolean;
   /** The one before it left doubt. */
   readonly startsSmall: boolean;
+  /** Requests that may go out before the gateway's SETTINGS have come. */
+  readonly earlyStreams: number;
+  /** What answers take, over all connections. */
+  readonly answerTimes: AnswerTimes;
 }
 
 type State =
@@ -69,7 +75,6 @@ type State =
 const errorGraceMs = 1_000;
 /** Ticks come at least once a second. After this long without one, this process stood still, not the gateway. */
 const stoodStillMs = 5_000;
-const pingBytes = Buffer.from('pushflee', 'latin1');
 
 export class Http2Connection implements Connection {
   readonly id: string;
@@ -82,6 +87,8 @@ export class Http2Connection implements Connection {
   #state: State;
   #openedAtMs: number | undefined;
   #hasProbed = false;
+  #isResumed = false;
+  #isRefused = false;
   #tickedAtMs: number;
   #cancelGrace: (() => void) | undefined;
 
@@ -119,7 +126,7 @@ export class Http2Connection implements Connection {
     const socket = options.openSocket(
       { ...options, secureContext, protocol: 'h2' },
       {
-        opened: () => this.#greet(),
+        opened: (resumed) => this.#greet(resumed),
         received: (bytes) => this.#receive(bytes),
         writeFailed: (error) => this.#writeFailed(error),
         ended: () => this.#close('gateway-closed', 'the gateway closed the connection'),
@@ -146,7 +153,7 @@ export class Http2Connection implements Connection {
 
   /** Whether `write` would take anything now. */
   get isWritable(): boolean {
-    return this.isOpen && this.#outlet.hasRoom && !this.isSaturated;
+    return this.#takesRequests && this.#outlet.hasRoom && !this.isSaturated;
   }
 
   get inFlight(): number {
@@ -158,9 +165,52 @@ export class Http2Connection implements Connection {
     return this.#session.isSaturated;
   }
 
-  /** Whether the gateway has shown that it takes our token, and serves as many streams as we want. */
+  /** Whether the gateway has dealt with a request. */
+  get hasServed(): boolean {
+    return this.#session.hasServed;
+  }
+
+  /** How many streams the first SETTINGS allowed; undefined: they have not come. */
+  get firstStreams(): number | undefined {
+    return this.#session.firstStreams;
+  }
+
+  /** There and back, milliseconds, whatever else is under way; undefined: not measured yet. */
+  get roundTripMs(): number | undefined {
+    return this.#session.roundTripMs;
+  }
+
+  /** What keeps it from taking more. */
+  get lack(): 'streams' | 'window' | 'backlog' {
+    if (this.#session.room <= 0) return 'streams';
+    return this.isSaturated ? 'window' : 'backlog';
+  }
+
+  /** Whether it took up an earlier TLS session. */
+  get isResumed(): boolean {
+    return this.#isResumed;
+  }
+
+  get figures(): ConnectionFigures {
+    const { inFlight: streams, streams: streamsAllowed, window: windowBytes } = this.#session;
+    return {
+      id: this.id,
+      state: this.state,
+      roundTripMs: this.roundTripMs,
+      streams,
+      streamsAllowed,
+      windowBytes,
+    };
+  }
+
+  /** Whether the gateway has shown that it takes our credential, and serves as many streams as we want. */
   get isTrusted(): boolean {
     return this.#session.isTrusted;
+  }
+
+  /** The gateway may not have said how many streams it takes: a few are sure to be allowed. */
+  get #takesRequests(): boolean {
+    return this.isOpen || (this.#state.kind === 'connecting' && this.#state.isReady);
   }
 
   get #isClosed(): boolean {
@@ -180,11 +230,18 @@ export class Http2Connection implements Connection {
    * gateway allows no stream: to be called again when it has moved.
    */
   probe(authorization: string | undefined): void {
-    if (!this.isOpen || this.#hasProbed || this.#session.room <= 0) return;
+    if (!this.#takesRequests || this.#hasProbed || this.#session.room <= 0) return;
     this.#hasProbed = true;
     const chunk = ChunkPool.take();
     const context = { chunk, authorization, nowMs: this.#options.clock.now() };
     this.#send(chunk, this.#session.fillWith(context, new Probe(this.#options.topic)));
+  }
+
+  /** The gateway has refused the credential of a request. Says whether it is the first: what was under way says the same. */
+  noteRefusal(): boolean {
+    const isFirst = !this.#isRefused;
+    this.#isRefused = true;
+    return isFirst;
   }
 
   /** Takes no more requests, and closes once the answers that are due have come. */
@@ -228,7 +285,7 @@ export class Http2Connection implements Connection {
     }
     if (this.#liveness.isPingDue(now)) {
       this.#liveness.pinged(now);
-      this.#outlet.queue(encodePing(pingBytes));
+      this.#outlet.queue(this.#session.ping(now));
     }
     const isEmpty = this.inFlight === 0;
     if (isEmpty && this.#liveness.isIdle(now)) this.leave('idle', 'idle');
@@ -248,19 +305,25 @@ export class Http2Connection implements Connection {
   }
 
   /** The way is open: says what we are, and waits to hear what the gateway is. */
-  #greet(): void {
+  #greet(isResumed: boolean): void {
     const state = this.#state;
     if (state.kind !== 'connecting') return;
     this.#state = { ...state, isReady: true };
+    this.#isResumed = isResumed;
     this.#outlet.queue(encodeGreeting());
+    this.#outlet.queue(this.#session.ping(this.#options.clock.now()));
     this.#outlet.flush();
+    // Requests need not wait for the gateway's SETTINGS.
+    if (this.#session.room > 0) this.#events.progressed();
   }
 
   /** The gateway's first SETTINGS have come. */
   #becomeOpen(): void {
-    if (this.#state.kind !== 'connecting') return;
-    this.#state.cancelTimer();
-    this.#state = { kind: 'open' };
+    const state = this.#state;
+    if (state.kind === 'connecting') {
+      state.cancelTimer();
+      this.#state = { kind: 'open' };
+    }
     this.#openedAtMs = this.#options.clock.now();
     this.#events.opened(this);
   }
@@ -338,6 +401,8 @@ export class Http2Connection implements Connection {
     if (state.kind === 'connecting') state.cancelTimer();
     this.#cancelGrace?.();
     this.#session.settleAccepted();
+    // A handshake that was refused has let no request through.
+    if (state.kind === 'connecting' && end === 'credential-refused') this.#session.discardAll();
     this.#state = { kind: 'closed' };
     // A gateway that is gone is told nothing.
     if (politeEnds.has(end) && state.kind !== 'connecting') this.#outlet.end(encodeGoAway(0, goAwayCode));

@@ -82,7 +82,7 @@ export class Consequences {
   ): AccessDecision {
     this.#backlog.sendAgain(stream);
     // Requests that were under way when the first was refused say nothing new, unless they pause.
-    const isNews = connection.isOpen || action === 'pause';
+    const isNews = connection.noteRefusal() || action === 'pause';
     const decision = isNews ? this.#access.judgeRefusal(action, reason, stream.authorization) : 'go-on';
     connection.leave(action === 'pause' ? 'credential-refused' : 'error-response', reason);
     return decision;

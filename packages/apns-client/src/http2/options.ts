@@ -4,6 +4,7 @@ import type { ProxyOptions } from '../socket/dial.ts';
 import { type FrameSocket, type OpenSocket, openGatewaySocket } from '../socket/gateway-socket.ts';
 import type { BackoffPolicy } from '../transport/backoff.ts';
 import { type Clock, systemClock } from '../transport/clock.ts';
+import { ConnectionAllowance } from '../transport/connection-allowance.ts';
 import type { TransportObserver } from '../transport/transport.ts';
 
 /** Where provider tokens come from; `ProviderTokenSource` of apns-credentials is one. */
@@ -46,8 +47,14 @@ export interface Http2TransportOptions {
   /** Authorities that may have signed the gateway's certificate; by default those that Node.js trusts. */
   readonly ca?: Authorities;
   readonly proxy?: ProxyOptions;
-  /** Connections at most. Default 2. */
+  /** Connections at most: as many are opened as what waits needs. Default 32. */
   readonly connections?: number;
+  /** Connections that are kept as long as there are any. Default 1. */
+  readonly leastConnections?: number;
+  /** What it shares its connections beyond the first with. Absent: nothing. */
+  readonly allowance?: ConnectionAllowance;
+  /** How long fewer connections must have been enough before those beyond are closed. Default 60,000. */
+  readonly shrinkAfterMs?: number;
   /** Streams per connection at most, also where the gateway allows more. Default 2,000. */
   readonly streams?: number;
   /** Notifications handed over and not settled, per connection: enough that no stream waits for a job. Default 20,000. */
@@ -81,7 +88,7 @@ export interface Http2TransportOptions {
    */
   readonly tokenUpdatePauseMs?: number;
   readonly backoff?: BackoffPolicy;
-  /** Connection attempts in any minute, at most. Default 60. */
+  /** Connection attempts in any minute, at most. Default 240: half of them at once are enough for all connections. */
   readonly attemptsPerMinute?: number;
   /** Identifier of the last stream of a connection, at most; below 2^31 - 1 only to reach the end in tests. */
   readonly lastStreamId?: number;
@@ -89,7 +96,10 @@ export interface Http2TransportOptions {
   readonly clock?: Clock;
 }
 
-export type ResolvedHttp2Options = Required<Omit<Http2TransportOptions, 'ca' | 'proxy' | 'observer'>> & {
+export type ResolvedHttp2Options = Required<
+  Omit<Http2TransportOptions, 'ca' | 'proxy' | 'observer' | 'allowance'>
+> & {
+  readonly allowance: ConnectionAllowance;
   readonly ca: Authorities | undefined;
   readonly proxy: ProxyOptions | undefined;
   readonly observer: TransportObserver;
@@ -100,7 +110,9 @@ export type ResolvedHttp2Options = Required<Omit<Http2TransportOptions, 'ca' | '
 export function resolveHttp2Options(options: Http2TransportOptions): ResolvedHttp2Options {
   return {
     serverName: options.host,
-    connections: 2,
+    connections: 32,
+    leastConnections: 1,
+    shrinkAfterMs: 60_000,
     streams: 2_000,
     window: 20_000,
     connectTimeoutMs: 10_000,
@@ -114,13 +126,14 @@ export function resolveHttp2Options(options: Http2TransportOptions): ResolvedHtt
     pauseProbeMs: 30_000,
     tokenUpdatePauseMs: 20 * 60_000,
     backoff: { baseMs: 250, capMs: 30_000 },
-    attemptsPerMinute: 60,
+    attemptsPerMinute: 240,
     lastStreamId: maxStreamId,
     clock: systemClock,
     ...options,
     ca: options.ca,
     proxy: options.proxy,
     observer: options.observer ?? {},
+    allowance: options.allowance ?? new ConnectionAllowance(Number.POSITIVE_INFINITY),
     openSocket: openGatewaySocket,
   };
 }

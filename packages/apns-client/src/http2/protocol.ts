@@ -1,7 +1,13 @@
 import type { ConnectGate } from '../transport/connect-gate.ts';
 import type { Connections } from '../transport/connections.ts';
 import { countOf } from '../transport/span.ts';
-import type { ConnectionEnd, NotificationRun, PauseKind, Transport } from '../transport/transport.ts';
+import type {
+  ConnectionEnd,
+  NotificationRun,
+  PauseKind,
+  Transport,
+  TransportFigures,
+} from '../transport/transport.ts';
 import { type Protocol, TransportCore } from '../transport/transport-core.ts';
 import { uncertainBy } from '../transport/verdicts.ts';
 import { Access, type AccessEvents } from './access.ts';
@@ -66,6 +72,10 @@ class Http2Protocol implements Protocol, Http2ConnectionEvents, AccessEvents {
     return this.#pool.connections;
   }
 
+  get figures(): TransportFigures {
+    return this.#pool.figures;
+  }
+
   enqueue(run: NotificationRun): void {
     this.#backlog.push(new Http2Run(run, { topic: this.#options.topic, tally: this.#core.tally }));
     this.#core.announcer.roomTaken();
@@ -77,7 +87,7 @@ class Http2Protocol implements Protocol, Http2ConnectionEvents, AccessEvents {
   }
 
   tick(): void {
-    this.#pool.tick(this.#backlog.size > 0 || this.#access.pause !== undefined);
+    this.#pool.tick(this.#backlog.size, this.#access.pause !== undefined);
     this.progressed();
     this.#keepTicking();
   }
@@ -107,8 +117,9 @@ class Http2Protocol implements Protocol, Http2ConnectionEvents, AccessEvents {
     this.#cancelConnectTimer?.();
   }
 
-  opened({ id }: Http2Connection): void {
-    this.#core.announcer.observer.connectionOpened(id);
+  opened(connection: Http2Connection): void {
+    this.#pool.opened(connection);
+    this.#core.announcer.observer.connectionOpened(connection.id, connection.isResumed);
     this.#core.announcer.announceState();
   }
 
@@ -162,6 +173,7 @@ class Http2Protocol implements Protocol, Http2ConnectionEvents, AccessEvents {
 
   ended(connection: Http2Connection, closure: Http2Closure): void {
     this.connections.delete(connection);
+    this.#pool.ended(closure);
     this.#core.announcer.observer.connectionClosed(connection.id, closure.end, closure.livedMs);
     this.uncertain(closure.uncertain, closure.end);
     const wasPaused = this.#access.pause !== undefined;
@@ -189,7 +201,7 @@ class Http2Protocol implements Protocol, Http2ConnectionEvents, AccessEvents {
   }
 
   certificateRenewed(): void {
-    this.#pool.leaveAll('rotated', 'the certificate was renewed');
+    this.#pool.renew();
   }
 
   credentialChanged(): void {
@@ -226,7 +238,9 @@ class Http2Protocol implements Protocol, Http2ConnectionEvents, AccessEvents {
       if (connection === undefined) break;
       connection.write(this.#backlog, authorization.current());
     }
+    this.#pool.look(this.#backlog.size);
     if (this.#backlog.size > 0 && authorization.isReady) this.#awaitConnection(this.#pool.grow());
+    else if (this.#core.isRunning && this.#pool.isShort) this.#pool.grow();
     this.#keepTicking();
     // What has expired made room without a word from the gateway.
     this.#core.announcer.roomMade();

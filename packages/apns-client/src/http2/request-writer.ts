@@ -40,6 +40,11 @@ export class RequestWriter {
     return this.#isStuck || this.#partial !== undefined;
   }
 
+  /** What the gateway allows the connection to send now, bytes of payloads. */
+  get window(): number {
+    return this.#window;
+  }
+
   /** Out of stream identifiers. */
   get isExhausted(): boolean {
     return this.nextStreamId > this.#lastStreamId;

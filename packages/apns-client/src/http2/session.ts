@@ -1,4 +1,10 @@
-import { encodeRstStream, Http2ErrorCode, http2ErrorName, SettingId } from '@pushfleet/apns-wire/http2';
+import {
+  encodePing,
+  encodeRstStream,
+  Http2ErrorCode,
+  http2ErrorName,
+  SettingId,
+} from '@pushfleet/apns-wire/http2';
 import type { ConnectionEnd } from '../transport/transport.ts';
 import { goAwayReason } from './answer-policy.ts';
 import { AnswerReader } from './answer-reader.ts';
@@ -18,6 +24,8 @@ import { type OpenStream, StreamTable } from './stream-table.ts';
 
 // HTTP/2 on one connection without its socket: bytes go in, and frames, outcomes and what they mean for the connection
 // come out. In flight are the streams without an end.
+
+const pingBytes = Buffer.from('pushflee', 'latin1');
 
 /** What a session tells its connection. */
 export interface SessionEvents {
@@ -39,16 +47,20 @@ export class Http2Session {
   readonly #outcomes: StreamOutcomes;
   /** No stream above it is processed: the gateway's GOAWAY. */
   #lastProcessedId = Number.POSITIVE_INFINITY;
-  #peerStreams = Number.POSITIVE_INFINITY;
+  /** Until the gateway has said how many streams it takes, what we dare. */
+  #peerStreams: number;
+  #isLimited = false;
+  #firstStreams: number | undefined;
 
   constructor(
-    options: ResolvedHttp2Options & StreamOutcomesOptions,
+    options: ResolvedHttp2Options & StreamOutcomesOptions & { readonly earlyStreams: number },
     outcomeEvents: StreamOutcomeEvents,
     events: SessionEvents,
   ) {
     const { clock, serverName, port, lastStreamId } = options;
     const authority = port === 443 ? serverName : `${serverName}:${port}`;
     this.#events = events;
+    this.#peerStreams = options.earlyStreams;
     this.#writer = new RequestWriter(this.#streams, authority, lastStreamId);
     this.#outcomes = new StreamOutcomes(outcomeEvents, options);
     this.#reader = new AnswerReader(
@@ -59,9 +71,10 @@ export class Http2Session {
         reset: (stream, code) => this.#reset(stream, code),
         malformed: (stream, detail) => this.#endMalformed(stream, detail),
         setting: (name, value) => this.#set(name, value),
-        settingsEnd: () => this.#events.ready(),
+        settingsEnd: () => this.#settle(),
         goAway: (lastStreamId, code, debug) => this.#goAway(lastStreamId, code, debug),
         windowUpdate: (streamId, increment) => this.#writer.widen(streamId, increment),
+        pong: () => this.#outcomes.roundTrip.returned(clock.now()),
         reply: (frame) => this.#events.frame(frame),
       },
       clock.now(),
@@ -75,7 +88,33 @@ export class Http2Session {
 
   /** Requests that may be written now. */
   get room(): number {
-    return Math.min(this.#outcomes.allowance, this.#peerStreams) - this.#streams.size;
+    return this.streams - this.#streams.size;
+  }
+
+  /** A PING, to be sent at once. */
+  ping(nowMs: number): Buffer {
+    this.#outcomes.roundTrip.asked(nowMs, this.#streams.size === 0);
+    return encodePing(pingBytes);
+  }
+
+  /** Requests that may be without an answer at a time. */
+  get streams(): number {
+    return Math.min(this.#outcomes.allowance, this.#peerStreams);
+  }
+
+  /** How many streams the first SETTINGS allowed; undefined: they have not come. */
+  get firstStreams(): number | undefined {
+    return this.#firstStreams;
+  }
+
+  /** What may be sent now, bytes of payloads. */
+  get window(): number {
+    return this.#writer.window;
+  }
+
+  /** There and back, milliseconds, whatever else is under way; undefined: not measured yet. */
+  get roundTripMs(): number | undefined {
+    return this.#outcomes.roundTrip.ms;
   }
 
   /** Whether only the gateway can make room. */
@@ -150,6 +189,11 @@ export class Http2Session {
     for (const data of this.#writer.continuePartial()) this.#events.frame(data);
   }
 
+  /** The gateway has ended the handshake: it has looked at nothing that we have sent. */
+  discardAll(): void {
+    this.#outcomes.discarded(this.#streams.takeAbove(0));
+  }
+
   /** The connection has ended. Settles what is known of its streams, and returns what is uncertain. */
   end(): Http2Span[] {
     return this.#outcomes.abandoned(this.#streams.takeAbove(0), this.#writer.unsentId);
@@ -183,9 +227,20 @@ export class Http2Session {
   }
 
   #set(id: number, value: number): void {
-    if (id === SettingId.maxConcurrentStreams) this.#peerStreams = value;
-    else if (id === SettingId.initialWindowSize) this.#writer.setStreamWindow(value);
+    if (id === SettingId.maxConcurrentStreams) {
+      this.#peerStreams = value;
+      this.#isLimited = true;
+    } else if (id === SettingId.initialWindowSize) this.#writer.setStreamWindow(value);
     this.#writer.unstick();
+  }
+
+  /** All of a frame of settings is known. Of the first, what it does not name is without a limit (RFC 9113 section 6.5.2). */
+  #settle(): void {
+    if (this.#firstStreams !== undefined) return;
+    if (!this.#isLimited) this.#peerStreams = Number.POSITIVE_INFINITY;
+    this.#firstStreams = this.#peerStreams;
+    this.#writer.unstick();
+    this.#events.ready();
   }
 
   #goAway(lastStreamId: number, code: number, debug: string): void {

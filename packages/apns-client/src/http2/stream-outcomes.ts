@@ -2,8 +2,10 @@ import { Http2ErrorCode } from '@pushfleet/apns-wire/http2';
 import type { Clock } from '../transport/clock.ts';
 import type { ConnectionEnd } from '../transport/transport.ts';
 import { type AnswerMeaning, isAboutCredential, judgeAnswer } from './answer-policy.ts';
+import type { AnswerTimes } from './answer-times.ts';
 import { ConnectionWork } from './connection-work.ts';
 import { Probe } from './probe.ts';
+import { RoundTrip } from './round-trip.ts';
 import type { Http2Run, Http2Span } from './run.ts';
 import { type OpenStream, spansOf } from './stream-table.ts';
 
@@ -35,16 +37,19 @@ export interface StreamOutcomesOptions {
   /** Streams at a time, at most. */
   readonly streams: number;
   readonly streamTimeoutMs: number;
-  /** The gateway takes one stream until it has seen a valid token (`docs/protocol/http2.md#streams`). */
-  readonly needsToken: boolean;
+  /** The gateway is not known to take the credential: one request asks, and the others wait for its answer. */
+  readonly isInDoubt: boolean;
   /** The connection before this one left doubt: it begins with one stream, and one more for each answer. */
   readonly startsSmall: boolean;
+  /** What answers take, over all connections. */
+  readonly answerTimes: AnswerTimes;
 }
 
 /** Makes outcomes of what ends the streams of one connection. Streams come here when they are out of its window. */
 export class StreamOutcomes {
   /** Whether the connection does its work. */
   readonly work: ConnectionWork;
+  readonly roundTrip = new RoundTrip();
   readonly #events: StreamOutcomeEvents;
   readonly #options: StreamOutcomesOptions;
   /** So many streams refused in a row, and the gateway is left alone for a while. */
@@ -60,12 +65,12 @@ export class StreamOutcomes {
   #accepted: { readonly run: Http2Run; readonly from: number; to: number } | undefined;
 
   constructor(events: StreamOutcomeEvents, options: StreamOutcomesOptions) {
-    const { clock, streams, streamTimeoutMs, needsToken, startsSmall } = options;
+    const { clock, streams, streamTimeoutMs, isInDoubt, startsSmall } = options;
     this.#events = events;
     this.#options = options;
     this.#mostRefused = startsSmall ? mostRefused.afterDoubt : mostRefused.usually;
     this.#nowMs = clock.now();
-    this.#allowance = needsToken || startsSmall ? 1 : streams;
+    this.#allowance = isInDoubt || startsSmall ? 1 : streams;
     this.work = new ConnectionWork(streamTimeoutMs);
   }
 
@@ -79,10 +84,9 @@ export class StreamOutcomes {
     return this.#allowance;
   }
 
-  /** Whether the gateway has shown that it takes our token, and serves as many streams as we want. */
+  /** Whether the gateway has shown that it takes our credential, and serves as many streams as we want. */
   get isTrusted(): boolean {
-    const { streams, needsToken } = this.#options;
-    return this.#allowance >= streams && (this.#hasServed || !needsToken);
+    return this.#allowance >= this.#options.streams && this.#hasServed;
   }
 
   /** A chunk is about to be read. */
@@ -199,6 +203,8 @@ export class StreamOutcomes {
     this.#hasServed = true;
     if (this.#allowance < streams) this.#allowance = startsSmall ? this.#allowance + 1 : streams;
     this.work.answered(writtenAtMs, this.#nowMs);
+    this.#options.answerTimes.add(this.#nowMs - writtenAtMs);
+    this.roundTrip.answered(this.#nowMs - writtenAtMs);
   }
 
   /** Answers whose head has come and whose body will not: no word of Apple's, and no stranger's either. */

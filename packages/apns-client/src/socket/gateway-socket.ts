@@ -12,8 +12,11 @@ import { type DialOptions, dial } from './dial.ts';
 
 /** What becomes of a socket. After `ended` or `failed`, or its own `end` or `destroy`, nothing more comes. */
 export interface GatewaySocketEvents {
-  /** TLS is up, and the gateway verified; with TLS 1.3 it may still refuse our certificate. */
-  opened(): void;
+  /**
+   * TLS is up, and the gateway verified; with TLS 1.3 it may still refuse our certificate.
+   * @param resumed An earlier session was taken up.
+   */
+  opened(resumed: boolean): void;
   received(bytes: Buffer): void;
   /** Nothing can be written any more; what the gateway said before it hung up may still come. */
   writeFailed(error: unknown): void;
@@ -49,16 +52,29 @@ export type OpenSocket<Socket extends GatewaySocket> = (
 const lastFrameMs = 1_000;
 
 /**
- * The last TLS session with a gateway that was verified, for each credential: the next connection takes it up, which
- * spares both sides the signatures of a handshake. Where bad tokens cost connections, that is half of the cost.
+ * TLS sessions with a gateway that was verified, for each credential: the next connection takes one up, which spares both
+ * sides the signatures of a handshake. Where bad tokens cost connections, that is half of the cost. The newest first; each
+ * serves once as long as there is another (RFC 8446 appendix C.4).
  */
-const sessions = new WeakMap<SecureContext, Buffer>();
+const sessions = new WeakMap<SecureContext, Buffer[]>();
+/** Connections that are opened at once find one each. */
+const mostSessions = 8;
+
+function takeSession(secureContext: SecureContext): Buffer | undefined {
+  const kept = sessions.get(secureContext);
+  return kept !== undefined && kept.length > 1 ? kept.pop() : kept?.[0];
+}
+
+function keepSession(secureContext: SecureContext, session: Buffer): void {
+  const kept = sessions.get(secureContext) ?? [];
+  kept.push(session);
+  if (kept.length > mostSessions) kept.shift();
+  sessions.set(secureContext, kept);
+}
 
 /** Connects, through the proxy if there is one. The name is looked up anew each time. */
 export const openGatewaySocket: OpenSocket<FrameSocket> = (options, events) => {
-  const { secureContext, protocol } = options;
-  // Connections of HTTP/2 are few and live long.
-  const resumes = protocol === undefined;
+  const { secureContext } = options;
   let tls: TLSSocket | undefined;
   let isOver = false;
   let hasReceived = false;
@@ -70,7 +86,7 @@ export const openGatewaySocket: OpenSocket<FrameSocket> = (options, events) => {
     report();
     tls?.destroy();
   };
-  const dialling = dial(options, resumes ? sessions.get(secureContext) : undefined, {
+  const dialling = dial(options, takeSession(secureContext), {
     failed: (error) => finish(() => events.failed(error)),
     opened: (socket) => {
       tls = socket;
@@ -81,7 +97,7 @@ export const openGatewaySocket: OpenSocket<FrameSocket> = (options, events) => {
       });
       // Only from a gateway that has been verified: a session that is taken up is not verified again.
       socket.on('session', (session) => {
-        if (resumes && !isOver) sessions.set(secureContext, session);
+        if (!isOver) keepSession(secureContext, session);
       });
       socket.on('data', (bytes: Buffer) => {
         if (isOver) return;
@@ -91,7 +107,7 @@ export const openGatewaySocket: OpenSocket<FrameSocket> = (options, events) => {
       socket.on('end', () => finish(() => events.ended()));
       socket.on('error', (error) => finish(() => events.failed(error)));
       socket.on('close', () => finish(() => events.ended()));
-      events.opened();
+      events.opened(socket.isSessionReused());
     },
   });
   return {

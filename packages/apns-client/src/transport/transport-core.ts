@@ -4,7 +4,13 @@ import type { ConnectGate } from './connect-gate.ts';
 import { handBack, type Span } from './span.ts';
 import { Ticker } from './ticker.ts';
 import type { Tally } from './tracked-run.ts';
-import type { NotificationRun, Transport, TransportObserver, TransportState } from './transport.ts';
+import type {
+  NotificationRun,
+  Transport,
+  TransportFigures,
+  TransportObserver,
+  TransportState,
+} from './transport.ts';
 import { unprocessed } from './verdicts.ts';
 
 // What every transport does, whichever protocol it speaks (docs/lifecycles/transport.md):
@@ -26,6 +32,7 @@ import { unprocessed } from './verdicts.ts';
 export interface Protocol {
   readonly gate: ConnectGate;
   readonly connections: ConnectionCounts;
+  readonly figures: TransportFigures;
   /** Queues a run, and counts it in the core's `tally`. */
   enqueue(run: NotificationRun): void;
   /** Writes what waits, or asks a gateway that does not let us send whether the trouble is over. */
@@ -102,6 +109,10 @@ export class TransportCore implements Transport {
 
   get inFlight(): number {
     return this.tally.inFlight;
+  }
+
+  get figures(): TransportFigures {
+    return this.#protocol.figures;
   }
 
   get isRunning(): boolean {

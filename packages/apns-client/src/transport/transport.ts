@@ -64,6 +64,34 @@ export interface Http2Columns {
   apnsId(position: number): string;
 }
 
+/**
+ * Why a transport wants as many connections as it does; a closed set, usable as a metric label. `least`: no more are needed.
+ * `streams`, `window`, `backlog`: others were opened because something waited while those there were used up: their streams,
+ * the gateway's window of flow control, or what the network takes. `reserved`: a worker keeps one for a lane.
+ */
+export const connectionNeeds = ['least', 'backlog', 'streams', 'window', 'reserved'] as const;
+export type ConnectionNeed = (typeof connectionNeeds)[number];
+
+/** One connection, as it is now. */
+export interface ConnectionFigures {
+  readonly id: string;
+  readonly state: string;
+  /** There and back, milliseconds; undefined: not measured. */
+  readonly roundTripMs: number | undefined;
+  /** Requests under way, and how many may be; on binary, notifications without an outcome. */
+  readonly streams: number;
+  readonly streamsAllowed: number;
+  /** What the gateway allows to be sent now, bytes of payloads; undefined on binary. */
+  readonly windowBytes: number | undefined;
+}
+
+export interface TransportFigures {
+  /** Connections that are wanted now, and why. */
+  readonly wanted: number;
+  readonly need: ConnectionNeed;
+  readonly connections: readonly ConnectionFigures[];
+}
+
 /** Why a connection ended, or on HTTP/2 a stream alone; a closed set, usable as a metric label. */
 export const connectionEnds = [
   'error-response',
@@ -121,7 +149,8 @@ export type TransportState =
 /** What happens inside, for metrics and logs. Every method is optional; a throwing observer breaks nothing. */
 export interface TransportObserver {
   stateChanged?(state: TransportState): void;
-  connectionOpened?(connectionId: string): void;
+  /** @param resumed Whether it took up an earlier TLS session. */
+  connectionOpened?(connectionId: string, resumed: boolean): void;
   /** Also of attempts that never opened: their lifetime is 0. */
   connectionClosed?(connectionId: string, end: ConnectionEnd, lifetimeMs: number): void;
   /** The gateway ended a connection with an error response, or on HTTP/2 answered with an error. */
@@ -146,6 +175,8 @@ export interface Transport {
   readonly room: number;
   /** Notifications handed over and not yet settled. */
   readonly inFlight: number;
+  /** Its connections, for metrics. */
+  readonly figures: TransportFigures;
   /** Called whenever `room` rises from 0 or less, or the state changes. */
   onRoom(listener: () => void): void;
   /** Hands over a whole run. Order within the run is kept on each connection. */

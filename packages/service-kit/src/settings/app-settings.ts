@@ -42,7 +42,9 @@ const sentences: Readonly<Record<string, string>> = {
   'proxy.credentialFile': 'Holds `user:password`; read anew for each connection.',
   commandVersion: 'Binary only.',
   connections:
-    'Of one worker, at most; of two or more, one is for the transactional lane alone. Binary jobs with many bad tokens [may have as many more](decisions/0015-suspects.md) for a while.',
+    'Of one worker, at most; of two or more, one is for the transactional lane alone. On http2 as many are opened as [what waits needs](operations.md#rates-at-a-distance), 32 by default. On binary 2 by default; jobs with many bad tokens [may have as many more](decisions/0015-suspects.md) for a while.',
+  leastConnections:
+    'http2 only: connections of each lane that are opened with its first work, and kept while there are any.',
   onUncertain: '[What becomes of the uncertain](delivery.md#choosing-onuncertain).',
   confirm: 'Binary only: [when silence is acceptance](delivery.md#choosing-confirm).',
   confirmAfter: 'Binary only: silence for so long after the write is acceptance, presumed.',

@@ -117,6 +117,13 @@ export const commonVariables = {
     example: '15s',
     byDefault: '15s',
   }),
+  PUSHFLEET_CONNECTIONS: variable({
+    schema: z.coerce.number().int().min(0).max(100_000),
+    readBy: ['worker'],
+    what: 'Connections of one worker to gateways, at most, of all apps together and beyond the first of each app and lane: [rates at a distance](operations.md#rates-at-a-distance).',
+    example: '512',
+    byDefault: '512',
+  }),
 } as const;
 
 export const producerVariables = {
