@@ -67,6 +67,16 @@ export const sections: readonly Section[] = [
     load: async () => import('./sections/broadcast.ts'),
   },
   {
+    name: 'audience',
+    title: 'a broadcast to a million devices, from the call until they are accepted, and what limits it',
+    load: async () => import('./sections/audience.ts'),
+  },
+  {
+    name: 'cost',
+    title: 'processor time, bytes and money of a million notifications',
+    load: async () => import('./sections/cost.ts'),
+  },
+  {
     name: 'latency',
     title: 'the transactional lane while the bulk lane drains at its peak, and at three quarters of it',
     load: async () => import('./sections/latency.ts'),

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { providePostgres, startService } from '@pushfleet/testkit';
-import { migrate, openTokenStore } from '@pushfleet/token-store';
-import { benchDeviceTokenSql } from '../bench-devices.ts';
+import { migrate } from '@pushfleet/token-store';
+import { readBroadcast, startBroadcast, untilDatabaseIsReached } from '../broadcast-calls.ts';
+import { fillDevices } from '../device-table.ts';
 import { createFigure, type Figure, median } from '../figure.ts';
-import { benchApp, startFleet } from '../fleet.ts';
+import { startFleet } from '../fleet.ts';
 import { residentMemory } from '../resident-memory.ts';
 import type { SectionContext } from '../sections.ts';
 
@@ -21,7 +22,7 @@ export async function run({ say }: SectionContext): Promise<readonly Figure[]> {
   try {
     await migrate(postgres.url);
     say(`${devices} devices …`);
-    await fillDevices(postgres.url);
+    await fillDevices(postgres.url, devices);
     const producer = await startService('producer', {
       redisUrl: fleet.redis.url,
       redisPrefix: fleet.redis.prefix,
@@ -65,52 +66,16 @@ export async function run({ say }: SectionContext): Promise<readonly Figure[]> {
   }
 }
 
-/** A producer takes sends before it has reached Postgres. */
-async function untilDatabaseIsReached(producerUrl: string): Promise<void> {
-  const deadlineMs = performance.now() + 30_000;
-  while (!(await fetch(`${producerUrl}/v1/broadcasts?app=${benchApp}`)).ok) {
-    if (performance.now() > deadlineMs) throw new Error('The producer does not reach Postgres');
-    await delay(50);
-  }
-}
-
-interface Progress {
-  readonly state: string;
-  readonly enqueued: number;
-  readonly fanOutEndedAt?: string;
-}
-
 async function broadcast(producerUrl: string): Promise<number> {
   const startedMs = performance.now();
-  const created = await fetch(`${producerUrl}/v1/broadcasts`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ app: benchApp, audience: { all: true }, alert: `Hello at ${startedMs}` }),
-  });
-  if (created.status !== 202) throw new Error(`${created.status} ${await created.text()}`);
-  const { broadcastId } = (await created.json()) as { broadcastId: string };
+  const broadcastId = await startBroadcast(producerUrl);
   for (;;) {
-    const response = await fetch(`${producerUrl}/v1/broadcasts/${broadcastId}`);
-    const { state, enqueued, fanOutEndedAt } = (await response.json()) as Progress;
+    const { state, enqueued, fanOutEndedAt } = await readBroadcast(producerUrl, broadcastId);
     if (fanOutEndedAt !== undefined) {
       if (enqueued !== devices) throw new Error(`${enqueued} of ${devices} devices were enqueued`);
       return devices / ((performance.now() - startedMs) / 1000);
     }
     if (performance.now() - startedMs > 120_000) throw new Error(`The broadcast is ${state} after 120 s`);
     await delay(50);
-  }
-}
-
-async function fillDevices(connectionString: string): Promise<void> {
-  const store = openTokenStore({ connectionString, statementTimeoutMs: 600_000 });
-  try {
-    await store.database.query(
-      `insert into devices (app, token, registered_at, created_at)
-         select $1, ${benchDeviceTokenSql}, now(), now() from generate_series(1, $2::int) i`,
-      [benchApp, devices],
-    );
-    await store.database.query('analyze devices');
-  } finally {
-    await store.close();
   }
 }
