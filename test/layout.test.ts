@@ -258,6 +258,17 @@ test('apns-wire imports nothing but its own files, and has no dependency', () =>
   expect(Object.keys(readManifest('packages/apns-wire').dependencies ?? {})).toEqual([]);
 });
 
+test('BullMQ is imported by its adapter, and by what shows its queues as they are', () => {
+  const importers = ['apps', 'packages', 'scripts', 'examples']
+    .flatMap((folder) => importsOf(folder))
+    .filter(({ specifier, inTest }) => !inTest && /^bullmq(?:\/|$)/.test(specifier))
+    .map(({ file }) => file);
+  expect(importers).toEqual([
+    'apps/producer/src/board/queue-board.ts',
+    'packages/push-queue/src/redis/bullmq.ts',
+  ]);
+});
+
 test('nobody imports an app', () => {
   const apps = workspaces
     .filter((folder) => folder.startsWith('apps/'))

@@ -1,6 +1,12 @@
+import { randomBytes } from 'node:crypto';
 import { type Lane, lanes } from './lane.ts';
 import { type QueueSizes, queueClasses } from './quota.ts';
 import { settledOutcomes } from './settled-outcome.ts';
+
+/** Of counts; no two have the same (`redis/scripts/include/counts.lua`). */
+export function createEpoch(): string {
+  return randomBytes(4).toString('hex');
+}
 
 /** What is counted of an app's queues. */
 export interface HeldCounts {

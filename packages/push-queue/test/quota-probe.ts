@@ -1,11 +1,13 @@
 import { expect } from 'vitest';
 import { parseHeld } from '../src/held.ts';
-import { heldField, jobOverheadBytes } from '../src/held-scripts.ts';
 import { appPrefix, heldKey, lanes, type QueueSizes, totalsKey } from '../src/index.ts';
-import { scheduledDelayMs } from '../src/scheduled-delay.ts';
+import { scheduledDelayMs } from '../src/redis/bullmq.ts';
 import type { QueueProbe } from './queue-probe.ts';
 
 type Keys = Pick<QueueProbe, 'redis' | 'prefix'>;
+
+/** What Redis needs for a push job beside its data and options, bytes. */
+const jobOverheadBytes = 800;
 
 /** What is counted of an app. */
 export async function counted({ redis, prefix }: Keys, app: string) {
@@ -57,6 +59,6 @@ export async function forgetCounts({ redis, prefix }: Keys, app: string, marks =
       ...(await redis.lrange(`${base}active`, 0, -1)),
       ...(await redis.zrange(`${base}delayed`, '0', '-1')),
     ];
-    for (const id of ids) await redis.hdel(base + id, heldField);
+    for (const id of ids) await redis.hdel(base + id, 'held');
   }
 }

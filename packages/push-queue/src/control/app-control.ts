@@ -8,7 +8,7 @@ import {
   doorbellChannel,
   pausesKey,
 } from '../redis/keys.ts';
-import { wayOut } from '../way-out.ts';
+import { runScript } from '../redis/scripts.ts';
 
 // What the producer tells workers beside jobs: which apps rest, and what is cancelled. Workers read the pauses of an
 // app before they take a job of it, and the cancellation of a batch before they write a job of it; the doorbell
@@ -39,30 +39,14 @@ export interface AppPause {
   readonly untilMs?: number | undefined;
 }
 
-/**
- * KEYS: the pauses of the app. ARGV: cause, pause, the time in ms. A hold that has ended may be followed by another. Also
- * where Redis is full: an app that is paused adds nothing to it.
- */
-const pauseScript = `${wayOut}local old = redis.call('HGET', KEYS[1], ARGV[1])
-local pause = ARGV[2]
--- One that cannot be read, such as with half a character, is followed by the new one.
-local isRead, stands = pcall(cjson.decode, old or '')
-if old and isRead then
-  if not stands.untilMs or stands.untilMs > tonumber(ARGV[3]) then return 0 end
-  local follows = cjson.decode(pause)
-  follows.sinceMs = stands.sinceMs
-  pause = cjson.encode(follows)
-end
-redis.call('HSET', KEYS[1], ARGV[1], pause)
-return 1`;
-
 /** Pauses an app, or keeps it paused: the first pause of a cause stands, with its time, until its hold has ended. */
 export async function pauseApp(options: AppControlOptions, app: string, pause: AppPause): Promise<void> {
   const { cause, reason, sinceMs, untilMs } = pause;
   // A script of Redis reads it, and takes no half of a character.
   const text = JSON.stringify({ reason: reason.toWellFormed(), sinceMs, untilMs });
-  const key = pausesKey(options.prefix, app);
-  const changed = await options.redis.eval(pauseScript, 1, key, cause, text, Date.now());
+  const keys = { pauses: pausesKey(options.prefix, app) };
+  const args = { cause, pause: text, nowMs: Date.now() };
+  const changed = await runScript(options.redis, 'pause', keys, args);
   if (changed === 1) await ringControl(options, app);
 }
 
@@ -101,19 +85,6 @@ export interface Cancellation {
 const wholeBatch = '0';
 
 /**
- * KEYS: what is cancelled of the batch, the sign that anything is, the times of the requests. ARGV: how long for in ms,
- * the time in ms, the members. Also where Redis is full: what is cancelled makes room in it.
- */
-const cancelScript = `${wayOut}for at = 3, #ARGV do
-  redis.call('SADD', KEYS[1], ARGV[at])
-  redis.call('HSETNX', KEYS[3], ARGV[at], ARGV[2])
-end
-redis.call('PEXPIRE', KEYS[1], ARGV[1])
-redis.call('PEXPIRE', KEYS[3], ARGV[1])
-if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[1]) then redis.call('SET', KEYS[2], 1, 'PX', ARGV[1]) end
-return 1`;
-
-/**
  * Marks a batch (`indexes` absent) or some of its notifications as cancelled, for what has not been written yet. The
  * mark is kept for `expiresInMs`, which has to cover the time until the last job of the batch is taken.
  */
@@ -124,12 +95,15 @@ export async function cancel(
   expiresInMs: number,
   indexes?: readonly number[],
 ): Promise<void> {
-  const key = cancelledKey(options.prefix, app, batch);
   const members = indexes === undefined ? [wholeBatch] : indexes.map(String);
   if (members.length === 0) return;
   const { prefix } = options;
-  const keys = [key, cancellationsKey(prefix, app), cancellationTimesKey(prefix, app, batch)];
-  await options.redis.eval(cancelScript, keys.length, ...keys, expiresInMs, Date.now(), ...members);
+  const keys = {
+    cancelled: cancelledKey(prefix, app, batch),
+    cancellations: cancellationsKey(prefix, app),
+    times: cancellationTimesKey(prefix, app, batch),
+  };
+  await runScript(options.redis, 'cancel', keys, { lifeMs: expiresInMs, nowMs: Date.now(), members });
   await ringControl(options, app);
 }
 

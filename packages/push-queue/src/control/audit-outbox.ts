@@ -1,4 +1,5 @@
 import { PushQueueError } from '../push-queue-error.ts';
+import { runScript } from '../redis/scripts.ts';
 import type { AppControlOptions } from './app-control.ts';
 
 // What is changed in Redis is written down there before it is changed, and what came of it afterwards, on the way to the
@@ -31,19 +32,6 @@ export const maxOutboxEntries = 10_000;
 function outboxKey(prefix: string): string {
   return `${prefix}:{:audit}`;
 }
-
-/** KEYS: the hash. ARGV: id, JSON, most entries. Also where Redis is full: pausing and cancelling work there too. */
-const putScript = `#!lua flags=allow-oom
-if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[3]) then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-return 1`;
-
-/** KEYS: the hash. ARGV: ids and JSON by turns; what has changed since stays. */
-const removeScript = `
-for at = 1, #ARGV, 2 do
-  if redis.call('HGET', KEYS[1], ARGV[at]) == ARGV[at + 1] then redis.call('HDEL', KEYS[1], ARGV[at]) end
-end
-return 1`;
 
 /**
  * Makes a change in Redis, written down before and after: an entry that stays `begun` is of a process that died, or lost
@@ -85,11 +73,11 @@ export async function clearAuditOutbox(
   entries: readonly OutboxEntry[],
 ): Promise<void> {
   if (entries.length === 0) return;
-  const args = entries.flatMap(({ id, text }) => [id, text]);
-  await redis.eval(removeScript, 1, outboxKey(prefix), ...args);
+  const args = { entries: entries.flatMap(({ id, text }) => [id, text]) };
+  await runScript(redis, 'clear-changes', { outbox: outboxKey(prefix) }, args);
 }
 
 async function put({ redis, prefix }: AppControlOptions, entry: RecordedChange): Promise<boolean> {
-  const text = JSON.stringify(entry);
-  return (await redis.eval(putScript, 1, outboxKey(prefix), entry.id, text, maxOutboxEntries)) === 1;
+  const args = { id: entry.id, entry: JSON.stringify(entry), maxEntries: maxOutboxEntries };
+  return (await runScript(redis, 'put-change', { outbox: outboxKey(prefix) }, args)) === 1;
 }

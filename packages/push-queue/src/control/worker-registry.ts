@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { workerKey, workersKey } from '../redis/keys.ts';
-import { wayOut } from '../way-out.ts';
+import { runScript } from '../redis/scripts.ts';
 import type { AppControlOptions, AppPause } from './app-control.ts';
 
 // Which workers are alive, and what each of them says of its apps. A worker writes one key, however many apps it has,
@@ -77,23 +77,6 @@ const workerSchema = z.object({
   slowed: z.record(z.string(), z.object({ cause: z.enum(slowCauses), sinceMs: z.number() })),
 });
 
-/** Time is that of Redis. KEYS: the workers alive, this one. ARGV: id, life in ms, JSON. */
-const beatScript = `${wayOut}local time = redis.call('TIME')
-local nowMs = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', nowMs)
-redis.call('ZADD', KEYS[1], nowMs + ARGV[2], ARGV[1])
-redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[2])
-return 1`;
-
-/** KEYS: the workers alive. ARGV: what comes before the id in a worker's key. All in one slot. */
-const readScript = `
-local workers = {}
-for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  local worker = redis.call('GET', ARGV[1] .. id)
-  if worker then workers[#workers + 1] = worker end
-end
-return workers`;
-
 /** Says that a worker is alive, and what it says; good for `lifeMs`. */
 export async function beatWorker(
   options: AppControlOptions,
@@ -101,8 +84,8 @@ export async function beatWorker(
   lifeMs: number,
 ): Promise<void> {
   const { redis, prefix } = options;
-  const keys = [workersKey(prefix), workerKey(prefix, worker.id)];
-  await redis.eval(beatScript, keys.length, ...keys, worker.id, lifeMs, JSON.stringify(worker));
+  const keys = { workers: workersKey(prefix), worker: workerKey(prefix, worker.id) };
+  await runScript(redis, 'beat', keys, { id: worker.id, lifeMs, words: JSON.stringify(worker) });
 }
 
 /** Takes a worker that stops out of the list, with what it said. */
@@ -113,7 +96,8 @@ export async function removeWorker({ redis, prefix }: AppControlOptions, id: str
 
 /** The workers that are alive, the oldest first. */
 export async function readWorkers({ redis, prefix }: AppControlOptions): Promise<FleetWorker[]> {
-  const texts = (await redis.eval(readScript, 1, workersKey(prefix), workerKey(prefix, ''))) as string[];
+  const keys = { workers: workersKey(prefix) };
+  const texts = (await runScript(redis, 'read-workers', keys, { base: workerKey(prefix, '') })) as string[];
   return texts
     .flatMap((text) => {
       const read = workerSchema.safeParse(JSON.parse(text));

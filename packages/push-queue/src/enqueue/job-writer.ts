@@ -1,18 +1,18 @@
 import { setTimeout } from 'node:timers/promises';
-import { createRedisBackend, type JobJson, QueueKeys, type RedisQueueBackend } from 'bullmq';
 import type { ChainableCommander } from 'ioredis';
-import { admitScript, createEpoch } from '../held-scripts.ts';
+import { createEpoch } from '../held.ts';
 import type { Lane } from '../lane.ts';
 import type { PushJobText } from '../push-job/encode.ts';
 import { formatShare } from '../push-job/share.ts';
 import { PushQueueError } from '../push-queue-error.ts';
 import { type AppQuota, type QueueClass, type QueueSize, quotaLimits } from '../quota.ts';
-import { appPrefix, doorbellChannel, heldKey, totalsKey } from '../redis/keys.ts';
+import { JobAdder, limitEvents, type NewJob } from '../redis/bullmq.ts';
+import { appPrefix, doorbellChannel, heldKey, queueKeys, totalsKey } from '../redis/keys.ts';
 import { asPushQueueError, neverSent, RedisLink } from '../redis/link.ts';
 import { QueueMemory } from '../redis/queue-memory.ts';
+import { addScript, runScript } from '../redis/scripts.ts';
 import { redisTroubleOf } from '../redis/trouble.ts';
 import { formatTraceparents } from '../traceparent.ts';
-import { wayOut } from '../way-out.ts';
 import { asQuotaError } from './quota-error.ts';
 
 // Everything that one call stores lies in the slot of one app and is written in one MULTI: its jobs, its records of
@@ -51,20 +51,12 @@ type Outcome = 'written' | 'nothing-written';
 /** How long to wait while keys move between nodes of a cluster, milliseconds. */
 const movePauseMs = 20;
 
-/** Job events are nobody's business here, and BullMQ keeps 10,000 per queue by default. */
-const maxEvents = 100;
-const deadJobs = { age: 30 * 86_400, count: 10_000 };
-
-/** KEYS: a record. ARGV: what it is to hold, for how long, ms. Gives what it holds already. */
-const rememberScript = `${wayOut}
-if redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2], 'NX') then return false end
-return redis.call('GET', KEYS[1])`;
 const notAdded = 'not-added';
 
 export class JobWriter {
   readonly #options: JobWriterOptions;
   readonly #shared: RedisLink;
-  readonly #sharedBackend: RedisQueueBackend;
+  readonly #sharedAdder: JobAdder;
   readonly #memory: QueueMemory;
   /** WATCH belongs to a connection: each of these runs one transaction at a time. Opened with the first. */
   readonly #keyed: ExclusiveLink = { name: 'pushfleet:enqueue-keyed', tail: Promise.resolve() };
@@ -75,7 +67,7 @@ export class JobWriter {
   constructor(options: JobWriterOptions) {
     this.#options = options;
     this.#shared = new RedisLink(options.redis, 'pushfleet:enqueue');
-    this.#sharedBackend = createBackend(this.#shared);
+    this.#sharedAdder = new JobAdder(this.#shared.client);
     this.#memory = new QueueMemory(this.#shared.client);
   }
 
@@ -96,7 +88,7 @@ export class JobWriter {
     const deadlineMs = performance.now() + this.#options.writeTimeoutMs;
     await this.#shared.ready(deadlineMs - performance.now(), key);
     const found = await this.#shared.answer(deadlineMs - performance.now(), () =>
-      this.#shared.client.eval(rememberScript, 1, key, value, windowMs),
+      runScript(this.#shared.client, 'remember', { record: key }, { value, lifeMs: windowMs }),
     );
     return found as string | null;
   }
@@ -110,7 +102,7 @@ export class JobWriter {
     do {
       await this.#shared.ready(deadlineMs - performance.now(), near);
       await this.#memory.check();
-      outcome = await this.#transact(this.#shared, this.#sharedBackend, write, deadlineMs);
+      outcome = await this.#transact(this.#shared, this.#sharedAdder, write, deadlineMs);
     } while (outcome !== 'written');
   }
 
@@ -148,7 +140,7 @@ export class JobWriter {
     decide: KeyedWrite,
     deadlineMs: number,
   ): Promise<void> {
-    const { link, backend } = this.#open(on);
+    const { link, adder } = this.#open(on);
     let outcome: Outcome = 'nothing-written';
     while (outcome !== 'written') {
       await link.ready(deadlineMs - performance.now(), near);
@@ -173,20 +165,15 @@ export class JobWriter {
       await this.#memory.check();
       // A new connection watches nothing.
       if (link.connectionCount !== connection) continue;
-      outcome = await this.#transact(link, backend, write, deadlineMs);
+      outcome = await this.#transact(link, adder, write, deadlineMs);
     }
   }
 
-  async #transact(
-    link: RedisLink,
-    backend: RedisQueueBackend,
-    write: JobWrite,
-    deadlineMs: number,
-  ): Promise<Outcome> {
+  async #transact(link: RedisLink, adder: JobAdder, write: JobWrite, deadlineMs: number): Promise<Outcome> {
     const multi = link.client.multi();
     // Only microtasks run in this await: the connection stays the one that watches.
     const limits = quotaLimits(this.#options.quotaOf(write.app), this.#memory.bytes)[classOf(write)];
-    await this.#fill(multi, backend, write, limits);
+    await this.#fill(multi, adder, write, limits);
     let results: Awaited<ReturnType<typeof multi.exec>>;
     try {
       results = await link.answer(deadlineMs - performance.now(), () => multi.exec());
@@ -224,41 +211,36 @@ export class JobWriter {
     return 'written';
   }
 
-  async #fill(
-    multi: ChainableCommander,
-    backend: RedisQueueBackend,
-    write: JobWrite,
-    limits: QueueSize,
-  ): Promise<void> {
+  async #fill(multi: ChainableCommander, adder: JobAdder, write: JobWrite, limits: QueueSize): Promise<void> {
     const { app, lane, jobs, records = [] } = write;
-    const keys = new QueueKeys(appPrefix(this.#options.prefix, app)).getKeys(lane);
-    if (!this.#queuesWithMeta.has(`${app}/${lane}`)) {
-      multi.hset(keys.meta!, 'opts.maxLenEvents', String(maxEvents));
-    }
-    const transaction = asTransaction(multi);
-    const ids = jobs.map(({ id }) => id);
-    await Promise.all(
-      jobs.map((job) => backend.addJobToTransaction(transaction, jobJson(job, write), job.id, {}, keys)),
-    );
-    multi.eval(
-      admitScript,
-      4 + ids.length + records.length,
-      totalsKey(this.#options.prefix, app),
-      heldKey(this.#options.prefix, app),
-      keys.wait!,
-      keys.delayed!,
-      ...ids.map((id) => keys[''] + id),
-      ...records.map(({ key }) => key),
-      `enqueued:${lane}`,
-      notificationsOf(write),
-      ids.length,
-      write.recordWindowMs ?? 0,
-      classOf(write),
-      limits.notifications,
-      limits.bytes,
-      createEpoch(),
-      ...jobs.flatMap((job) => [job.count, formatShare(job)]),
-      ...records.map(({ value }) => value),
+    const { prefix } = this.#options;
+    const { base, wait, delayed, meta } = queueKeys(prefix, app, lane);
+    if (!this.#queuesWithMeta.has(`${app}/${lane}`)) limitEvents(multi, meta);
+    const added = jobs.map((job) => newJob(job, write));
+    await adder.add(multi, { prefix: appPrefix(prefix, app), name: lane }, added);
+    addScript(
+      multi,
+      'admit',
+      {
+        sums: totalsKey(prefix, app),
+        counts: heldKey(prefix, app),
+        wait,
+        delayed,
+        jobs: added.map(({ id }) => base + id),
+        records: records.map(({ key }) => key),
+      },
+      {
+        sumField: `enqueued:${lane}`,
+        notifications: notificationsOf(write),
+        jobCount: jobs.length,
+        recordLifeMs: write.recordWindowMs ?? 0,
+        class: classOf(write),
+        maxNotifications: limits.notifications,
+        maxBytes: limits.bytes,
+        newEpoch: createEpoch(),
+        shares: jobs.flatMap((job) => [job.count, formatShare(job)]),
+        values: records.map(({ value }) => value),
+      },
     );
     if (write.startMs === undefined) multi.publish(doorbellChannel(this.#options.prefix), `${app}/${lane}`);
   }
@@ -266,7 +248,7 @@ export class JobWriter {
   #open(on: ExclusiveLink): NonNullable<ExclusiveLink['opened']> {
     if (on.opened === undefined) {
       const link = new RedisLink(this.#options.redis, on.name, { followsMoves: false });
-      on.opened = { link, backend: createBackend(link) };
+      on.opened = { link, adder: new JobAdder(link.client) };
     }
     return on.opened;
   }
@@ -277,7 +259,7 @@ interface ExclusiveLink {
   readonly name: string;
   /** Ends with the last transaction that was asked for. */
   tail: Promise<unknown>;
-  opened?: { readonly link: RedisLink; readonly backend: RedisQueueBackend };
+  opened?: { readonly link: RedisLink; readonly adder: JobAdder };
 }
 
 /** Characters of the jobs of one write. */
@@ -295,57 +277,12 @@ function notificationsOf({ jobs }: JobWrite): number {
   return jobs.reduce((sum, job) => sum + job.count, 0);
 }
 
-/** One backend serves all queues: `addJobToTransaction` takes the keys of each, as BullMQ's own flows do. */
-function createBackend(link: RedisLink): RedisQueueBackend {
-  const backend = createRedisBackend('push', {
-    connection: link.client,
-    // Neither waits for Redis nor asks it anything: a link that is down fails calls, not the start.
-    skipVersionCheck: true,
-    skipWaitingForReady: true,
-  });
-  backend.on('error', () => undefined);
-  keepAddScripts(link.client);
-  return backend;
-}
-
-/** Each transaction copies every script that its client knows: of BullMQ's fifty, these are run here. */
-const addScripts = /^add(Standard|Delayed)Job\b/;
-
-function keepAddScripts({ scriptsSet }: { readonly scriptsSet: Record<string, unknown> }): void {
-  for (const name of Object.keys(scriptsSet)) if (!addScripts.test(name)) delete scriptsSet[name];
-}
-
-/** What BullMQ's `multi()` gives: the same object with a way to run its scripts by name. */
-function asTransaction(multi: ChainableCommander): Parameters<RedisQueueBackend['addJobToTransaction']>[0] {
-  const commands = multi as unknown as Record<string, (args: unknown[]) => unknown>;
-  const transaction = multi as unknown as { runCommand: (name: string, args: unknown[]) => unknown };
-  transaction.runCommand = (name, args) => {
-    commands[name]!(args);
-    return multi;
-  };
-  return multi as unknown as Parameters<RedisQueueBackend['addJobToTransaction']>[0];
-}
-
-function jobJson({ id, text, enqueuedAtMs }: PushJobText, { startMs, traceparents }: JobWrite): JobJson {
-  const delay = startMs === undefined ? 0 : Math.max(0, startMs - enqueuedAtMs);
+function newJob({ id, text, enqueuedAtMs }: PushJobText, { startMs, traceparents }: JobWrite): NewJob {
   return {
     id,
-    name: 'push',
-    // It goes to Redis as it is.
-    data: text as string,
-    opts: {
-      delay,
-      removeOnComplete: true,
-      removeOnFail: deadJobs,
-      jobId: id,
-      ...(traceparents === undefined ? {} : { telemetry: { metadata: formatTraceparents(traceparents) } }),
-    },
-    timestamp: enqueuedAtMs,
-    progress: 0,
-    attemptsMade: 0,
-    attemptsStarted: 0,
-    stalledCounter: 0,
-    failedReason: '',
-    returnvalue: '',
+    data: text,
+    enqueuedAtMs,
+    delayMs: startMs === undefined ? 0 : Math.max(0, startMs - enqueuedAtMs),
+    telemetry: traceparents === undefined ? undefined : formatTraceparents(traceparents),
   };
 }

@@ -3,11 +3,12 @@ import { type AppPause, readPauses } from '../control/app-control.ts';
 import type { TrimmedLetters } from '../dead-letter.ts';
 import { type HeldCounts, parseHeld } from '../held.ts';
 import { type Lane, lanes } from '../lane.ts';
-import { appPrefix, deadLetterKeys, defaultRedisPrefix, heldKey, totalsKey } from '../redis/keys.ts';
+import { scheduledDelayMs } from '../redis/bullmq.ts';
+import { deadLetterKeys, defaultRedisPrefix, heldKey, queueKeys, totalsKey } from '../redis/keys.ts';
 import { asPushQueueError, RedisLink } from '../redis/link.ts';
 import { type NodeMemory, readRedisMemory } from '../redis/memory.ts';
+import { runScript } from '../redis/scripts.ts';
 import { redisTroubleOf } from '../redis/trouble.ts';
-import { scheduledDelayMs } from '../scheduled-delay.ts';
 import { type SettledOutcome, settledOutcomes } from '../settled-outcome.ts';
 import { type RecountResult, recountApp } from './recount.ts';
 
@@ -41,22 +42,6 @@ export interface LetterFacts {
   /** What the retention has taken since the app first sent. */
   readonly trimmed: TrimmedLetters;
 }
-
-/**
- * What was enqueued, what has settled and what is in the queues are of the same moment. A script, since a Redis that is
- * full takes no transaction, not even of reads. KEYS: the sums, the counts, then wait, active and delayed of each lane.
- */
-const countScript = `
-local counts = { redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2]) }
-for i = 3, #KEYS, 3 do
-  counts[#counts + 1] = {
-    redis.call('LLEN', KEYS[i]),
-    redis.call('LLEN', KEYS[i + 1]),
-    redis.call('ZCARD', KEYS[i + 2]),
-    redis.call('LINDEX', KEYS[i], -1), -- BullMQ takes from the end.
-  }
-end
-return counts`;
 
 /** Reads facts on a connection of its own. */
 export class FleetFacts {
@@ -134,7 +119,9 @@ export class FleetFacts {
         ) as Record<SettledOutcome, number>,
         ...jobs,
         oldestWaitingMs:
-          oldest === null ? undefined : await this.#waitsSince(this.#queueKey(app, lane, oldest)),
+          oldest === null
+            ? undefined
+            : await this.#waitsSince(queueKeys(this.#prefix, app, lane).base + oldest),
       };
     };
     const [transactional, bulk] = await Promise.all([factsOf('transactional'), factsOf('bulk')]);
@@ -142,14 +129,15 @@ export class FleetFacts {
   }
 
   async #readCounts(app: string) {
-    const keys = [
-      totalsKey(this.#prefix, app),
-      heldKey(this.#prefix, app),
-      ...lanes.flatMap((lane) =>
-        ['wait', 'active', 'delayed'].map((name) => this.#queueKey(app, lane, name)),
-      ),
-    ];
-    const [totals, held, ...queues] = (await this.#link.client.eval(countScript, keys.length, ...keys)) as [
+    const keys = {
+      totals: totalsKey(this.#prefix, app),
+      counts: heldKey(this.#prefix, app),
+      queues: lanes.flatMap((lane) => {
+        const { wait, active, delayed } = queueKeys(this.#prefix, app, lane);
+        return [wait, active, delayed];
+      }),
+    };
+    const [totals, held, ...queues] = (await runScript(this.#link.client, 'count', keys, {})) as [
       string[],
       string[],
       ...[number, number, number, string | null][],
@@ -180,11 +168,6 @@ export class FleetFacts {
     const [timestamp, opts] = await this.#link.client.hmget(jobKey, 'timestamp', 'opts');
     if (typeof timestamp !== 'string') return undefined;
     return Number(timestamp) + scheduledDelayMs(opts);
-  }
-
-  /** BullMQ's own keys. */
-  #queueKey(app: string, queue: string, name: string): string {
-    return `${appPrefix(this.#prefix, app)}:${queue}:${name}`;
   }
 }
 

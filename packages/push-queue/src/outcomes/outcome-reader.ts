@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { batchTraceKey, defaultRedisPrefix, outcomeReaders, outcomesKey } from '../redis/keys.ts';
 import { RedisLink } from '../redis/link.ts';
-import { wayOut } from '../way-out.ts';
+import { runScript } from '../redis/scripts.ts';
 import { type FailedApp, parseEntries, type RawEntry, type ReadEntries } from './report-entry.ts';
 
 // The far end of the workers' outcome reports: one stream per app, read by a consumer group. An entry stays until it
@@ -41,46 +41,11 @@ interface Asked<T> {
   readonly failed: readonly FailedApp[];
 }
 
-/**
- * KEYS: the stream, the traces of the entries' batches. ARGV: the group, the traces' life in ms, the entries. A script
- * and no transaction, which a Redis that is full refuses: this is what makes room in it.
- */
-const forgetScript = `
-for i = 3, #ARGV do
-  redis.call('XACK', KEYS[1], ARGV[1], ARGV[i])
-  redis.call('XDEL', KEYS[1], ARGV[i])
-end
-for i = 2, #KEYS do
-  if redis.call('PTTL', KEYS[i]) > tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[i], ARGV[2]) end
-end`;
-
 /** For whoever has asked Postgres before the report was there, and asks Redis next, milliseconds. */
 const appliedTraceMs = 60_000;
 
-/**
- * Reads what no reader has had: so many entries at most, and none after so many bytes; a report may have 1,000 exceptions.
- * KEYS: the stream. ARGV: the group, the reader, entries, bytes. Gives the entries, and 1 when there may be more.
- */
-const readScript = `
-local entries, bytes = {}, 0
-while #entries < tonumber(ARGV[3]) do
-  if bytes >= tonumber(ARGV[4]) then return { entries, 1 } end
-  local read = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', 1, 'STREAMS', KEYS[1], '>')
-  if not read then return { entries, 0 } end
-  local entry = read[1][2][1]
-  entries[#entries + 1] = entry
-  for _, part in ipairs(entry[2] or {}) do bytes = bytes + #part end
-end
-return { entries, 1 }`;
-
 /** Of the reports of one app in one read. */
 const readBytes = 1024 ** 2;
-
-/** KEYS: the stream. ARGV: the group. Another reader may be first. */
-const groupScript = `${wayOut}
-local result = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
-if type(result) == 'table' and result.err and not string.find(result.err, 'BUSYGROUP') then return result end
-return 'OK'`;
 
 /** Every method throws PushQueueError. */
 export class OutcomeReader {
@@ -104,8 +69,9 @@ export class OutcomeReader {
   async read(apps: readonly string[], count: number): Promise<ReadEntries> {
     const more: string[] = [];
     const asked = await this.#ofEach(apps, async (client, app) => {
-      const args = [outcomesKey(this.#prefix, app), outcomeReaders, this.#consumer, count, readBytes];
-      const answer = await this.#withGroup(client, app, () => client.eval(readScript, 1, ...args));
+      const keys = { outcomes: outcomesKey(this.#prefix, app) };
+      const args = { group: outcomeReaders, reader: this.#consumer, limit: count, maxBytes: readBytes };
+      const answer = await this.#withGroup(client, app, () => runScript(client, 'read-reports', keys, args));
       const [entries, isCut] = answer as [RawEntry[], number];
       if (isCut === 1) more.push(app);
       return parseEntries(app, entries);
@@ -159,13 +125,13 @@ export class OutcomeReader {
   async acknowledge(entries: readonly Acknowledged[]): Promise<readonly FailedApp[]> {
     const byApp = Map.groupBy(entries, ({ app }) => app);
     const { failed } = await this.#ofEach([...byApp.keys()], async (client, app) => {
-      const key = outcomesKey(this.#prefix, app);
       const ofApp = byApp.get(app)!;
       const batches = new Set(ofApp.flatMap(({ report }) => report?.batch ?? []));
-      const traces = [...batches].map((batch) => batchTraceKey(this.#prefix, app, batch));
-      const ids = ofApp.map(({ entry }) => entry);
-      const keys = [key, ...traces];
-      await client.eval(forgetScript, keys.length, ...keys, outcomeReaders, appliedTraceMs, ...ids);
+      const endedBatches = [...batches].map((batch) => batchTraceKey(this.#prefix, app, batch));
+      const keys = { outcomes: outcomesKey(this.#prefix, app), endedBatches };
+      const entriesOfApp = ofApp.map(({ entry }) => entry);
+      const args = { group: outcomeReaders, batchLifeMs: appliedTraceMs, entries: entriesOfApp };
+      await runScript(client, 'forget-reports', keys, args);
     });
     return failed;
   }
@@ -241,7 +207,8 @@ export class OutcomeReader {
     } catch (error) {
       if (!isNoGroup(error)) throw error;
     }
-    await client.eval(groupScript, 1, outcomesKey(this.#prefix, app), outcomeReaders);
+    const keys = { outcomes: outcomesKey(this.#prefix, app) };
+    await runScript(client, 'create-group', keys, { group: outcomeReaders });
     return ask();
   }
 }

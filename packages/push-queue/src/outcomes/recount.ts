@@ -1,9 +1,8 @@
 import type { Redis } from 'ioredis';
-import type { HeldCounts } from '../held.ts';
-import { queuedTerms } from '../held.ts';
-import { beginRecountScript, createEpoch, endRecountScript, recountPageScript } from '../held-scripts.ts';
+import { createEpoch, type HeldCounts, queuedTerms } from '../held.ts';
 import { lanes } from '../lane.ts';
-import { appPrefix, heldKey, totalsKey } from '../redis/keys.ts';
+import { heldKey, queueKeys, totalsKey } from '../redis/keys.ts';
+import { runScript, type ScriptKeys } from '../redis/scripts.ts';
 
 // Counts what lies in an app's queues anew: after an upgrade from a version that did not count, or when Redis has lost
 // the counts. Sends and workers go on meanwhile.
@@ -25,20 +24,21 @@ export function needsRecount({ apart, wereApart, isNegative }: HeldCounts): bool
 
 /** Rejects with what the client throws. */
 export async function recountApp(client: Redis, prefix: string, app: string): Promise<RecountResult> {
-  const held = heldKey(prefix, app);
+  const counts = heldKey(prefix, app);
   const epoch = createEpoch();
-  if ((await client.eval(beginRecountScript, 1, held, epoch, patienceMs)) === 0) return 'busy';
+  if ((await runScript(client, 'begin-recount', { counts }, { epoch, patienceMs })) === 0) return 'busy';
   for (let pass = 1; ; pass++) {
     for (const lane of lanes) {
-      const queue = `${appPrefix(prefix, app)}:${lane}:`;
+      const { base, delayed, wait, active } = queueKeys(prefix, app, lane);
       // In the order in which jobs go.
-      for (const list of ['delayed', 'wait', 'active'] as const) {
-        if (!(await markList(client, held, epoch, queue, list))) return 'busy';
+      for (const queued of [delayed, wait, active]) {
+        const isSorted = queued === delayed;
+        if (!(await markList(client, { counts, queued }, { base, epoch }, isSorted))) return 'busy';
       }
     }
     const isLast = pass === mostPasses ? 1 : 0;
-    const sums = totalsKey(prefix, app);
-    const ended = await client.eval(endRecountScript, 2, held, sums, epoch, isLast, ...queuedTerms);
+    const keys = { counts, sums: totalsKey(prefix, app) };
+    const ended = await runScript(client, 'end-recount', keys, { epoch, isLast, terms: queuedTerms });
     if (ended !== 'differs') return ended === 'done' ? 'done' : 'busy';
   }
 }
@@ -46,21 +46,19 @@ export async function recountApp(client: Redis, prefix: string, app: string): Pr
 /** False: the recount has been given up. */
 async function markList(
   client: Redis,
-  held: string,
-  epoch: string,
-  queue: string,
-  list: 'delayed' | 'wait' | 'active',
+  keys: ScriptKeys<'recount-page'>,
+  recount: { readonly base: string; readonly epoch: string },
+  isSorted: boolean,
 ): Promise<boolean> {
   let from = 0;
-  let score = list === 'delayed' ? '-inf' : '';
+  let score = isSorted ? ['-inf'] : [];
   for (;;) {
-    const position = score === '' ? [from, pageJobs] : [from, pageJobs, score];
-    const args = [queue, epoch, patienceMs, ...position];
-    const answer = await client.eval(recountPageScript, 2, held, queue + list, ...args);
+    const args = { ...recount, patienceMs, from, limit: pageJobs, score };
+    const answer = await runScript(client, 'recount-page', keys, args);
     if (answer === null) return false;
     const [jobs, following, next] = answer as [number, number, string];
     if (jobs < pageJobs) return true;
     from = following;
-    score = next;
+    if (isSorted) score = [next];
   }
 }

@@ -11,6 +11,32 @@ export function appPrefix(prefix: string, app: string): string {
   return `${prefix}:{${app}}`;
 }
 
+/** BullMQ's keys of a queue. */
+export interface QueueKeys {
+  /** What the key of a job begins with; its id follows, and `:lock` for its lock. */
+  readonly base: string;
+  readonly wait: string;
+  readonly paused: string;
+  readonly active: string;
+  readonly delayed: string;
+  readonly stalled: string;
+  readonly meta: string;
+}
+
+/** @param queue A lane */
+export function queueKeys(prefix: string, app: string, queue: string): QueueKeys {
+  const base = `${appPrefix(prefix, app)}:${queue}:`;
+  return {
+    base,
+    wait: `${base}wait`,
+    paused: `${base}paused`,
+    active: `${base}active`,
+    delayed: `${base}delayed`,
+    stalled: `${base}stalled`,
+    meta: `${base}meta`,
+  };
+}
+
 /** Pub/sub channel on which `<app>/<lane>` is published after jobs were added, `<app>/control` after a change here, `<app>/resume` to have the gateway asked. */
 export function doorbellChannel(prefix: string): string {
   return `${prefix}:doorbell`;
@@ -87,7 +113,7 @@ export function totalsKey(prefix: string, app: string): string {
   return `${appPrefix(prefix, app)}:totals`;
 }
 
-/** Hash: what lies in the push queues of an app, which its quota is held against (`held-scripts.ts`). */
+/** Hash: what lies in the push queues of an app, which its quota is held against (`scripts/include/counts.lua`). */
 export function heldKey(prefix: string, app: string): string {
   return `${appPrefix(prefix, app)}:held`;
 }

@@ -9,8 +9,8 @@ import {
   poisonedLetterSchema,
   type TrimmedLetters,
 } from '../dead-letter.ts';
-import { pageScript, removeLetterScript } from '../dead-letter-scripts.ts';
 import { deadLetterKeys, idempotencyRecordKey, ownRecordName } from '../redis/keys.ts';
+import { runScript } from '../redis/scripts.ts';
 import { readLetterSums } from './letter-sums.ts';
 import type { StatusOptions } from './status-options.ts';
 
@@ -68,7 +68,7 @@ export async function readPage(
   after: readonly (string | number)[],
 ): Promise<LetterPage> {
   const { index, sums, base } = deadLetterKeys(prefix, app);
-  const answer = await redis.eval(pageScript, 2, index, sums, base, limit, ...after);
+  const answer = await runScript(redis, 'page-letters', { index, sums }, { base, limit, after });
   const [total, fields, ...found] = answer as [number, string[], ...[string, string, string][]];
   const letters = found.flatMap(([id, meta, bytes]): ListedLetter[] =>
     meta === '' ? [] : [{ id, bytes: Number(bytes), ...letterDescriptionSchema.parse(JSON.parse(meta)) }],
@@ -122,7 +122,8 @@ export async function discardDeadLetter(
 ): Promise<boolean> {
   const { index, sums, base } = deadLetterKeys(prefix, app);
   const record = idempotencyRecordKey(prefix, app, ownRecordName(replayKey(id)));
-  const removed = await redis.eval(removeLetterScript, 3, index, sums, record, base, id, rememberedMs);
+  const args = { base, id, recordLifeMs: rememberedMs };
+  const removed = await runScript(redis, 'remove-letter', { index, sums, record }, args);
   return Number(removed) > 0;
 }
 

@@ -1,5 +1,5 @@
-import { removePartScript } from '../dead-letter-scripts.ts';
 import { deadLetterKeys } from '../redis/keys.ts';
+import { runScript } from '../redis/scripts.ts';
 import { discardDeadLetter, type ListedLetter, readDeadLetter } from './dead-letters.ts';
 import {
   cursorAt,
@@ -100,9 +100,10 @@ async function discardPart(
       const isGone = await discardDeadLetter(options, app, id);
       return isGone ? { id, notifications: places.length, isPart: false } : undefined;
     }
-    const args = [base, id, read.description, 'dead', letter.atMs];
-    const rest = letterArgs(restOfLetter(letter, places));
-    const result = await options.redis.eval(removePartScript, 2, index, sums, ...args, ...rest);
+    const [restData, restDescription, restCount] = letterArgs(restOfLetter(letter, places));
+    const rest = { restData, restDescription, restCount };
+    const args = { base, id, description: read.description, name: 'dead', atMs: letter.atMs, ...rest };
+    const result = await runScript(options.redis, 'remove-part', { index, sums }, args);
     if (result === 'gone') return undefined;
     if (result === 'part') return { id, notifications: places.length, isPart: true };
   }

@@ -1,5 +1,5 @@
 import { type Lane, lanes } from '../lane.ts';
-import { appPrefix, deadLetterKeys } from '../redis/keys.ts';
+import { deadLetterKeys, queueKeys } from '../redis/keys.ts';
 import type { StatusOptions } from './status-options.ts';
 
 /** Push jobs of a lane by where they stand. */
@@ -16,15 +16,15 @@ export interface QueueDepth {
 
 /** How many push jobs and dead letters an app has. */
 export async function readQueueDepth({ redis, prefix }: StatusOptions, app: string): Promise<QueueDepth> {
-  const key = (queue: string, list: string) => `${appPrefix(prefix, app)}:${queue}:${list}`;
   const [deadLetters, ...depths] = await Promise.all([
     redis.zcard(deadLetterKeys(prefix, app).index),
     ...lanes.map(async (lane): Promise<[Lane, LaneDepth]> => {
+      const keys = queueKeys(prefix, app, lane);
       const [wait, paused, active, delayed] = await Promise.all([
-        redis.llen(key(lane, 'wait')),
-        redis.llen(key(lane, 'paused')),
-        redis.llen(key(lane, 'active')),
-        redis.zcard(key(lane, 'delayed')),
+        redis.llen(keys.wait),
+        redis.llen(keys.paused),
+        redis.llen(keys.active),
+        redis.zcard(keys.delayed),
       ]);
       return [lane, { wait: wait + paused, active, delayed }];
     }),

@@ -5,8 +5,8 @@ import { jobStarts, maxJobNotifications } from '../push-job/format.ts';
 import { pushJobId } from '../push-job/id.ts';
 import { type PushJobProgress, pushJobProgressSchema } from '../push-job/progress.ts';
 import { parseShare, shareField } from '../push-job/share.ts';
-import { appPrefix, batchTraceKey } from '../redis/keys.ts';
-import { scheduledDelayMs } from '../scheduled-delay.ts';
+import { scheduledDelayMs } from '../redis/bullmq.ts';
+import { batchTraceKey, queueKeys } from '../redis/keys.ts';
 import type { StatusOptions } from './status-options.ts';
 
 // What Redis knows of a batch: the push jobs that are still in the queue, and for some hours the trace of those that
@@ -102,5 +102,5 @@ function parseProgress(text: string | null | undefined): PushJobProgress | undef
 }
 
 function jobKey(prefix: string, app: string, lane: Lane, batch: BatchId, firstIndex: number): string {
-  return `${appPrefix(prefix, app)}:${lane}:${pushJobId(batch, firstIndex)}`;
+  return queueKeys(prefix, app, lane).base + pushJobId(batch, firstIndex);
 }

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DeadLetter } from '../dead-letter.ts';
-import { beginReplayScript } from '../dead-letter-scripts.ts';
 import type { NotificationInput, PushType } from '../enqueue/notification-input.ts';
 import type { PushQueue } from '../enqueue/push-queue.ts';
 import type { BatchId } from '../notification-id.ts';
@@ -9,6 +8,7 @@ import { valueAt } from '../push-job/columns.ts';
 import { maxJobNotifications, type PushJobData } from '../push-job/format.ts';
 import { PushQueueError } from '../push-queue-error.ts';
 import { deadLetterKeys } from '../redis/keys.ts';
+import { runScript } from '../redis/scripts.ts';
 import { discardDeadLetter, readDeadLetter, replayKey } from './dead-letters.ts';
 import {
   cursorAt,
@@ -206,14 +206,15 @@ async function beginReplay(
     const { letter } = read.stored;
     const places = matchingPlaces(letter, filter).slice(0, atMost);
     if (places.length === 0) return undefined;
-    const args: (string | number)[] = [base, id, read.description];
+    const parts: (string | number)[] = [];
     let part = { id, letter };
     if (places.length < letter.job.count) {
       part = { id: `${id}-r${randomBytes(4).toString('hex')}`, letter: partOfLetter(letter, places) };
-      args.push('dead', letter.atMs, part.id, ...letterArgs(part.letter));
-      args.push(...letterArgs(restOfLetter(letter, places)));
+      parts.push('dead', letter.atMs, part.id, ...letterArgs(part.letter));
+      parts.push(...letterArgs(restOfLetter(letter, places)));
     }
-    const result = await redis.eval(beginReplayScript, 2, index, sums, ...args);
+    const args = { base, id, description: read.description, part: parts };
+    const result = await runScript(redis, 'begin-replay', { index, sums }, args);
     if (result === 'gone') return undefined;
     if (result === 'whole') return { id, letter };
     if (result === 'part') return part;

@@ -7,12 +7,15 @@ import {
   type PoisonedLetter,
   type TrimmedLetters,
 } from '../dead-letter.ts';
-import { trimStep } from '../dead-letter-scripts.ts';
 import { encodePushJob } from '../push-job/encode.ts';
 import { type DeadLetterKeys, deadLetterKeys } from '../redis/keys.ts';
+import type { ScriptArgs } from '../redis/scripts.ts';
 import type { HeldJob, TakenJob } from './lane-queue.ts';
 import type { Settlement } from './settlement.ts';
 import type { WorkerLink } from './worker-link.ts';
+
+/** Letters that one script trims, at most. */
+const maxTrimmed = 100;
 
 export interface DeadLettersOptions {
   readonly retention?: LetterRetention;
@@ -61,27 +64,28 @@ export class DeadLetters {
       'raw' in letter
         ? (['poisoned', describePoisoned(letter), 1] as const)
         : (['dead', describeDead(letter), letter.job.count] as const);
-    const texts = [JSON.stringify(letter), JSON.stringify(description)];
-    await this.#run('pushfleetKeepLetter', atMs, [id, name, ...texts, count, atMs]);
+    const texts = { data: JSON.stringify(letter), description: JSON.stringify(description) };
+    const args = { ...this.#limits(atMs), id, name, ...texts, count, atMs };
+    this.#report(await this.#link.run('keep-letter', this.#keys, args));
   }
 
   /** Trims what has become too old, or too much for smaller settings. Throws `PushQueueError`. */
   async trim(nowMs: number): Promise<void> {
     for (let more = true; more; ) {
-      const { age, bytes } = await this.#run('pushfleetTrimLetters', nowMs, []);
-      more = age + bytes === trimStep;
+      const answer = await this.#link.run('trim-letters', this.#keys, this.#limits(nowMs));
+      const { age, bytes } = this.#report(answer);
+      more = age + bytes === maxTrimmed;
     }
   }
 
-  async #run(
-    script: 'pushfleetKeepLetter' | 'pushfleetTrimLetters',
-    nowMs: number,
-    letter: readonly (string | number)[],
-  ): Promise<TrimmedLetters> {
-    const { index, sums, base } = this.#keys;
+  #limits(nowMs: number): ScriptArgs<'trim-letters'> {
     const { bytes: maxBytes, ageMs } = this.#retention;
-    const args = [base, maxBytes, nowMs - ageMs, ...letter];
-    const [age, bytes, notifications] = (await this.#link.run(script, [index, sums], args)) as number[];
+    return { base: this.#keys.base, maxBytes, oldestMs: nowMs - ageMs, maxTrimmed };
+  }
+
+  /** @param answer Of a script that trims. */
+  #report(answer: unknown): TrimmedLetters {
+    const [age, bytes, notifications] = answer as number[];
     const trimmed = { age: age!, bytes: bytes!, notifications: notifications! };
     if (trimmed.age + trimmed.bytes > 0) this.#onTrimmed(trimmed);
     return trimmed;

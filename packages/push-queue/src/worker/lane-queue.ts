@@ -1,4 +1,3 @@
-import type { JobJson, RedisQueueBackend } from 'bullmq';
 import type { Lane } from '../lane.ts';
 import {
   endedProgress,
@@ -10,13 +9,15 @@ import {
 } from '../push-job/progress.ts';
 import { type OutcomeReport, totalsOf } from '../push-job/report.ts';
 import { type JobShare, parseShare, shareField } from '../push-job/share.ts';
+import type { JobQueue } from '../redis/bullmq.ts';
 import {
-  appPrefix,
   batchTraceKey,
   cancellationsKey,
   doorbellChannel,
   heldKey,
   outcomesKey,
+  type QueueKeys,
+  queueKeys,
   totalsKey,
 } from '../redis/keys.ts';
 import { JobLease } from './job-lease.ts';
@@ -67,7 +68,7 @@ export interface JobCheckpoint {
 }
 
 /** How long a batch is remembered after a report, for those who ask before the report is in Postgres. */
-const traceLifeMs = 6 * 3_600_000;
+const endedBatchLifeMs = 6 * 3_600_000;
 
 let tokensMade = 0;
 
@@ -77,7 +78,8 @@ export class LaneQueue {
   readonly lane: Lane;
   /** The connection that it goes over. */
   readonly link: WorkerLink;
-  readonly #backend: RedisQueueBackend;
+  readonly keys: QueueKeys;
+  readonly #jobs: JobQueue;
   readonly #workerId: string;
   readonly #cancellationsKey: string;
 
@@ -87,46 +89,30 @@ export class LaneQueue {
     this.link = link;
     this.#workerId = workerId;
     this.#cancellationsKey = cancellationsKey(link.prefix, app);
-    this.#backend = link.queueBackend(lane, appPrefix(link.prefix, app));
+    this.keys = queueKeys(link.prefix, app, lane);
+    this.#jobs = link.queue(app, lane);
   }
 
   /** Takes the next job, if there is one; promotes delayed ones that are due. */
   async take(): Promise<TakeResult> {
     const token = `${this.#workerId}:${++tokensMade}`;
     const lease = new JobLease(this.link.clock, this.link.lockDurationMs);
-    let result: [JobJson | null, string, number, number];
-    let mayBeCancelled: number;
-    try {
-      // The second is answered after the first: what was cancelled before the job was taken is seen.
-      const answers = await this.link.answer(() =>
-        Promise.all([this.#backend.moveToActive(token), this.link.client.exists(this.#cancellationsKey)]),
-      );
-      [result, mayBeCancelled] = answers as [typeof result, number];
-    } catch (error) {
-      if (error instanceof Error && error.cause instanceof SyntaxError)
-        return this.#takeUnreadable(token, lease);
-      throw error;
-    }
-    const [job, id, , nextAtMs] = result;
-    if (job === null || job === undefined) {
-      return { kind: 'empty', nextAtMs: nextAtMs > 0 ? nextAtMs : undefined };
-    }
-    const progress = pushJobProgressSchema.safeParse(job.progress);
-    const availableAtMs = job.timestamp + (job.opts.delay ?? 0);
+    // The second is answered after the first: what was cancelled before the job was taken is seen.
+    const [taken, mayBeCancelled] = await this.link.answer(() =>
+      Promise.all([this.#jobs.take(token), this.link.client.exists(this.#cancellationsKey)]),
+    );
+    if (taken.kind === 'unreadable') return this.#takeUnreadable(token, lease);
+    if (taken.kind === 'empty') return taken;
+    const progress = pushJobProgressSchema.safeParse(taken.job.progress);
     return {
       kind: 'taken',
       job: {
-        id,
+        ...taken.job,
         token,
         lease,
-        name: job.name,
-        data: job.data,
         progress: progress.success ? progress.data : undefined,
-        waits: progress.success ? await this.#readWaits(id) : [],
-        availableAtMs,
-        timesTaken: job.attemptsStarted ?? 1,
+        waits: progress.success ? await this.#readWaits(taken.job.id) : [],
         mayBeCancelled: mayBeCancelled === 1,
-        telemetry: job.opts.telemetry?.metadata,
       },
     };
   }
@@ -146,26 +132,26 @@ export class LaneQueue {
    */
   async report(job: HeldJob, report: OutcomeReport, traceparent?: string): Promise<LockResult> {
     const { prefix } = this.link;
-    const keys = [
+    const keys = {
       ...this.#jobKeys(job),
-      outcomesKey(prefix, this.app),
-      totalsKey(prefix, this.app),
-      batchTraceKey(prefix, this.app, report.batch),
-      heldKey(prefix, this.app),
-    ];
-    const args = [
-      job.token,
-      JSON.stringify(report),
-      JSON.stringify({ lane: report.lane, size: report.batchSize }),
-      traceLifeMs,
-      doorbellChannel(prefix),
-      `${this.app}/outcomes`,
-      JSON.stringify(endedProgress(report)),
-      traceparent ?? '',
-      ...totalsOf(report).flatMap(([name, count]) => [`${name}:${this.lane}`, count]),
-    ];
+      outcomes: outcomesKey(prefix, this.app),
+      totals: totalsKey(prefix, this.app),
+      endedBatch: batchTraceKey(prefix, this.app, report.batch),
+      counts: heldKey(prefix, this.app),
+    };
+    const args = {
+      token: job.token,
+      report: JSON.stringify(report),
+      batch: JSON.stringify({ lane: report.lane, size: report.batchSize }),
+      batchLifeMs: endedBatchLifeMs,
+      channel: doorbellChannel(prefix),
+      message: `${this.app}/outcomes`,
+      progress: JSON.stringify(endedProgress(report)),
+      traceparent: traceparent ?? '',
+      rises: totalsOf(report).flatMap(([name, count]) => [`${name}:${this.lane}`, count]),
+    };
     return this.#holding(job, async () => {
-      const result = await this.link.run('pushfleetReport', keys, args);
+      const result = await this.link.run('report', keys, args);
       // Another that had it meanwhile may have reported it.
       return result === 'reported' ? 'done' : result === 'lost' ? 'lost' : 'gone';
     });
@@ -173,35 +159,23 @@ export class LaneQueue {
 
   /** What a job was counted as when it was enqueued; undefined: somebody put it there who did not count it. */
   async shareOf(job: HeldJob): Promise<JobShare | undefined> {
-    const [key] = this.#jobKeys(job);
+    const { job: key } = this.#jobKeys(job);
     return parseShare(await this.link.answer(() => this.link.client.hget(key, shareField)));
   }
 
   /** Ends a job that has been reported. When it is ours no more, whoever has it ends it. */
   async finish(job: HeldJob): Promise<LockResult> {
-    const minimal = { id: job.id, opts: {} } as Parameters<RedisQueueBackend['moveToCompletedArgs']>[0];
-    const args = this.#backend.moveToCompletedArgs(minimal, 'null', true, job.token, false);
-    return this.#move(job, 'moveToFinished', args);
+    return this.#move(job, () => this.#jobs.finish(job.id, job.token));
   }
 
   /** Puts a job off, whose progress is written down. When it is ours no more, whoever has it goes on with it. */
   async delay(job: HeldJob, delayMs: number): Promise<LockResult> {
-    const args = this.#backend.moveToDelayedArgs(job.id, Date.now(), job.token, Math.max(1, delayMs), {});
-    return this.#move(job, 'moveToDelayed', args);
+    return this.#move(job, () => this.#jobs.delay(job.id, job.token, delayMs));
   }
 
   /** Gives a job back, whose progress is written down: it is the next that anybody takes. */
   async putBack(job: HeldJob): Promise<LockResult> {
-    const held = await this.#holding(job, async () => {
-      try {
-        await this.link.answer(() => this.#backend.moveJobFromActiveToWait(job.id, job.token));
-        return 'done';
-      } catch (error) {
-        const code = bullCode(error);
-        if (code === undefined) throw error;
-        return heldBy(code);
-      }
-    });
+    const held = await this.#move(job, () => this.#jobs.putBack(job.id, job.token));
     await this.link.answer(() =>
       this.link.client.publish(doorbellChannel(this.link.prefix), `${this.app}/${this.lane}`),
     );
@@ -210,31 +184,25 @@ export class LaneQueue {
 
   /** Renews the locks of jobs; gives the ids of those that are ours no more. */
   async renew(jobs: readonly Pick<HeldJob, 'id' | 'token'>[]): Promise<readonly string[]> {
-    const { keys } = this.#backend;
-    return (await this.link.run(
-      'pushfleetRenew',
-      [keys.stalled!, keys.active!],
-      [keys['']!, this.link.lockDurationMs, ...jobs.flatMap(({ id, token }) => [id, token])],
-    )) as string[];
+    const { stalled, active, base } = this.keys;
+    const args = {
+      base,
+      durationMs: this.link.lockDurationMs,
+      jobs: jobs.flatMap(({ id, token }) => [id, token]),
+    };
+    return (await this.link.run('renew', { stalled, active }, args)) as string[];
   }
 
   /** Has jobs whose worker died wait again. Gives how many. */
   async moveStalled(): Promise<number> {
-    return (await this.link.answer(() => this.#backend.moveStalledJobsToWait())).length;
-  }
-
-  /** Keys that `peekScript` reads. */
-  get peekKeys(): readonly string[] {
-    const { keys } = this.#backend;
-    return [keys.wait!, keys.delayed!, keys.active!];
+    return this.link.answer(() => this.#jobs.moveStalled());
   }
 
   /** What BullMQ cannot read of a job's own fields; the job is in our hands nevertheless. */
   async #takeUnreadable(token: string, lease: JobLease): Promise<TakeResult> {
-    const { keys } = this.#backend;
-    const found = (await this.link.run('pushfleetFindTaken', [keys.active!], [keys['']!, token])) as
-      | [string, string]
-      | null;
+    const { active, base } = this.keys;
+    const answer = await this.link.run('find-taken', { active }, { base, token });
+    const found = answer as [id: string, data: string] | null;
     if (found === null) return { kind: 'empty', nextAtMs: undefined };
     const [id, data] = found;
     const job = {
@@ -253,12 +221,9 @@ export class LaneQueue {
     return { kind: 'taken', job };
   }
 
-  /** Runs a script of BullMQ's that takes a job out of the active ones. */
-  async #move(job: HeldJob, script: string, args: unknown[]): Promise<LockResult> {
-    return this.#holding(job, async () => {
-      const result = await this.link.runBull(this.#backend, script, args);
-      return typeof result === 'number' ? heldBy(result) : 'done';
-    });
+  /** Takes a job out of the active ones. */
+  async #move(job: HeldJob, move: () => Promise<LockResult>): Promise<LockResult> {
+    return this.#holding(job, () => this.link.answer(move));
   }
 
   async #holding(job: HeldJob, attempt: () => Promise<LockResult>): Promise<LockResult> {
@@ -275,23 +240,20 @@ export class LaneQueue {
   }
 
   async #checkpoint(checkpoints: readonly JobCheckpoint[]): Promise<readonly LockResult[]> {
-    const results = (await this.link.run(
-      'pushfleetCheckpoint',
-      checkpoints.flatMap(({ job }) => this.#jobKeys(job)),
-      checkpoints.flatMap(({ job, saved: { progress, waits } }) => [
-        job.token,
-        JSON.stringify(progress),
-        waits.length === 0 ? '' : JSON.stringify(waits),
-      ]),
-    )) as ('kept' | 'lost' | 'gone')[];
+    const states = checkpoints.flatMap(({ job, saved: { progress, waits } }) => [
+      job.token,
+      JSON.stringify(progress),
+      waits.length === 0 ? '' : JSON.stringify(waits),
+    ]);
+    const jobs = checkpoints.flatMap((checkpoint) => Object.values(this.#jobKeys(checkpoint.job)));
+    const answer = await this.link.run('checkpoint', { jobs }, { states });
+    const results = answer as ('kept' | 'lost' | 'gone')[];
     return results.map((result) => (result === 'kept' ? 'done' : result));
   }
 
   /** BullMQ gives no fields of ours with a job that it takes; only those that were put off have this one. */
   async #readWaits(id: string): Promise<PushJobWaits> {
-    const text = await this.link.answer(() =>
-      this.link.client.hget(`${this.#backend.keys['']!}${id}`, waitsField),
-    );
+    const text = await this.link.answer(() => this.link.client.hget(this.keys.base + id, waitsField));
     if (text === null) return [];
     try {
       const parsed = pushJobWaitsSchema.safeParse(JSON.parse(text));
@@ -301,21 +263,8 @@ export class LaneQueue {
     }
   }
 
-  #jobKeys(job: HeldJob): [string, string] {
-    const key = `${this.#backend.keys['']!}${job.id}`;
-    return [key, `${key}:lock`];
+  #jobKeys({ id }: HeldJob): { readonly job: string; readonly lock: string } {
+    const job = this.keys.base + id;
+    return { job, lock: `${job}:lock` };
   }
-}
-
-/** What a code of BullMQ's scripts means for us. */
-function heldBy(code: number): LockResult {
-  // -2: there is no lock, -6: it is another's. The others: the job is gone, or not active; an earlier try, whose answer
-  // was lost, has done it.
-  return code === -2 || code === -6 ? 'lost' : 'done';
-}
-
-function bullCode(error: unknown): number | undefined {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const code = cause instanceof Error ? (cause as { code?: unknown }).code : undefined;
-  return typeof code === 'number' ? code : undefined;
 }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type AppPause, parsePauses } from '../control/app-control.ts';
-import { lanes } from '../lane.ts';
+import { dueAtMs } from '../redis/bullmq.ts';
 import { pausesKey } from '../redis/keys.ts';
 import type { LaneQueue } from './lane-queue.ts';
 import type { WorkerLink } from './worker-link.ts';
@@ -64,15 +64,15 @@ export class QueueWatch {
   /** Looks at one app now. Throws `PushQueueError`. */
   async look(app: WatchedApp): Promise<void> {
     const { link } = this.#options;
-    const keys = [pausesKey(link.prefix, app.id), ...app.queues.flatMap((queue) => queue.peekKeys)];
-    const answer = (await link.run('pushfleetPeek', keys, [])) as [string[], ...(number | string)[]];
-    const [pauses, ...numbers] = answer;
+    const queues = app.queues.flatMap(({ keys: { wait, delayed, active } }) => [wait, delayed, active]);
+    const answer = await link.run('peek', { pauses: pausesKey(link.prefix, app.id), queues }, {});
+    const [pauses, ...seen] = answer as [string[], ...[waiting: number, due: string, active: number][]];
     const sight: AppSight = {
       pauses: parsePauses(pauses),
-      lanes: lanes.map((_, place) => ({
-        waiting: numbers[place * 3] as number,
-        nextAtMs: dueAt(numbers[place * 3 + 1] as string),
-        active: numbers[place * 3 + 2] as number,
+      lanes: seen.map(([waiting, due, active]) => ({
+        waiting,
+        nextAtMs: due === '' ? undefined : dueAtMs(due),
+        active,
       })),
     };
     app.seen(sight);
@@ -107,9 +107,4 @@ export class QueueWatch {
   async #pause(ms: number): Promise<void> {
     await delay(ms, undefined, { signal: this.#abort.signal }).catch(() => undefined);
   }
-}
-
-/** BullMQ keeps 12 bits of order beside the time. */
-function dueAt(score: string): number | undefined {
-  return score === '' ? undefined : Math.floor(Number(score) / 0x1000);
 }

@@ -1,10 +1,10 @@
-import { createRedisBackend, type RedisQueueBackend } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { keepLetterScript, trimLettersScript } from '../dead-letter-scripts.ts';
+import type { Lane } from '../lane.ts';
+import { type JobQueue, JobTaker } from '../redis/bullmq.ts';
+import { appPrefix } from '../redis/keys.ts';
 import { RedisLink } from '../redis/link.ts';
-import { wayOut } from '../way-out.ts';
+import { runScript, type ScriptArgs, type ScriptKeys, type ScriptName } from '../redis/scripts.ts';
 import { type LeaseClock, systemLeaseClock } from './job-lease.ts';
-import { checkpointScript, findTakenScript, peekScript, renewScript, reportScript } from './job-scripts.ts';
 
 export interface WorkerLinkOptions {
   /** A URL, or a client whose options are taken over. */
@@ -23,41 +23,8 @@ const commandTimeoutMs = 10_000;
 /** Between two tries of what has to be written, milliseconds. */
 const retryPauseMs = 250;
 
-const scripts = {
-  pushfleetReport: reportScript,
-  pushfleetCheckpoint: checkpointScript,
-  pushfleetRenew: renewScript,
-  pushfleetPeek: peekScript,
-  pushfleetFindTaken: findTakenScript,
-  pushfleetKeepLetter: keepLetterScript,
-  pushfleetTrimLetters: trimLettersScript,
-} as const;
-type ScriptName = keyof typeof scripts;
-
-/** BullMQ's scripts that take, put off, give back and end push jobs, and find those whose worker died. */
-const bullWayOut: ReadonlySet<string> = new Set([
-  'moveToActive',
-  'moveToFinished',
-  'moveToDelayed',
-  'moveJobFromActiveToWait',
-  'moveStalledJobsToWait',
-]);
-
-interface DefinedScript {
-  readonly lua: string;
-  readonly numberOfKeys: number;
-}
-
-/** BullMQ has defined its scripts by now, as `name:version`; those of the way out are defined anew. */
-function allowWhenFull(client: Redis): void {
-  const { scriptsSet } = client as unknown as {
-    readonly scriptsSet: Readonly<Record<string, DefinedScript>>;
-  };
-  for (const [command, { lua, numberOfKeys }] of Object.entries(scriptsSet)) {
-    if (!bullWayOut.has(command.split(':')[0]!)) continue;
-    client.defineCommand(command, { lua: wayOut + lua, numberOfKeys });
-  }
-}
+/** Scripts that write nothing: that they ran does not say that Redis takes writes. */
+const readOnly: ReadonlySet<ScriptName> = new Set(['peek', 'find-taken']);
 
 /**
  * The one connection over which a worker takes, keeps and ends push jobs, of however many apps: commands go out as
@@ -68,9 +35,8 @@ export class WorkerLink {
   readonly lockDurationMs: number;
   readonly stalledIntervalMs: number;
   readonly clock: LeaseClock;
-  readonly #backend: RedisQueueBackend;
   readonly #link: RedisLink;
-  readonly #runner: Parameters<RedisQueueBackend['execCommand']>[0];
+  readonly #taker: JobTaker;
   #closed = false;
 
   constructor(options: WorkerLinkOptions) {
@@ -79,28 +45,12 @@ export class WorkerLink {
     this.stalledIntervalMs = options.stalledIntervalMs;
     this.clock = options.clock ?? systemLeaseClock;
     this.#link = new RedisLink(options.redis, 'pushfleet:worker');
-    for (const [name, lua] of Object.entries(scripts)) this.#link.client.defineCommand(name, { lua });
-    const settings = {
-      connection: this.#link.client,
-      skipVersionCheck: true,
-      skipWaitingForReady: true,
-      lockDuration: options.lockDurationMs,
-      stalledInterval: options.stalledIntervalMs,
-      // A crash of ours is no fault of the job: it is never failed for having been active when a worker died.
-      maxStalledCount: Number.MAX_SAFE_INTEGER,
-    };
-    this.#backend = createRedisBackend('push', settings);
-    this.#backend.on('error', () => undefined);
-    allowWhenFull(this.#link.client);
-    const commands = this.#link.client as unknown as Record<string, (args: unknown[]) => unknown>;
-    this.#runner = {
-      runCommand: (name: string, args: unknown[]) => commands[name]!(args),
-    } as unknown as Parameters<RedisQueueBackend['execCommand']>[0];
+    this.#taker = new JobTaker(this.#link.client, options);
   }
 
-  /** BullMQ's scripts for one queue, on our connection. */
-  queueBackend(name: string, prefix: string): RedisQueueBackend {
-    return this.#backend.forQueue(name, prefix) as RedisQueueBackend;
+  /** BullMQ's queue of one app and lane, on this connection. */
+  queue(app: string, lane: Lane): JobQueue {
+    return this.#taker.queue({ prefix: appPrefix(this.prefix, app), name: lane });
   }
 
   get client(): Redis {
@@ -129,7 +79,7 @@ export class WorkerLink {
   async open(timeoutMs: number): Promise<void> {
     await this.#link.ready(timeoutMs);
     await this.answer(() => this.#link.client.ping());
-    await this.#backend.waitUntilReady();
+    await this.#taker.ready();
   }
 
   /** Sends one thing and waits for its answer. Throws `PushQueueError`. */
@@ -137,17 +87,15 @@ export class WorkerLink {
     return this.#link.answer(commandTimeoutMs, send);
   }
 
-  /** Runs a script of ours. Throws `PushQueueError`. */
-  async run(name: ScriptName, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
-    const commands = this.#link.client as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
-    const result = await this.answer(() => commands[name]!(keys.length, ...keys, ...args));
-    if (name !== 'pushfleetPeek') this.#link.wrote();
+  /** Runs a script. Throws `PushQueueError`. */
+  async run<Name extends ScriptName>(
+    name: Name,
+    keys: ScriptKeys<Name>,
+    args: ScriptArgs<Name>,
+  ): Promise<unknown> {
+    const result = await this.answer(() => runScript(this.#link.client, name, keys, args));
+    if (!readOnly.has(name)) this.#link.wrote();
     return result;
-  }
-
-  /** Runs a script of BullMQ's with arguments that a backend made; gives what it returns, codes of errors too. */
-  async runBull(backend: RedisQueueBackend, name: string, args: unknown[]): Promise<unknown> {
-    return this.answer(() => backend.execCommand(this.#runner, name, args) as Promise<unknown>);
   }
 
   /**
