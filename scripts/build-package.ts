@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 // Makes of the workspace it is run in what can be published: JavaScript and declarations under dist, and a manifest
@@ -24,6 +24,12 @@ const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) 
 rmSync(dist, { recursive: true, force: true });
 const tsc = join(root, 'node_modules/typescript/bin/tsc');
 execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: folder, stdio: 'inherit' });
+
+// Scripts of Redis are read from beside the code that runs them.
+for (const file of globSync('**/*.lua', { cwd: join(folder, 'src') })) {
+  mkdirSync(dirname(join(dist, file)), { recursive: true });
+  copyFileSync(join(folder, 'src', file), join(dist, file));
+}
 
 // The compiler rewrites imports in what runs, and leaves them in declarations.
 for (const file of globSync('**/*.d.ts', { cwd: dist })) {

@@ -138,6 +138,7 @@ describe('the runtime image', () => {
         ).split('\n');
       const runtimeFiles = files(build('runtime'));
       expect(runtimeFiles).toContain('/srv/pushfleet/apps/worker/src/main.ts');
+      expect(runtimeFiles).toContain('/srv/pushfleet/packages/push-queue/src/redis/scripts/report.lua');
       expect(
         runtimeFiles.filter((path) =>
           /^dangling|gateway-simulator|testkit|\/(?:apps|packages)\/[\w-]+\/(?:test|dist)\/|\.test\.ts$|node_modules\/(?:vitest|typescript|turbo|knip|fast-check|@biomejs)\//.test(

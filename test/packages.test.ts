@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { globSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -64,7 +65,7 @@ test.each(names)('the types of %s are found as its code is', async (name) => {
 
 test('what was packed runs, and type checks, where only it is installed', async () => {
   const source = `
-    import { createPushQueue, notificationId, PushQueueError } from '${scope}/push-queue';
+    import { createPushQueue, notificationId, PushQueueError, readWorkers } from '${scope}/push-queue';
     import { readQueueDepth } from '${scope}/push-queue/status';
     import { createClient, operations, PushfleetError, type SendAnswer } from '${scope}/client';
     import { parseDeviceToken } from '${scope}/apns-wire/device-token';
@@ -73,12 +74,15 @@ test('what was packed runs, and type checks, where only it is installed', async 
     const refused = await queue.enqueue({ app: 'shop', token, alert: 'x' }).catch((error: unknown) => error);
     await queue.close();
     const client = createClient({ baseUrl: 'http://127.0.0.1:1', retries: 0 });
+    const hashes: string[] = [];
+    const redis = { evalsha: async (hash: string) => (hashes.push(hash), []) } as never;
+    await readWorkers({ redis, prefix: 'pushfleet' });
     const failed = await client.send({ app: 'shop', token, alert: 'x' }).catch((error: unknown) => error);
     const answer: SendAnswer | undefined = undefined;
     console.log(JSON.stringify([
       refused instanceof PushQueueError && refused.code,
       failed instanceof PushfleetError && failed.code,
-      typeof readQueueDepth, typeof notificationId, operations.length > 20, answer,
+      typeof readQueueDepth, typeof notificationId, operations.length > 20, answer, hashes.length,
     ]));`;
   await writeFile(join(folder, 'consumer.mts'), source);
   const options = { strict: true, module: 'nodenext', target: 'es2024', types: ['node'], skipLibCheck: true };
@@ -96,8 +100,16 @@ test('what was packed runs, and type checks, where only it is installed', async 
     'function',
     true,
     null,
+    1,
   ]);
 }, 60_000);
+
+test('every script of Redis is packed where the code looks for it', () => {
+  const scripts = (from: string) => globSync('**/*.lua', { cwd: from }).sort();
+  const source = scripts(join(root, 'packages/push-queue/src'));
+  expect(source).toContain('redis/scripts/report.lua');
+  expect(scripts(join(folder, 'node_modules/@pushfleet/push-queue'))).toEqual(source);
+});
 
 test('the library loads no server and no database', async () => {
   const { dependencies } = JSON.parse(
