@@ -87,6 +87,7 @@ export const tasks = {
       },
     ],
   },
+  release: { steps: program('release', 'scripts/release/main.ts') },
   stack: { steps: program('stack', 'scripts/stack/main.ts') },
   alerts: { steps: program('alerts', 'scripts/alerts/main.ts'), needsRedis: true },
   'check:dashboards': { steps: program('dashboards', 'ops/src/check-dashboards.ts') },
