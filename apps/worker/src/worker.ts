@@ -229,9 +229,11 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 /** The apps that have work, are paused or cannot be sent for, and how they are. */
 function describeApps(senders: readonly AppSender[]): Readonly<Record<string, unknown>> {
   return Object.fromEntries(
-    senders.flatMap(({ id, states, pauses, trouble, slowed }) => {
+    senders.flatMap(({ id, states, figures, pauses, trouble, slowed }) => {
       const isCalm = states.length === 0 && Object.keys(pauses).length === 0 && trouble === undefined;
-      return isCalm ? [] : [[id, { transports: states, paused: pauses, trouble, slowed }] as const];
+      return isCalm
+        ? []
+        : [[id, { transports: states, connections: figures, paused: pauses, trouble, slowed }] as const];
     }),
   );
 }

@@ -12,7 +12,7 @@ export const connections: DashboardPlan = {
         {
           kind: 'curve',
           title: 'Connections, by state',
-          description: 'A few, open for hours, is how it should be.',
+          description: 'A few, open for hours, and more while a backlog needs them.',
           unit: 'short',
           span: 12,
           queries: [
@@ -63,6 +63,83 @@ export const connections: DashboardPlan = {
             {
               expr: `max by (app) (pushfleet_window_occupancy_ratio{${chosenApps}})`,
               legend: '{{app}} occupancy',
+            },
+          ],
+        },
+      ],
+    },
+    {
+      title: 'Distance',
+      panels: [
+        {
+          kind: 'curve',
+          title: 'Connections wanted, by why',
+          description:
+            'streams, window or backlog: what there is too little of on the connections there are. At the setting connections, or PUSHFLEET_CONNECTIONS, no more are opened.',
+          unit: 'short',
+          span: 12,
+          queries: [
+            {
+              expr: `sum by (app, reason) (pushfleet_connections_wanted{${chosenApps}}) > 0`,
+              legend: '{{app}} {{reason}}',
+            },
+          ],
+        },
+        {
+          kind: 'curve',
+          title: 'Round trip to the gateway',
+          description: 'When nothing else is under way; the longest of any connection.',
+          unit: 's',
+          span: 12,
+          queries: [
+            {
+              expr: `max by (app) (pushfleet_connection_round_trip_seconds{${chosenApps}})`,
+              legend: '{{app}}',
+            },
+          ],
+        },
+        {
+          kind: 'curve',
+          title: 'Streams in use, and allowed',
+          description:
+            'Requests that wait for their answers. Together at the top: more connections are needed.',
+          unit: 'short',
+          span: 8,
+          queries: [
+            {
+              expr: `sum by (app) (pushfleet_streams_in_use{${chosenApps}})`,
+              legend: '{{app}} in use',
+            },
+            {
+              expr: `sum by (app) (pushfleet_streams_allowed{${chosenApps}})`,
+              legend: '{{app}} allowed',
+            },
+          ],
+        },
+        {
+          kind: 'curve',
+          title: 'Window left',
+          description:
+            "What the gateway's windows of flow control allow to be sent. At 0 each round trip carries a window, and no more.",
+          unit: 'bytes',
+          span: 8,
+          queries: [
+            {
+              expr: `sum by (app) (pushfleet_flow_control_window_bytes{${chosenApps}})`,
+              legend: '{{app}}',
+            },
+          ],
+        },
+        {
+          kind: 'curve',
+          title: 'Connections opened, by TLS handshake',
+          description: 'resumed: an earlier session was taken up, which spares the signatures.',
+          unit: 'cps',
+          span: 8,
+          queries: [
+            {
+              expr: `sum by (app, tls) (rate(pushfleet_connections_opened_total{${chosenApps}}[$__rate_interval]))`,
+              legend: '{{app}} {{tls}}',
             },
           ],
         },

@@ -1,4 +1,4 @@
-import type { ConnectionAllowance, TransportState } from '@pushfleet/apns-client';
+import type { ConnectionAllowance, TransportFigures, TransportState } from '@pushfleet/apns-client';
 import type { WatchedCredential } from '@pushfleet/apns-credentials';
 import { type AppSlowed, type AppTrouble, type Lane, lanes } from '@pushfleet/push-queue';
 import {
@@ -124,6 +124,11 @@ export class AppSender implements WatchedApp {
     return this.#transport.transports.map(({ state }) => state);
   }
 
+  /** What its transports have of connections, and want. */
+  get figures(): readonly TransportFigures[] {
+    return this.#transport.figures;
+  }
+
   /** Why the fleet is paused, by cause. */
   get pauses(): Readonly<Record<string, string>> {
     return this.#pauses.reasons;
@@ -201,7 +206,7 @@ export class AppSender implements WatchedApp {
   collectMetrics(): void {
     const { transports } = this.#transport;
     if (transports.length === 0) return;
-    this.#options.metrics.collect(transports, this.#lanes);
+    this.#options.metrics.collect(transports, this.figures, this.#lanes);
   }
 
   /**

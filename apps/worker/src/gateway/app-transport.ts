@@ -1,4 +1,4 @@
-import { ConnectionAllowance, type Transport } from '@pushfleet/apns-client';
+import { ConnectionAllowance, type Transport, type TransportFigures } from '@pushfleet/apns-client';
 import type { AppTrouble, Lane } from '@pushfleet/push-queue';
 import type { Loop } from '../loop.ts';
 import type { AppPauses } from '../standing/app-pauses.ts';
@@ -38,6 +38,17 @@ export class AppTransport {
   /** Those that there has been work for. */
   get transports(): readonly Transport[] {
     return [...this.#all].flatMap(({ transport }) => transport ?? []);
+  }
+
+  /** What they have of connections, and want. The one that the transactional lane is kept is `reserved`. */
+  get figures(): readonly TransportFigures[] {
+    const { bulk, transactional } = this.lanes;
+    return [...this.#all].flatMap((lane) => {
+      const figures = lane.transport?.figures;
+      if (figures === undefined) return [];
+      const isReserved = lane === transactional && lane !== bulk && figures.need === 'least';
+      return [isReserved ? { ...figures, need: 'reserved' as const } : figures];
+    });
   }
 
   /** What keeps this worker from sending, as it is now. */

@@ -38,6 +38,7 @@ export class TransportBuilder {
         this.#logReach(state);
         stateChanged(state);
       },
+      connectionOpened: (_id, resumed) => metrics.countOpened(resumed),
       connectionClosed: (_id, end, lifetimeMs) => metrics.countClosed(end, lifetimeMs),
       errorResponse: (_id, status) => metrics.countErrorResponse(status),
       lateErrorResponse: (_id, _status, wronglyPresumed) => metrics.countLateErrorResponse(wronglyPresumed),

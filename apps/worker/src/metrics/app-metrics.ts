@@ -1,7 +1,9 @@
 import {
   type ConnectionEnd,
   connectionEnds,
+  connectionNeeds,
   type Transport,
+  type TransportFigures,
   type TransportState,
 } from '@pushfleet/apns-client';
 import {
@@ -97,6 +99,10 @@ export class AppMetrics {
     this.#families.unconfirmedPresumed.inc({ app: this.#app }, presumed);
   }
 
+  countOpened(resumed: boolean): void {
+    this.#families.opened.inc({ app: this.#app, tls: resumed ? 'resumed' : 'full' });
+  }
+
   countClosed(end: ConnectionEnd, lifetimeMs: number): void {
     this.#families.closed.inc({ app: this.#app, end });
     this.#families.lifetime.observe({ app: this.#app, end }, lifetimeMs / 1_000);
@@ -128,6 +134,7 @@ export class AppMetrics {
   /** What is true at the moment of a scrape. */
   collect(
     transports: readonly Transport[],
+    figures: readonly TransportFigures[],
     ofLanes: Readonly<Record<Lane, { readonly held: ReadonlySet<unknown>; readonly isRateLimited: boolean }>>,
   ): void {
     const app = this.#app;
@@ -142,12 +149,48 @@ export class AppMetrics {
     }
     this.#families.inFlight.set({ app }, inFlight);
     this.#families.occupancy.set({ app }, capacity === 0 ? 0 : inFlight / capacity);
+    this.#collectFigures(figures);
     for (const [state, count] of states) this.#families.connections.set({ app, state }, count);
     for (const lane of lanes) {
       const { held, isRateLimited } = ofLanes[lane];
       this.#families.jobsActive.set({ app, lane }, held.size);
       this.#families.rateLimited.set({ app, lane }, isRateLimited ? 1 : 0);
     }
+  }
+
+  #collectFigures(figures: readonly TransportFigures[]): void {
+    const app = this.#app;
+    const families = this.#families;
+    for (const reason of connectionNeeds) {
+      const wanted = figures.reduce((sum, each) => sum + (each.need === reason ? each.wanted : 0), 0);
+      families.connectionsWanted.set({ app, reason }, wanted);
+    }
+    const connections = figures.flatMap((each) => each.connections.filter(({ state }) => state === 'open'));
+    // The binary protocol has neither streams nor windows that the gateway grants.
+    const streaming = connections.filter(({ windowBytes }) => windowBytes !== undefined);
+    if (streaming.length > 0) {
+      const sum = (of: (connection: (typeof streaming)[number]) => number) =>
+        streaming.reduce((all, connection) => all + of(connection), 0);
+      families.streamsInUse.set(
+        { app },
+        sum(({ streams }) => streams),
+      );
+      families.streamsAllowed.set(
+        { app },
+        sum(({ streamsAllowed }) => streamsAllowed),
+      );
+      families.windowLeft.set(
+        { app },
+        sum(({ windowBytes }) => windowBytes ?? 0),
+      );
+    } else {
+      for (const family of [families.streamsInUse, families.streamsAllowed, families.windowLeft]) {
+        family.remove({ app });
+      }
+    }
+    const roundTrips = connections.flatMap(({ roundTripMs }) => roundTripMs ?? []);
+    if (roundTrips.length > 0) families.roundTrip.set({ app }, Math.max(...roundTrips) / 1_000);
+    else families.roundTrip.remove({ app });
   }
 
   #begin(): Readonly<Record<Lane, LaneMetrics>> {
@@ -161,6 +204,7 @@ export class AppMetrics {
     families.lateErrorResponses.inc({ app }, 0);
     families.wronglyPresumed.inc({ app }, 0);
     families.unconfirmedPresumed.inc({ app }, 0);
+    for (const tls of ['full', 'resumed']) families.opened.inc({ app, tls }, 0);
     for (const end of connectionEnds) {
       families.uncertain.inc({ app, cause: end }, 0);
       families.closed.inc({ app, end }, 0);

@@ -81,6 +81,32 @@ export function createWorkerMetrics(register: Registry, collect: () => void = ()
     }),
     occupancy: gauge('window_occupancy_ratio', 'Share of the in-flight windows in use', ['app']),
     connections: gauge('connections', 'State of the transport; open: its connections', ['app', 'state']),
+    connectionsWanted: gauge(
+      'connections_wanted',
+      'Connections that are wanted: the least, one reserved for a lane, or more, by what there is too little of on those there are',
+      ['app', 'reason'],
+    ),
+    opened: counter(
+      'connections_opened_total',
+      'Connections that were opened, with a full TLS handshake or an earlier session',
+      ['app', 'tls'],
+    ),
+    roundTrip: gauge(
+      'connection_round_trip_seconds',
+      'There and back between this worker and the gateway, the longest of its connections; HTTP/2',
+      ['app'],
+    ),
+    streamsInUse: gauge('streams_in_use', 'Requests that wait for their answers, all connections; HTTP/2', [
+      'app',
+    ]),
+    streamsAllowed: gauge('streams_allowed', 'Requests that may wait for their answers at a time; HTTP/2', [
+      'app',
+    ]),
+    windowLeft: gauge(
+      'flow_control_window_bytes',
+      'What the gateway allows to be sent now, payloads, all connections; HTTP/2',
+      ['app'],
+    ),
     lifetime: histogram(
       'connection_lifetime_seconds',
       'How long connections lived, by what ended them',
