@@ -58,6 +58,8 @@ export async function createServer(context: ProducerContext): Promise<ProducerSe
     clientErrorHandler: (error, socket) => answerClientError(error, socket, requestIds.next),
   });
   // What else than 100-continue a client expects is nothing to us; Node.js would refuse it in words of its own.
+  // Asked for once it is known as long as the socket lives, also when the client has gone.
+  app.server.on('connection', (socket) => void socket.remoteAddress);
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
   readJsonBodies(app, {
     budget: new BodyBudget(context.maxBodyBytes ?? roomForBodies()),

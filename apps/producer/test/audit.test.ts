@@ -1,4 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import {
   createBatchId,
   maxOutboxEntries,
@@ -200,6 +203,26 @@ test.each([
   await other.call('POST', '/v1/apps/shop/pause', { headers: forwarded, body: { reason: 'x' } });
   const { body } = await other.call('GET', '/v1/audit');
   expect(body.entries).toMatchObject([{ action: 'app.pause', address }]);
+});
+
+test('a change whose client goes away at once is there, with its address', async () => {
+  await probe.server.listen({ port: 0, host: '127.0.0.1' });
+  const { port } = probe.server.server.address() as AddressInfo;
+  const body = JSON.stringify({ reason: 'gone' });
+  // From within the server: a socket that is destroyed when the request has been read.
+  const onRequest = (request: IncomingMessage) => request.once('end', () => request.socket.destroy());
+  probe.server.server.on('request', onRequest);
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.write(
+    `POST /v1/apps/news/pause HTTP/1.1\r\nhost: x\r\nx-request-id: gone\r\nauthorization: ${headers.authorization}\r\n` +
+      `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  );
+  await once(socket, 'close');
+  probe.server.server.off('request', onRequest);
+  await expect
+    .poll(async () => newest('app.pause'))
+    .toMatchObject({ requestId: 'gone', address: '127.0.0.1', result: 'done' });
 });
 
 test('what changed nothing is not there', async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { generateTokens } from '@pushfleet/testkit';
 import type { NewApiKey } from '@pushfleet/token-store';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
@@ -55,6 +56,53 @@ test('a key that is revoked is of no use soon after, without a restart', async (
   expect(await probe.database.store.apiKeys.revoke(name)).toBe(false);
   await expect.poll(async () => (await send(headers)).status).toBe(401);
 });
+
+test('event streams and uploads end soon after their key is revoked or has expired', async () => {
+  const base = await probe.server.listen({ port: 0, host: '127.0.0.1' });
+  const body = {
+    app: 'shop',
+    alert: 'x',
+    audience: { all: true },
+    sendAt: Math.floor(Date.now() / 1_000) + 900,
+  };
+  const admin = await newKey({ scopes: ['admin'] });
+  const { broadcastId } = (await probe.call('POST', '/v1/broadcasts', { headers: admin, body })).body;
+  const revoked = await newKey({ scopes: ['admin'] });
+  const expiring = await newKey({ scopes: ['admin'], expiresAt: new Date(Date.now() + 3_000) });
+  const follow = async ({ authorization }: { authorization: string }) => {
+    const answer = await fetch(`${base}/v1/broadcasts/${broadcastId}/events`, { headers: { authorization } });
+    expect(answer.status).toBe(200);
+    return answer.text();
+  };
+  // It comes a line a time, for as long as it is read.
+  const upload = async ({ authorization }: { authorization: string }) => {
+    let rows = 0;
+    const lines = new ReadableStream<string>({
+      async pull(controller) {
+        await delay(50);
+        rows += 1;
+        controller.enqueue(`user-${rows}\n`);
+      },
+    });
+    const headers = { authorization, 'content-type': 'text/plain' };
+    const answer = await fetch(`${base}/v1/uploads?app=shop`, {
+      ...{ method: 'POST', headers, body: lines.pipeThrough(new TextEncoderStream()) },
+      ...{ duplex: 'half' },
+    });
+    return answer.status;
+  };
+  const streams = Promise.all([revoked, expiring].map(follow));
+  const uploads = Promise.allSettled([revoked, expiring].map(upload));
+  await delay(200);
+  await probe.database.store.apiKeys.revoke(revoked.name);
+  for (const text of await streams) expect(text).toContain('event: progress');
+  // Or the connection has ended before the answer is read.
+  for (const ended of await uploads) expect(ended.status === 'rejected' || ended.value === 401).toBe(true);
+  const audited = async () =>
+    (await probe.call('GET', '/v1/audit?action=upload.create', { headers: admin })).body.entries;
+  const refused = { result: 'failed', after: { error: 'unauthorized' } };
+  await expect.poll(audited).toMatchObject([refused, refused]);
+}, 60_000);
 
 test('only hashes are kept', async () => {
   const { authorization } = await newKey({ scopes: ['send'] });

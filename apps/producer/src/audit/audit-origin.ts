@@ -14,7 +14,8 @@ export function auditOrigin({ grant, ip, id }: FastifyRequest): AuditOrigin {
       keyId === undefined
         ? { kind: 'anyone', id: null, name: null }
         : { kind: 'key', id: keyId, name: keyName ?? null },
-    address: ip,
+    // Of a connection that has ended it may not be known.
+    address: (ip as string | undefined) ?? null,
     requestId: id,
   };
 }

@@ -29,8 +29,9 @@ const pageSize = 200;
 /** How long somebody who reads the log waits for what is on its way, milliseconds. */
 const patienceMs = 2_000;
 
-const text = z.string().nullable();
-const fields = z.record(z.string(), z.unknown()).nullable();
+/** Left out where it was not known. */
+const text = z.string().nullable().default(null);
+const fields = z.record(z.string(), z.unknown()).nullable().default(null);
 /** A newer version may have written it: what it calls an action is kept. */
 const entrySchema = z.object({
   id: z.uuid(),

@@ -60,6 +60,16 @@ export class KeyRing {
     return key.grant;
   }
 
+  /** Whether a key that was good still is, as far as is known. */
+  isGood(authorization: string | undefined): boolean {
+    try {
+      this.verify(authorization);
+      return true;
+    } catch (error) {
+      return !(error instanceof Problem && error.code === 'unauthorized');
+    }
+  }
+
   /** Reads the keys; one reading at a time. Never rejects. */
   refresh(): Promise<void> {
     this.#reading ??= this.#read().finally(() => {

@@ -5,6 +5,8 @@ import type { ProgressReading } from './progress-readings.ts';
 
 export interface ProgressOptions {
   readonly read: () => Promise<ProgressReading>;
+  /** Whether the stream may go on: its key is good still. */
+  readonly isAllowed: () => boolean;
   /** Ends the stream: a client connects again, to another producer. */
   readonly stopping: AbortSignal;
   /** Between looks, milliseconds. */
@@ -16,12 +18,12 @@ const heartbeatMs = 15_000;
 
 /** Server-sent events (WHATWG HTML, section 9.2) until nothing of the broadcast is queued. */
 export async function* progressEvents(first: Broadcast, options: ProgressOptions): AsyncGenerator<string> {
-  const { read, stopping, pollMs = 500 } = options;
+  const { read, stopping, isAllowed, pollMs = 500 } = options;
   let sent = '';
   let sentAtMs = performance.now();
   let id = 0;
   yield 'retry: 2000\n\n';
-  while (!stopping.aborted) {
+  while (!stopping.aborted && isAllowed()) {
     const reading = await read().catch(() => undefined);
     const text = reading?.text ?? sent;
     if (text !== sent) {

@@ -14,6 +14,7 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { entryOf } from '../audit/audit-origin.ts';
 import { isVisible } from '../auth/grant.ts';
+import { isStillGood } from '../auth/while-good.ts';
 import { answerOf } from '../broadcasts/broadcast-answer.ts';
 import { progressEvents } from '../broadcasts/progress-events.ts';
 import { ProgressReadings } from '../broadcasts/progress-readings.ts';
@@ -179,7 +180,11 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
       // Also when the client goes away, or has gone while the broadcast was looked up.
       if (reply.raw.closed) following.end();
       else reply.raw.once('close', () => following.end());
-      const events = progressEvents(first, { read: () => following.read(), stopping: context.stopping });
+      const events = progressEvents(first, {
+        read: () => following.read(),
+        isAllowed: () => isStillGood(context.keys, request),
+        stopping: context.stopping,
+      });
       void reply.type('text/event-stream').header('cache-control', 'no-store');
       return reply.serializer((value: unknown) => value as string).send(Readable.from(events) as never);
     },

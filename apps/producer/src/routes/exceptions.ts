@@ -5,8 +5,10 @@ import {
   parseNotificationId,
 } from '@pushfleet/push-queue';
 import { type BatchException, type ExceptionPlace, pageOf } from '@pushfleet/token-store';
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { hasScope, isVisible } from '../auth/grant.ts';
+import { checkStillGood } from '../auth/while-good.ts';
 import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
 import { id } from '../schemas/id-schema.ts';
@@ -75,7 +77,8 @@ export function addExceptionRoutes(server: ProducerServer, context: ProducerCont
       const { batch, index } = await findBatch(request, id);
       const show = answerIn(request);
       const read = index === 0 ? pagesOfBatch(batch, show) : pagesOfOne(batch, index, show);
-      return answerExceptions(request, reply, { name: id, columns, read }, request.query);
+      const list = { name: id, columns, read: whileAllowed(request, read) };
+      return answerExceptions(request, reply, list, request.query);
     },
   );
 
@@ -101,7 +104,7 @@ export function addExceptionRoutes(server: ProducerServer, context: ProducerCont
       const { id } = request.params;
       const broadcast = await database.store.broadcasts.get(id);
       if (broadcast === undefined || !isVisible(request, broadcast.app)) throw unknownBroadcast(id);
-      const read = pagesOfBroadcast(id, answerIn(request));
+      const read = whileAllowed(request, pagesOfBroadcast(id, answerIn(request)));
       const list = { name: id, columns: ['batchId', ...columns] as const, read };
       return answerExceptions(request, reply, list, request.query);
     },
@@ -118,6 +121,17 @@ export function addExceptionRoutes(server: ProducerServer, context: ProducerCont
       if (mayWait && (await findScheduled(context, asker, batch)) !== undefined) return parsed;
     }
     throw new Problem('unknown-batch', `there is no batch ${id}, or it is too old`);
+  }
+
+  /** A file of millions takes a while: it ends where its key does. */
+  function whileAllowed<Cursor, Page>(
+    request: FastifyRequest,
+    read: (after: Cursor, limit: number) => Promise<Page>,
+  ) {
+    return async (after: Cursor, limit: number) => {
+      checkStillGood(context.keys, request);
+      return read(after, limit);
+    };
   }
 
   function pagesOfBatch(batch: string, show: Show) {

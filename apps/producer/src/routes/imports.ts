@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { recordFile } from '../audit/record-file.ts';
+import { whileGood } from '../auth/while-good.ts';
 import type { ProducerContext } from '../context.ts';
 import { checkEncoding } from '../http/body-types.ts';
 import { Problem } from '../http/problem.ts';
@@ -81,7 +82,7 @@ export async function addImportRoutes(server: ProducerServer, context: ProducerC
         const { devices } = database.store;
         const format =
           formatOf(request, ['application/x-ndjson', 'text/csv']) === 'text/csv' ? 'csv' : 'ndjson';
-        const source = request.body as unknown as AsyncIterable<Buffer>;
+        const source = whileGood(context.keys, request, request.body as unknown as AsyncIterable<Buffer>);
         const records = format === 'csv' ? readCsv(source) : readLines(source);
         const leave = await admission.enter(request.grant.keyId ?? '');
         try {
@@ -115,7 +116,8 @@ export async function addImportRoutes(server: ProducerServer, context: ProducerC
         checkApp(context, request, app);
         const { uploads } = database.store;
         const isText = formatOf(request, ['text/plain', 'application/x-ndjson']) === 'text/plain';
-        const lines = readLines(request.body as unknown as AsyncIterable<Buffer>);
+        const source = whileGood(context.keys, request, request.body as unknown as AsyncIterable<Buffer>);
+        const lines = readLines(source);
         const uploadId = randomUUID();
         const leave = await admission.enter(request.grant.keyId ?? '');
         try {

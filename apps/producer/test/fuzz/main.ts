@@ -33,9 +33,12 @@ const expectThat = (is: boolean, what: string) => {
 try {
   console.log(`the producer's memory is bounded by ${producer.bound}`);
   let leaked = 0;
+  let errors = 0;
   producer.started.process.onLine(({ text }) => {
     if ([fuzzedSecret, ...fuzzedTokens].some((secret) => text.includes(secret))) leaked += 1;
-    if (/"level":"(error|fatal)"/.test(text)) console.log(text.slice(0, 2_000));
+    if (!/"level":"(error|fatal)"/.test(text)) return;
+    errors += 1;
+    console.log(text.slice(0, 2_000));
   });
   const startedMs = performance.now();
   const { statuses, faults } = await runFuzz({
@@ -53,6 +56,7 @@ try {
   for (const fault of faults) console.log(`  ${fault}`);
   expectThat(faults.length === 0, 'every answer is below 500, or 503 when it is due');
   expectThat(leaked === 0, `no text or token of a request is in the log, but ${leaked} lines hold one`);
+  expectThat(errors === 0, `nothing a client does is an error of ours, but ${errors} lines are`);
   const live = await fetch(`http://127.0.0.1:${producer.adminPort}/livez`).catch(() => undefined);
   expectThat(live?.status === 200, 'it is alive at the end');
   const { peakBytes, kills } = await producer.memory();
