@@ -53,7 +53,7 @@ test('a cycle is found, once, wherever it is entered', () => {
   expect(findCycles(new Map([...imports, ['c', []]]))).toEqual([]);
 });
 
-/** Those of the producer, push-queue, apns-wire, the benchmarks and the scripts still have some. */
+/** Those of the producer, the benchmarks and the scripts still have some. */
 const folders = [
   'apps/worker/src',
   'apps/feedback-sweeper/src',
@@ -61,6 +61,8 @@ const folders = [
   'apps/cli/src',
   'packages/apns-client/src',
   'packages/apns-credentials/src',
+  'packages/apns-wire/src',
+  'packages/push-queue/src',
   'packages/token-store/src',
   'packages/client/src',
   'packages/service-kit/src',

@@ -29,7 +29,8 @@ const allowedImports: Readonly<Record<string, readonly string[]>> = {
   // Of the queue, only what the reports that it stores look like.
   'packages/token-store': [...wireValues, 'push-queue/report'],
   'packages/client': [],
-  'packages/service-kit': [],
+  // Of the queue, only what its settings have to agree with.
+  'packages/service-kit': ['push-queue/settings'],
   'packages/testkit': wire,
   'apps/producer': [...wireValues, 'push-queue', 'token-store', 'service-kit'],
   'apps/worker': ['apns-client', 'apns-credentials', 'push-queue', 'service-kit'],

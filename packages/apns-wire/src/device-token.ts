@@ -23,11 +23,10 @@ export class DeviceTokenError extends ApnsWireError {
 /** APNs has never issued a shorter one: less is a truncated token. */
 export const minDeviceTokenBytes = 32;
 
-/**
- * Apple: make no assumption about the size. Tokens of 80 bytes have been seen; this is only a bound on what is stored.
- * The binary protocol has a limit of its own, 100 bytes.
- */
+/** Apple: make no assumption about the size. Tokens of 80 bytes have been seen; this is only a bound on what is stored. */
 export const maxDeviceTokenBytes = 512;
+/** Longest that the binary protocol allows. */
+export const maxBinaryTokenBytes = 100;
 
 /**
  * Reads a device token as it is found in the field: hex in either case, in groups of eight digits and in `<…>` as iOS

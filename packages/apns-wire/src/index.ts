@@ -36,4 +36,8 @@ export { NotificationDecoder, type NotificationDecoderOptions } from './binary/n
 export { defectStatus, type NotificationDefect } from './binary/notification-defect.ts';
 export { ApnsWireError, type ApnsWireErrorCode } from './errors.ts';
 export type { NotificationColumns } from './notification-columns.ts';
-export { type PayloadCarrier, payloadLimits } from './payload-limits.ts';
+export {
+  http2PayloadLimit,
+  type PayloadCarrier,
+  payloadLimits,
+} from './payload-limits.ts';

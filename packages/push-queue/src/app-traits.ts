@@ -1,5 +1,5 @@
-import { maxDeviceTokenBytes } from '@pushfleet/apns-wire/device-token';
-import { type PayloadCarrier, payloadLimits } from '@pushfleet/apns-wire/payload';
+import { maxBinaryTokenBytes, maxDeviceTokenBytes } from '@pushfleet/apns-wire/device-token';
+import { commandPayloadLimits, http2PayloadLimit } from '@pushfleet/apns-wire/payload';
 import type { AppQuota } from './quota.ts';
 
 /** What has to be known of an app to check its notifications: the fields of `pushfleet.yaml` by the same names. */
@@ -11,13 +11,11 @@ export interface AppTraits {
   readonly queue?: AppQuota | undefined;
 }
 
-const commandCarriers = ['simple', 'enhanced', 'framed'] as const satisfies readonly PayloadCarrier[];
-
 /** Most UTF-8 bytes that a payload of this app may have (`docs/protocol/binary.md#payload-limits`). */
 export function payloadLimit(traits: AppTraits, pushType: string | undefined): number {
-  if (traits.transport === 'binary') return payloadLimits[commandCarriers[traits.commandVersion ?? 2]];
-  return pushType === 'voip' ? payloadLimits.http2Voip : payloadLimits.http2;
+  if (traits.transport === 'binary') return commandPayloadLimits[traits.commandVersion ?? 2];
+  return http2PayloadLimit(pushType);
 }
 
 /** Longest device token, by transport: that of the binary protocol, and what is stored at all. */
-export const maxTokenBytes = { binary: 100, http2: maxDeviceTokenBytes } as const;
+export const maxTokenBytes = { binary: maxBinaryTokenBytes, http2: maxDeviceTokenBytes } as const;

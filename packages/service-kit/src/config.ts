@@ -1,3 +1,4 @@
+import { appIdPattern } from '@pushfleet/push-queue/settings';
 import { z } from 'zod';
 import { bytesSchema } from './bytes.ts';
 import { durationSchema } from './duration.ts';
@@ -40,10 +41,9 @@ const credentialSchema = z.record(z.string(), z.unknown()).transform((fields, co
   return parsed.data as CredentialConfig;
 });
 
-/** An app id is part of Redis keys and metric labels. */
 export const appIdSchema = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1 to 63 characters of a-z, 0-9 and -, and not begin with -');
+  .regex(appIdPattern, 'must be 1 to 63 characters of a-z, 0-9 and -, and not begin with -');
 
 /** When the rate of invalid tokens says that something else is wrong, such as the environment. */
 const breakerSchema = z.strictObject({

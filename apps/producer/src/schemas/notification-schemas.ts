@@ -1,6 +1,7 @@
 import { DeviceTokenError, parseDeviceToken } from '@pushfleet/apns-wire/device-token';
 import { activityEvents, interruptionLevels } from '@pushfleet/apns-wire/payload';
 import {
+  appIdPattern,
   lanes,
   maxBatchNotifications,
   maxIdempotencyKeyLength,
@@ -16,7 +17,7 @@ import { z } from 'zod';
 
 export const appId = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be the id of an app')
+  .regex(appIdPattern, 'must be the id of an app')
   .meta({ description: 'Id of the app, as in pushfleet.yaml.', examples: ['shop-prod'] });
 
 export const time = z

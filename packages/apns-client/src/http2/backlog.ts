@@ -1,8 +1,8 @@
 import type { GatewayAnswer } from '@pushfleet/apns-wire/answer';
+import { http2PayloadLimit } from '@pushfleet/apns-wire/payload';
 import type { Clock } from '../transport/clock.ts';
 import { SpanQueue } from '../transport/span-queue.ts';
 import { WaitingSpans } from '../transport/waiting-spans.ts';
-import { payloadLimitOf } from './push-topics.ts';
 import type { RefusedTopics } from './refused-topics.ts';
 import type { Http2Run, Http2Span } from './run.ts';
 import { type OpenStream, spansOf } from './stream-table.ts';
@@ -77,7 +77,7 @@ export class Backlog extends WaitingSpans<Http2Run> {
     const { payloadOf, payloadOffsets } = columns;
     const payload = payloadOf[position]!;
     const length = payloadOffsets[payload + 1]! - payloadOffsets[payload]!;
-    if (length > payloadLimitOf(headers.pushType(position))) return payloadTooLarge;
+    if (length > http2PayloadLimit(headers.pushType(position))) return payloadTooLarge;
     if (this.#refusedTopics.size === 0) return undefined;
     return this.#refusedTopics.answerFor(headers.topic(position), this.#clock.now());
   }

@@ -1,5 +1,3 @@
-import { payloadLimits } from '@pushfleet/apns-wire';
-
 /**
  * What a push type adds to the bundle id (`docs/protocol/http2.md#push-types`). For mdm the app's topic is the
  * certificate's UID.
@@ -19,9 +17,4 @@ const suffixes: Readonly<Record<string, string>> = {
 export function topicOf(bundleId: string, pushType: string): string {
   const suffix = suffixes[pushType];
   return suffix === undefined || bundleId.endsWith(suffix) ? bundleId : bundleId + suffix;
-}
-
-/** Largest payload in UTF-8 bytes. */
-export function payloadLimitOf(pushType: string): number {
-  return pushType === 'voip' ? payloadLimits.http2Voip : payloadLimits.http2;
 }

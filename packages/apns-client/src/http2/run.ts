@@ -1,8 +1,9 @@
 import type { RequestHeaders } from '@pushfleet/apns-wire/http2';
+import { http2PayloadLimit } from '@pushfleet/apns-wire/payload';
 import type { Span } from '../transport/span.ts';
 import { TrackedRun } from '../transport/tracked-run.ts';
 import type { NotificationRun } from '../transport/transport.ts';
-import { payloadLimitOf, topicOf } from './push-topics.ts';
+import { topicOf } from './push-topics.ts';
 
 /** A run with what its requests say besides its columns. */
 export class Http2Run extends TrackedRun {
@@ -50,7 +51,7 @@ export class RunHeaders implements RequestHeaders {
       collapseId === null || typeof collapseId === 'string'
         ? () => collapseId
         : (position) => collapseId[position]!;
-    const limit = payloadLimitOf(typeof pushType === 'string' ? pushType : '');
+    const limit = http2PayloadLimit(typeof pushType === 'string' ? pushType : undefined);
     const { payloadOffsets } = columns;
     this.mayBeTooLarge = payloadOffsets.some(
       (end, index) => index > 0 && end - payloadOffsets[index - 1]! > limit,

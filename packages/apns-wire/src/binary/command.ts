@@ -1,4 +1,5 @@
-import { payloadLimits } from '../payload-limits.ts';
+export { maxBinaryTokenBytes as maxDeviceTokenBytes } from '../device-token.ts';
+export { commandPayloadLimits as maxPayloadBytes } from '../payload-limits.ts';
 
 // What exists in the binary protocol (`docs/protocol/binary.md#frames`). Integers are big-endian.
 
@@ -10,16 +11,6 @@ export type NotificationCommand = 0 | 1 | 2;
 
 /** Items of a command 2 frame: id u8 · length u16 · data. */
 export const ItemId = { token: 1, payload: 2, identifier: 3, expiration: 4, priority: 5 } as const;
-
-/** Longest device token the protocol allows, bytes. */
-export const maxDeviceTokenBytes = 100;
-
-/** Largest payload of a command, UTF-8 bytes. */
-export const maxPayloadBytes = {
-  [Command.simple]: payloadLimits.simple,
-  [Command.enhanced]: payloadLimits.enhanced,
-  [Command.framed]: payloadLimits.framed,
-} as const satisfies Record<NotificationCommand, number>;
 
 const commandByte = 1;
 const u16 = 2;

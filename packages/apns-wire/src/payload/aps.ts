@@ -8,7 +8,6 @@ import {
   type JsonValue,
 } from './json-value.ts';
 import { invalid } from './payload-error.ts';
-import { isActivity } from './push-type.ts';
 
 // The `aps` dictionary as it goes on the wire, in Apple's names and types (Apple, "Generating a remote
 // notification" and "Starting and updating Live Activities with ActivityKit push notifications").
@@ -190,6 +189,22 @@ const apsFields: ReadonlyMap<string, Check> = new Map<keyof Aps, Check>([
   ['input-push-token', checkFlag],
   ['input-push-channel', checkText],
 ]);
+
+const activityKeys = [
+  'event',
+  'content-state',
+  'attributes-type',
+  'attributes',
+  'stale-date',
+  'dismissal-date',
+  'input-push-token',
+  'input-push-channel',
+] as const satisfies readonly (keyof Aps)[];
+
+/** Whether an `aps` is that of a Live Activity. */
+export function isActivity(aps: Aps): boolean {
+  return activityKeys.some((key) => aps[key] !== undefined);
+}
 
 /**
  * Checks an `aps` dictionary. Keys that this page does not know must be JSON and are let through: Apple adds some

@@ -1,4 +1,9 @@
-export { type PayloadCarrier, payloadLimits } from '../payload-limits.ts';
+export {
+  commandPayloadLimits,
+  http2PayloadLimit,
+  type PayloadCarrier,
+  payloadLimits,
+} from '../payload-limits.ts';
 export {
   type ActivityEvent,
   type Aps,

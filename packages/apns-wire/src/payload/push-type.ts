@@ -1,4 +1,4 @@
-import type { Aps, Payload } from './aps.ts';
+import { type Aps, isActivity, type Payload } from './aps.ts';
 import { invalid } from './payload-error.ts';
 
 // What kind of push a payload is. Apple: the push type has to say what the payload holds; where they contradict each
@@ -42,22 +42,6 @@ const withAps: ReadonlySet<string> = new Set<KnownPushType>([
   'widgets',
   'controls',
 ]);
-
-const activityKeys = [
-  'event',
-  'content-state',
-  'attributes-type',
-  'attributes',
-  'stale-date',
-  'dismissal-date',
-  'input-push-token',
-  'input-push-channel',
-] as const satisfies readonly (keyof Aps)[];
-
-/** Whether an `aps` is that of a Live Activity. */
-export function isActivity(aps: Aps): boolean {
-  return activityKeys.some((key) => aps[key] !== undefined);
-}
 
 function holdsOnly(aps: Aps, key: keyof Aps): boolean {
   return (

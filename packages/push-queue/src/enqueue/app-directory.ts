@@ -1,6 +1,7 @@
 import type { AppTraits } from '../app-traits.ts';
 import { PushQueueError } from '../push-queue-error.ts';
 import type { AppQuota } from '../quota.ts';
+import { appIdPattern } from '../settings.ts';
 
 /** Without a directory every app is taken for one on HTTP/2: the worker refuses what its gateway cannot carry. */
 const unknownTraits: AppTraits = { transport: 'http2' };
@@ -31,6 +32,3 @@ export class AppDirectory {
     return traits;
   }
 }
-
-/** As in `pushfleet.yaml`: an app id is part of Redis keys and metric labels. */
-const appIdPattern = /^[a-z0-9][a-z0-9-]{0,62}$/;

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { redisProtocols } from '../settings.ts';
 import { outliveLateErrors } from './late-errors.ts';
 import { redisTroubleOf } from './trouble.ts';
 
@@ -13,16 +14,6 @@ import { redisTroubleOf } from './trouble.ts';
 // `rediss`, `rediss+cluster` and `rediss+sentinel` are the same over TLS, with the system's authorities, or `ca=/path`
 // of a PEM file; `cert=` and `key=` for a certificate of our own; `servername=` where the name differs from the host.
 // Sentinels take `sentinelUsername=` and `sentinelPassword=`.
-
-/** The protocols of such URLs, each with its colon. */
-export const redisProtocols = [
-  'redis:',
-  'rediss:',
-  'redis+cluster:',
-  'rediss+cluster:',
-  'redis+sentinel:',
-  'rediss+sentinel:',
-] as const;
 
 const parameters = [
   'nodes',

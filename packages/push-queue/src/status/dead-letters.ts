@@ -7,11 +7,10 @@ import {
   letterDescriptionSchema,
   type PoisonedLetter,
   poisonedLetterSchema,
-  type TrimmedLetters,
 } from '../dead-letter.ts';
 import { deadLetterKeys, idempotencyRecordKey, ownRecordName } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
-import { readLetterSums } from './letter-sums.ts';
+import { type LetterSums, readLetterSums } from './letter-sums.ts';
 import type { StatusOptions } from './status-options.ts';
 
 // Dead letters as operators see them: the newest first, one push job's worth each. Lists read descriptions only.
@@ -27,15 +26,6 @@ export type ListedLetter = LetterDescription & {
 export type StoredLetter =
   | { readonly id: string; readonly name: 'dead'; readonly letter: DeadLetter }
   | { readonly id: string; readonly name: 'poisoned'; readonly letter: PoisonedLetter };
-
-/** What an app has of dead letters. */
-export interface LetterSums {
-  readonly bytes: number;
-  /** Notifications by reason; a push job that could not be read counts as one. */
-  readonly reasons: Readonly<Record<string, number>>;
-  /** What the retention has taken since the app first sent. */
-  readonly trimmed: TrimmedLetters;
-}
 
 export interface LetterPage extends LetterSums {
   readonly letters: readonly ListedLetter[];

@@ -1,4 +1,13 @@
-import type { LetterSums } from './dead-letters.ts';
+import type { TrimmedLetters } from '../dead-letter.ts';
+
+/** What an app has of dead letters. */
+export interface LetterSums {
+  readonly bytes: number;
+  /** Notifications by reason; a push job that could not be read counts as one. */
+  readonly reasons: Readonly<Record<string, number>>;
+  /** What the retention has taken since the app first sent. */
+  readonly trimmed: TrimmedLetters;
+}
 
 const reasonField = 'reason:';
 

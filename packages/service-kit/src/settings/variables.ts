@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { redisProtocols } from '@pushfleet/push-queue/settings';
 import { z } from 'zod';
 import { durationSchema } from '../duration.ts';
 import { logLevels } from '../log/log-level.ts';
@@ -7,9 +8,6 @@ import { portText, services, variable } from './variable.ts';
 
 // Every variable of Pushfleet's own, once: what services parse, what errors propose, and what docs/settings.md lists.
 // OpenTelemetry's variables are OpenTelemetry's (tracing/tracing-environment.ts).
-
-/** Redis as push-queue's `createRedisClient` takes it: a server, a cluster, sentinels; each also over TLS. */
-const redisProtocols = ['', '+cluster', '+sentinel'].flatMap((kind) => [`redis${kind}:`, `rediss${kind}:`]);
 
 /** The message never holds the value: it may hold a password. */
 function urlOf(protocols: readonly string[]) {
