@@ -12,6 +12,7 @@ import { addAppsCommands } from './apps/apps-commands.ts';
 import { addQueuesCommand } from './apps/queues-command.ts';
 import { addAuditCommand } from './audit/audit-command.ts';
 import { addBackupCommands } from './backup/backup-commands.ts';
+import { addCapacityCommand } from './capacity/capacity-command.ts';
 import { addChannelsCommands } from './channels/channels-commands.ts';
 import { CliError } from './cli-error.ts';
 import { addCompletionCommand } from './completion/completion-command.ts';
@@ -42,6 +43,7 @@ const commandGroups: readonly AddCommands[] = [
   addChannelsCommands,
   addCredentialsCommands,
   addDoctorCommand,
+  addCapacityCommand,
   addUpgradeCommand,
   addMigrateCommand,
   addBackupCommands,

@@ -1,6 +1,7 @@
 export { adminPorts, type ServiceName } from './admin-ports.ts';
 export * from './admin-server.ts';
 export { type BuildInfo, readBuildInfo } from './build-info.ts';
+export { bytesSchema } from './bytes.ts';
 export { type AppConfig, appIdSchema, appSchema, type CredentialConfig } from './config.ts';
 export * from './config-error.ts';
 export { createRegister } from './create-register.ts';
