@@ -179,3 +179,20 @@ test('the version is printed, with the commit and Node.js', async () => {
     ),
   });
 });
+
+test('exceptions are found by device and by user', async () => {
+  const batch = createBatchId();
+  await report(batch);
+  await store.devices.register(app, { token: token as never, userId: 'dora' });
+  const wanted = notificationId(batch, 2);
+  for (const of of [
+    ['--user', 'dora'],
+    ['--token', token],
+  ]) {
+    expect((await run('exceptions', '--app', app, ...of)).stdout).toContain(wanted);
+    expect((await run('exceptions', '--app', app, ...of, '--csv')).stdout).toContain(`${batch},2,${wanted}`);
+  }
+  for (const wrong of [[], ['--user', 'dora'], [batch, '--app', app, '--user', 'dora']]) {
+    expect(await run('exceptions', ...wrong)).toMatchObject({ exitCode: 2 });
+  }
+});

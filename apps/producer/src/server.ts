@@ -21,6 +21,7 @@ import { addBulkDeadLetterRoutes } from './routes/bulk-dead-letters.ts';
 import { addCancellationRoutes } from './routes/cancellations.ts';
 import { addDeadLetterRoutes } from './routes/dead-letters.ts';
 import { addDeviceRoutes } from './routes/devices.ts';
+import { addExceptionSearchRoute } from './routes/exception-search.ts';
 import { addExceptionRoutes } from './routes/exceptions.ts';
 import { addImportRoutes } from './routes/imports.ts';
 import { addNotificationRoutes } from './routes/notifications.ts';
@@ -85,6 +86,7 @@ export async function createServer(context: ProducerContext): Promise<ProducerSe
   addStatusRoutes(server, context);
   addCancellationRoutes(server, context);
   addExceptionRoutes(server, context);
+  addExceptionSearchRoute(server, context);
   addBroadcastRoutes(server, context);
   addAppRoutes(server, context);
   addDeadLetterRoutes(server, context);

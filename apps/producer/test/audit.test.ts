@@ -248,7 +248,7 @@ test('pages, filters, and what a key for some apps sees', async () => {
   await call('POST', '/v1/apps/news/pause', { reason: 'x' });
   const seen: string[] = [];
   for (let before: string | null = ''; before !== null; ) {
-    const page = await audit(`?limit=3${before === '' ? '' : `&before=${before.toUpperCase()}`}`);
+    const page = await audit(`?limit=3${before === '' ? '' : `&after=${before.toUpperCase()}`}`);
     seen.push(...page.entries.map(({ id }) => id));
     before = page.next;
   }

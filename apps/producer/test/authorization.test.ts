@@ -27,6 +27,7 @@ const rights: Readonly<Record<string, readonly ApiKeyScope[]>> = {
   'POST /v1/uploads': ['broadcast'],
   'GET /v1/devices': ['devices', 'tokens'],
   'GET /v1/devices/{token}': ['devices'],
+  'GET /v1/exceptions': ['exceptions'],
   'PUT /v1/devices/{token}': ['devices'],
   'DELETE /v1/devices/{token}': ['devices'],
   'POST /v1/devices/import': ['devices'],

@@ -151,7 +151,7 @@ test('the list says what was sent to whom, page by page, the newest first', asyn
   expect(first.next).toBe(ids[1]);
   expect(first.broadcasts[0]).not.toHaveProperty('says');
   expect(first.broadcasts[1].says).toBe(`Raw: ${'x'.repeat(194)}…`);
-  const second = await read(`&limit=2&before=${first.next}`);
+  const second = await read(`&limit=2&after=${first.next}`);
   expect(second).toMatchObject({
     broadcasts: [
       { broadcastId: ids[2], says: 'Sale: Today only.', audience: { tags: 'nobody' } },

@@ -173,3 +173,53 @@ test.each([
 ])('%s is answered %i', async (url, status, code) => {
   expect(await get(url)).toMatchObject({ status, body: { code } });
 });
+
+test('what was refused of all that was sent to a device, or to a user, is found, the newest first', async () => {
+  const [first, second, stranger] = generateTokens({ count: 3, seed: 141 }) as [string, string, string];
+  for (const token of [first, second]) {
+    await probe.call('PUT', `/v1/devices/${token}`, { body: { app: 'shop', userId: 'carla' } });
+  }
+  const batches = Array.from({ length: 3 }, () => createBatchId()).toSorted();
+  for (const [place, batch] of batches.entries()) {
+    const refused = [place === 1 ? second : first, stranger];
+    await sql(
+      `insert into exceptions (batch, index, app, token, outcome, reason, status, at)
+       select $1, n, 'shop', decode(token, 'hex'), 'rejected', 'Unregistered', 410, now()
+       from unnest($2::text[]) with ordinality as t (token, n)`,
+      [batch, refused],
+    );
+  }
+  const find = async (query: string) => get(`/v1/exceptions?app=shop&${query}`);
+  const ofDevice = await find(`token=${first.toUpperCase()}`);
+  expect(ofDevice).toMatchObject({
+    status: 200,
+    body: {
+      exceptions: [2, 0].map((place) => ({
+        batchId: batches[place],
+        notificationId: notificationId(batches[place]!, 1),
+        index: 1,
+        token: first,
+        outcome: 'rejected',
+        reason: 'Unregistered',
+        gatewayStatus: 410,
+      })),
+      next: null,
+    },
+  });
+  // Page by page, through one cursor for whatever the list is.
+  const seen: string[] = [];
+  for (let next: string | null = ''; next !== null; ) {
+    const page: { body: { exceptions: { batchId: string }[]; next: string | null } } = await find(
+      `userId=carla&limit=1${next === '' ? '' : `&after=${next}`}`,
+    );
+    seen.push(...page.body.exceptions.map(({ batchId }) => batchId));
+    next = page.body.next;
+  }
+  expect(seen).toEqual(batches.toReversed());
+  expect((await find('userId=carla&format=csv')).text.split('\r\n')).toHaveLength(1 + 3 + 1);
+  expect((await find(`token=${'00'.repeat(32)}`)).body).toEqual({ exceptions: [], next: null });
+  for (const query of ['', `token=${first}&userId=carla`]) {
+    expect(await find(query)).toMatchObject({ status: 400, body: { errors: [{ field: 'token' }] } });
+  }
+  expect(await get(`/v1/exceptions?app=gone&userId=carla`)).toMatchObject({ status: 404 });
+});

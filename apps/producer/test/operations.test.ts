@@ -347,6 +347,43 @@ test('a letter that was replayed but not taken away is replayed once', async () 
   expect(second.body).toEqual({ ...first.body, replayed: true });
 });
 
+test('a notification that is dead names its letter, and afterwards the batch that it was sent again as', async () => {
+  const job = deadJob();
+  const reasons = { 2: 'uncertain', 5: 'attempts', 9: 'uncertain' };
+  const id = `${job.batch}-1`;
+  await writeLetter({ v: 1, reasons, job, atMs: Date.now() }, id);
+  const { database } = probe.database.store;
+  await database.query(
+    `insert into batches (id, app, lane, size, enqueued_at, accepted_proved, dead, first_settled_at, last_settled_at)
+     values ($1, 'shop', 'bulk', 10, now(), 7, 3, now(), now())`,
+    [job.batch],
+  );
+  await database.query(
+    `insert into batch_jobs (batch, first_index, count, accepted_proved, accepted_presumed, rejected, expired,
+       cancelled, dead, resent_uncertain, settled_at) values ($1, 1, 10, 7, 0, 0, 0, 0, 3, 0, now())`,
+    [job.batch],
+  );
+  await database.query(
+    `insert into exceptions (batch, index, app, token, outcome, reason, status, at)
+     select $1, n, 'shop', decode($2, 'hex'), 'dead', 'uncertain', null, now() from unnest(array[2, 5, 9]) n`,
+    [job.batch, tokens[0]],
+  );
+  const url = `/v1/notifications/${notificationId(job.batch, 5)}`;
+  const dead = await probe.call('GET', url);
+  expect(dead.body).toMatchObject({
+    state: 'dead',
+    deadLetter: { id, replay: `/v1/apps/shop/dead-letters/${id}/replay` },
+  });
+  expect(
+    (await probe.call('GET', `/v1/notifications/${notificationId(job.batch, 4)}`)).body,
+  ).not.toHaveProperty('deadLetter');
+  const replay = await probe.call('POST', dead.body.deadLetter.replay);
+  expect(replay.status).toBe(202);
+  const after = (await probe.call('GET', url)).body;
+  expect(after).toMatchObject({ state: 'dead', replayedAs: replay.body.batchId });
+  expect(after).not.toHaveProperty('deadLetter');
+});
+
 test('a poisoned letter shows its data, cannot be replayed, and is thrown away', async () => {
   const id = await writeLetter({ v: 1, error: 'no JSON', raw: '{"x', atMs: Date.now() });
   const url = `/v1/apps/shop/dead-letters/${id}`;

@@ -133,7 +133,7 @@ export type AuditEntry = {
 
 export type AuditPage = {
   readonly entries: readonly AuditEntry[];
-  /** Give it as `before`; null: that was the last page. */
+  /** Give it as `after`; null: that was the last page. */
   readonly next: string | null;
 };
 
@@ -217,7 +217,7 @@ export type BroadcastExceptionPage = {
 
 export type BroadcastPage = {
   readonly broadcasts: readonly Broadcast[];
-  /** Give it as `before`; null: that was the last page. */
+  /** Give it as `after`; null: that was the last page. */
   readonly next: string | null;
 };
 
@@ -328,7 +328,7 @@ export type DeadLetterPage = {
     readonly bytes: number;
     readonly notifications: number;
   };
-  /** The cursor to go on with; null: this was all. */
+  /** Give it as `after`; null: that was the last page. */
   readonly next: string | null;
 };
 
@@ -441,6 +441,12 @@ export type ExceptionPage = {
   readonly next: number | null;
 };
 
+export type FoundExceptionPage = {
+  readonly exceptions: readonly BroadcastException[];
+  /** Give it as `after`; null: that was the last page. */
+  readonly next: string | null;
+};
+
 export type Lane = 'transactional' | 'bulk';
 
 export type LocalizedText = {
@@ -465,6 +471,14 @@ export type Notification = {
   /** When it was asked to cancel what is queued of it. A worker ends it as `cancelled` when its time comes. */
   readonly cancelRequestedAt?: string;
   readonly settledAt?: string;
+  /** Of `dead`: the dead letter that holds it, as long as there is one. */
+  readonly deadLetter?: {
+    readonly id: string;
+    /** Path of the request that sends it again: `POST` it. */
+    readonly replay: string;
+  };
+  /** Of `dead`: the batch that its dead letter was sent again as. Known for a day. */
+  readonly replayedAs?: string;
 };
 
 /** What a notification says, and how it is sent. */
@@ -738,7 +752,7 @@ export type WebhookDelivery = {
 
 export type WebhookDeliveryPage = {
   readonly deliveries: readonly WebhookDelivery[];
-  /** Give it as `before`; null: that was the last page. */
+  /** Give it as `after`; null: that was the last page. */
   readonly next: string | null;
 };
 
@@ -859,6 +873,19 @@ export interface Operations {
     readonly body: undefined;
     readonly answer: BroadcastExceptionPage;
   };
+  'GET /v1/exceptions': {
+    readonly path: undefined;
+    readonly query: {
+      readonly app: string;
+      readonly token?: string;
+      readonly userId?: string;
+      readonly after?: string;
+      readonly limit?: number;
+      readonly format?: 'json' | 'csv' | 'ndjson';
+    };
+    readonly body: undefined;
+    readonly answer: FoundExceptionPage;
+  };
   'POST /v1/broadcasts': {
     readonly path: undefined;
     readonly query: undefined;
@@ -867,7 +894,12 @@ export interface Operations {
   };
   'GET /v1/broadcasts': {
     readonly path: undefined;
-    readonly query: { readonly app: string; readonly limit?: number; readonly before?: string };
+    readonly query: {
+      readonly app: string;
+      readonly limit?: number;
+      readonly after?: string;
+      readonly before?: string;
+    };
     readonly body: undefined;
     readonly answer: BroadcastPage;
   };
@@ -934,7 +966,7 @@ export interface Operations {
   };
   'GET /v1/apps/{app}/dead-letters': {
     readonly path: { readonly app: string };
-    readonly query: { readonly cursor?: string; readonly limit?: number };
+    readonly query: { readonly after?: string; readonly cursor?: string; readonly limit?: number };
     readonly body: undefined;
     readonly answer: DeadLetterPage;
   };
@@ -995,7 +1027,7 @@ export interface Operations {
   };
   'GET /v1/webhooks/{id}/deliveries': {
     readonly path: { readonly id: string };
-    readonly query: { readonly before?: string; readonly limit?: number };
+    readonly query: { readonly after?: string; readonly before?: string; readonly limit?: number };
     readonly body: undefined;
     readonly answer: WebhookDeliveryPage;
   };
@@ -1042,6 +1074,7 @@ export interface Operations {
       readonly target?: string;
       readonly since?: string;
       readonly until?: string;
+      readonly after?: string;
       readonly before?: string;
       readonly limit?: number;
     };

@@ -9,6 +9,7 @@ import type {
   DeviceRegistration,
   Exception,
   ExceptionPage,
+  FoundExceptionPage,
   Notification,
   SendAnswer,
   SendMany,
@@ -97,6 +98,24 @@ export class PushfleetClient {
       const input = { path, query: { ...(after === undefined ? {} : { after }), format: 'json' as const } };
       const answer = await this.#transport.call('GET /v1/broadcasts/{id}/exceptions', input, options);
       const page: BroadcastExceptionPage = asPage(answer);
+      yield* page.exceptions;
+      after = page.next;
+    }
+  }
+
+  /**
+   * What was not simply accepted of all that was sent to a device (`token`) or to the devices of a user, the newest first,
+   * page by page as they are asked for.
+   */
+  async *exceptionsOf(
+    app: string,
+    owner: { readonly token: string } | { readonly userId: string },
+    options?: CallOptions,
+  ): AsyncGenerator<BroadcastException> {
+    for (let after: string | null | undefined; after !== null; ) {
+      const query = { app, ...owner, ...(after === undefined ? {} : { after }), format: 'json' as const };
+      const answer = await this.#transport.call('GET /v1/exceptions', { query }, options);
+      const page: FoundExceptionPage = asPage(answer);
       yield* page.exceptions;
       after = page.next;
     }

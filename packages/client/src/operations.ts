@@ -21,6 +21,7 @@ export const operations = [
   'GET /v1/broadcasts/{id}/exceptions',
   'GET /v1/devices',
   'GET /v1/devices/{token}',
+  'GET /v1/exceptions',
   'GET /v1/notifications/{id}',
   'GET /v1/webhooks',
   'GET /v1/webhooks/{id}/deliveries',

@@ -38,7 +38,17 @@ export interface NotificationState {
   readonly exception: BatchException | undefined;
   /** For `accepted`: whether every acceptance of its push job was proved, or some were presumed. */
   readonly certainty: 'proved' | 'presumed' | undefined;
+  /** Of its push job; undefined: that has not been reported. */
+  readonly firstIndex: number | undefined;
 }
+
+/** An exception, found by its device or its user. */
+export interface FoundException extends BatchException {
+  readonly batch: string;
+}
+
+/** Whose exceptions are meant: of one device, or of all devices that are known of a user, inactive ones too. */
+export type ExceptionOwner = { readonly token: string } | { readonly userId: string };
 
 /** What became of batches. Every method throws TokenStoreError. */
 export interface Batches {
@@ -48,6 +58,12 @@ export interface Batches {
   reportedJobs(batch: string): Promise<number[]>;
   /** Those that were not simply accepted, in order. `after`: the index after which to begin. */
   exceptions(batch: string, options?: { after?: number; limit?: number }): Promise<BatchException[]>;
+  /** Those of a device or a user, the newest first. `after`: the last one of the page before. */
+  exceptionsOf(
+    app: string,
+    owner: ExceptionOwner,
+    options: { after?: { batch: string; index: number } | undefined; limit: number },
+  ): Promise<FoundException[]>;
   /** One notification of a batch; undefined: no outcome report of the batch has been applied. */
   notification(app: string, batch: string, index: number): Promise<NotificationState | undefined>;
 }
@@ -81,9 +97,29 @@ export function createBatches(database: Database): Batches {
       );
       return rows;
     },
+    async exceptionsOf(app, owner, { after, limit }) {
+      const tokens =
+        'token' in owner
+          ? `array[decode($2, 'hex')]`
+          : 'array(select devices.token from devices where app = $1 and user_id = $2)';
+      const { rows } = await database.query<FoundException>(
+        `select batch, ${exceptionColumns} from exceptions
+         where app = $1 and exceptions.token = any(${tokens})
+           and ($3::uuid is null or (batch, exceptions.index) < ($3::uuid, $4::bigint))
+         order by batch desc, exceptions.index desc limit $5`,
+        [
+          app,
+          'token' in owner ? owner.token : owner.userId,
+          after?.batch ?? null,
+          after?.index ?? null,
+          limit,
+        ],
+      );
+      return rows;
+    },
     async notification(app, batch, index) {
       const { rows } = await database.query<JobOfNotification>(
-        `select j.accepted_presumed from batches b
+        `select j.accepted_presumed, j.first_index::float8 as first from batches b
          left join batch_jobs j on j.batch = b.id and j.first_index <= $3 and $3 < j.first_index + j.count
          where b.id = $2 and b.app = $1`,
         [app, batch, index],
@@ -95,11 +131,15 @@ export function createBatches(database: Database): Batches {
         [batch, index],
       );
       const [exception] = exceptions.rows;
-      if (exception !== undefined) return { outcome: exception.outcome, exception, certainty: undefined };
-      if (job.accepted_presumed === null)
-        return { outcome: 'queued', exception: undefined, certainty: undefined };
+      const firstIndex = job.first ?? undefined;
+      if (exception !== undefined) {
+        return { outcome: exception.outcome, exception, certainty: undefined, firstIndex };
+      }
+      if (job.accepted_presumed === null) {
+        return { outcome: 'queued', exception: undefined, certainty: undefined, firstIndex };
+      }
       const certainty = job.accepted_presumed === 0 ? 'proved' : 'presumed';
-      return { outcome: 'accepted', exception: undefined, certainty };
+      return { outcome: 'accepted', exception: undefined, certainty, firstIndex };
     },
   };
 }
@@ -107,4 +147,5 @@ export function createBatches(database: Database): Batches {
 interface JobOfNotification {
   /** Null: the push job has not been reported. */
   readonly accepted_presumed: number | null;
+  readonly first: number | null;
 }

@@ -5,6 +5,7 @@ import { visibleLine } from '../visible-text.ts';
 
 export function showNotification(notification: Notification): string {
   const { notificationId, app, lane, state, certainty, reason, gatewayStatus } = notification;
+  const { deadLetter, replayedAs } = notification;
   const why =
     reason === undefined
       ? []
@@ -13,6 +14,10 @@ export function showNotification(notification: Notification): string {
     `notification ${notificationId} of ${app}, ${lane}`,
     `${state}${certainty === undefined ? '' : `, ${certainty}`}${why.map((text) => `: ${text}`).join('')}`,
     ...times(notification, ['enqueuedAt', 'sendAt', 'cancelRequestedAt', 'settledAt']),
+    ...(deadLetter === undefined
+      ? []
+      : [`to send it again: pushfleet dead-letters replay ${app} ${deadLetter.id}`]),
+    ...(replayedAs === undefined ? [] : [`sent again as batch ${replayedAs}`]),
   ].join('\n');
 }
 

@@ -1,5 +1,5 @@
 import type { Broadcast, BroadcastException, Exception, PushfleetClient } from '@pushfleet/client';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { parseCount } from '../parse-count.ts';
 import { table } from '../table.ts';
@@ -33,8 +33,13 @@ export function addStatusCommands(program: Command, terminal: Terminal): void {
 
   program
     .command('exceptions')
-    .description('which notifications of a batch or a broadcast were not accepted, and why')
-    .argument('<id>', 'as the send answered it')
+    .description(
+      'which notifications were not accepted, and why: of a batch, a broadcast, a device or a user',
+    )
+    .argument('[id]', 'as the send answered it')
+    .option('--app <id>', 'with --token or --user')
+    .option('--token <token>', 'in place of an id: all that was sent to this device')
+    .option('--user <id>', 'in place of an id: all that was sent to the devices of this user')
     .option('--csv', 'print them as CSV')
     .addHelpText(
       'after',
@@ -42,18 +47,26 @@ export function addStatusCommands(program: Command, terminal: Terminal): void {
 
 Examples:
   pushfleet exceptions 0193f3a8-7c1e-7a30-9d51-3f0c00000000
-  pushfleet exceptions 7b0e4c52-7d0a-4d3e-8f55-1c9b7a6f2e10 --csv > refused.csv`,
+  pushfleet exceptions 7b0e4c52-7d0a-4d3e-8f55-1c9b7a6f2e10 --csv > refused.csv
+  pushfleet exceptions --app shop-prod --user anna`,
     )
-    .action(async (text: string, { csv = false }: { readonly csv?: boolean }) => {
-      const { kind, id } = parseId(text);
-      if (csv && terminal.isJson) throw new CliError('usage', '--csv and --json contradict each other');
+    .action(async (text: string | undefined, options: ExceptionOptions) => {
+      const of = chosenExceptions(text, options);
+      if (options.csv === true && terminal.isJson) {
+        throw new CliError('usage', '--csv and --json contradict each other');
+      }
       const client = await openClient(terminal);
-      if (csv) {
-        await printCsv(client, { kind, id }, terminal);
+      if (options.csv === true) {
+        await printCsv(client, of, terminal);
         return;
       }
       const exceptions: (Exception | BroadcastException)[] = [];
-      const pages = kind === 'broadcast' ? client.broadcastExceptions(id) : client.exceptions(id);
+      const pages =
+        'app' in of
+          ? client.exceptionsOf(of.app, of.owner)
+          : of.kind === 'broadcast'
+            ? client.broadcastExceptions(of.id)
+            : client.exceptions(of.id);
       for await (const exception of pages) exceptions.push(exception);
       terminal.print({ exceptions }, () =>
         exceptions.length === 0 ? 'no exceptions so far' : showExceptions(exceptions),
@@ -88,36 +101,68 @@ Examples:
     .description('the broadcasts of an app, the newest first')
     .requiredOption('--app <id>')
     .option('--limit <n>', 'how many, at most 100', parseCount, 20)
-    .option('--before <id>', 'only those that are older than this broadcast')
+    .option('--after <id>', 'go on where a list ended: with those that are older than this broadcast')
+    .addOption(new Option('--before <id>', 'as --after').hideHelp())
     .addHelpText('after', apiHelp)
     .action(
       async ({
         app,
         limit,
         before,
+        after = before,
       }: {
         readonly app: string;
         readonly limit: number;
         readonly before?: string;
+        readonly after?: string;
       }) => {
         const client = await openClient(terminal);
         const answer = await client.call('GET /v1/broadcasts', {
-          query: { app, limit, ...(before === undefined ? {} : { before }) },
+          query: { app, limit, ...(after === undefined ? {} : { after }) },
         });
         terminal.print(answer, () =>
           answer.broadcasts.length === 0
-            ? `${app} has no broadcasts${before === undefined ? '' : ' before it'}`
+            ? `${app} has no ${after === undefined ? 'broadcasts' : 'older broadcasts'}`
             : showBroadcasts(answer.broadcasts, answer.next),
         );
       },
     );
 }
 
+interface ExceptionOptions {
+  readonly csv?: true;
+  readonly app?: string;
+  readonly token?: string;
+  readonly user?: string;
+}
+
+/** Whose exceptions are meant. */
+type ExceptionsOf =
+  | KnownId
+  | { readonly app: string; readonly owner: { readonly token: string } | { readonly userId: string } };
+
+/** @throws CliError `usage` */
+function chosenExceptions(text: string | undefined, { app, token, user }: ExceptionOptions): ExceptionsOf {
+  const named = [text, token, user].filter((one) => one !== undefined);
+  if (named.length !== 1) throw new CliError('usage', 'name an id, --token or --user, and one of them alone');
+  if (text !== undefined) return parseId(text);
+  if (app === undefined) throw new CliError('usage', '--token and --user need --app');
+  return { app, owner: token === undefined ? { userId: user! } : { token } };
+}
+
 /** As it comes: a broadcast may have more of them than fit into memory. */
-async function printCsv(client: PushfleetClient, { kind, id }: KnownId, terminal: Terminal): Promise<void> {
-  const name =
-    kind === 'broadcast' ? 'GET /v1/broadcasts/{id}/exceptions' : 'GET /v1/batches/{id}/exceptions';
-  const answer = await client.open(name, { path: { id }, query: { format: 'csv' }, timeoutMs: 0 });
+async function printCsv(client: PushfleetClient, of: ExceptionsOf, terminal: Terminal): Promise<void> {
+  const format = 'csv' as const;
+  const answer =
+    'app' in of
+      ? await client.open('GET /v1/exceptions', {
+          query: { app: of.app, ...of.owner, format },
+          timeoutMs: 0,
+        })
+      : await client.open(
+          of.kind === 'broadcast' ? 'GET /v1/broadcasts/{id}/exceptions' : 'GET /v1/batches/{id}/exceptions',
+          { path: { id: of.id }, query: { format }, timeoutMs: 0 },
+        );
   const text = answer.body!.pipeThrough(new TextDecoderStream());
   for await (const part of text) terminal.printPart(part);
 }
@@ -144,5 +189,5 @@ function showBroadcasts(broadcasts: readonly Broadcast[], next: string | null): 
       visibleLine(says.length > 40 ? `${says.slice(0, 39)}…` : says),
     ]),
   );
-  return next === null ? rows : `${rows}\nolder ones: --before ${next}`;
+  return next === null ? rows : `${rows}\nmore: --after ${next}`;
 }

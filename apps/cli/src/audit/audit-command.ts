@@ -12,6 +12,7 @@ interface AuditOptions {
   readonly target?: string;
   readonly since?: number;
   readonly before?: string;
+  readonly after?: string;
   readonly limit: number;
 }
 
@@ -25,7 +26,8 @@ export function addAuditCommand(program: Command, terminal: Terminal): void {
     .addOption(new Option('--action <action>', 'only this').choices(auditActions))
     .option('--target <id>', 'only of what has this id')
     .option('--since <duration>', 'only of the last hours or days, such as 12h', parseDuration)
-    .option('--before <id>', 'only what is older than this entry: "next" of the page before', parseEntryId)
+    .option('--after <id>', 'go on where a list ended: with what is older than this entry', parseEntryId)
+    .addOption(new Option('--before <id>', 'as --after').argParser(parseEntryId).hideHelp())
     .option('--limit <n>', 'entries at most, up to 500', parseLimit, 50)
     .addHelpText(
       'after',
@@ -37,10 +39,11 @@ Examples:
   pushfleet audit --since 24h
   pushfleet audit --app shop-prod --action app.pause --json`,
     )
-    .action(async ({ app, since, limit, ...query }: AuditOptions) => {
+    .action(async ({ app, since, limit, before, after = before, ...query }: AuditOptions) => {
       await withStore(terminal, async ({ auditLog }) => {
         const found = await auditLog.list({
           ...query,
+          before: after,
           apps: app === undefined ? undefined : [app],
           since: since === undefined ? undefined : new Date(Date.now() - since),
           limit: limit + 1,
@@ -48,7 +51,7 @@ Examples:
         const { rows: entries, last } = pageOf(found, limit);
         const next = last?.id ?? null;
         terminal.print({ entries, next }, () =>
-          [showEntries(entries), ...(next === null ? [] : [`older ones: --before ${next}`])].join('\n'),
+          [showEntries(entries), ...(next === null ? [] : [`more: --after ${next}`])].join('\n'),
         );
       });
     });

@@ -26,12 +26,13 @@ export function addAuditRoutes(server: ProducerServer, context: ProducerContext)
       },
     },
     async (request) => {
-      const { app, since, until, limit, ...query } = request.query;
+      const { app, since, until, limit, before, after = before, ...query } = request.query;
       if (app !== undefined) checkApp(context, request, app);
       const { apps } = request.grant;
       await audit.settled();
       const found = await database.store.auditLog.list({
         ...query,
+        before: after,
         apps: app !== undefined ? [app] : apps === undefined ? undefined : [...apps],
         since: dateOf(since),
         until: dateOf(until),

@@ -31,6 +31,7 @@ import {
 } from '../schemas/broadcast-schemas.ts';
 import { id } from '../schemas/id-schema.ts';
 import { appId } from '../schemas/notification-schemas.ts';
+import { afterOf, formerlyAfter } from '../schemas/page-schemas.ts';
 import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
 import type { ProducerServer } from '../server.ts';
 import { checkApp } from './check-app.ts';
@@ -126,7 +127,8 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
         querystring: z.strictObject({
           app: appId,
           limit: z.coerce.number().int().min(1).max(100).default(20),
-          before: id.optional().meta({ description: '`next` of the page before this one.' }),
+          after: afterOf(id),
+          before: formerlyAfter(id),
         }),
         response: {
           200: broadcastPageSchema,
@@ -135,9 +137,9 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
       },
     },
     async (request) => {
-      const { app, limit, before } = request.query;
+      const { app, limit, before, after = before } = request.query;
       checkApp(context, request, app);
-      const found = await database.store.broadcasts.list(app, { before, limit: limit + 1 });
+      const found = await database.store.broadcasts.list(app, { before: after, limit: limit + 1 });
       const { rows, last } = pageOf(found, limit);
       return { broadcasts: await Promise.all(rows.map(describe)), next: last?.id ?? null };
     },

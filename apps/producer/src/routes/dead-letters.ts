@@ -50,7 +50,8 @@ export function addDeadLetterRoutes(server: ProducerServer, context: ProducerCon
     },
     async (request) => {
       const { id: app } = checkApp(context, request, request.params.app);
-      const { letters, next = null, ...sums } = await listDeadLetters(redis, app, request.query);
+      const { limit, cursor: former, after: cursor = former } = request.query;
+      const { letters, next = null, ...sums } = await listDeadLetters(redis, app, { limit, cursor });
       return { letters: letters.map((letter) => summaryOf(app, letter)), ...sums, next };
     },
   );

@@ -26,24 +26,35 @@ import { type Asker, findReported, findScheduled } from '../status/find-batch.ts
 
 const params = z.object({ id });
 const after = { description: '`next` of the page before.' };
-const shared = {
+export const listFields = {
   limit: z.coerce.number().int().min(1).max(5_000).default(1_000),
   format: z.enum(['json', 'csv', 'ndjson']).optional().meta({
     description:
       'Of `csv` and `ndjson` all are sent, from `after` on. By default as the header `accept` says.',
   }),
 };
-const ofBatch = z.strictObject({ after: z.coerce.number().int().min(0).default(0).meta(after), ...shared });
+const ofBatch = z.strictObject({
+  after: z.coerce.number().int().min(0).default(0).meta(after),
+  ...listFields,
+});
 const ofBroadcast = z.strictObject({
   after: z
     .string()
     .regex(/^\d{1,9}-\d{1,10}$/, 'must be `next` of a page')
     .default('0-0')
     .meta(after),
-  ...shared,
+  ...listFields,
 });
 
-const columns = ['index', 'notificationId', 'token', 'outcome', 'reason', 'gatewayStatus', 'at'] as const;
+export const exceptionColumns = [
+  'index',
+  'notificationId',
+  'token',
+  'outcome',
+  'reason',
+  'gatewayStatus',
+  'at',
+] as const;
 
 export function addExceptionRoutes(server: ProducerServer, context: ProducerContext): void {
   const { database } = context;
@@ -77,7 +88,7 @@ export function addExceptionRoutes(server: ProducerServer, context: ProducerCont
       const { batch, index } = await findBatch(request, id);
       const show = answerIn(request);
       const read = index === 0 ? pagesOfBatch(batch, show) : pagesOfOne(batch, index, show);
-      const list = { name: id, columns, read: whileAllowed(request, read) };
+      const list = { name: id, columns: exceptionColumns, read: whileAllowed(context, request, read) };
       return answerExceptions(request, reply, list, request.query);
     },
   );
@@ -104,8 +115,8 @@ export function addExceptionRoutes(server: ProducerServer, context: ProducerCont
       const { id } = request.params;
       const broadcast = await database.store.broadcasts.get(id);
       if (broadcast === undefined || !isVisible(request, broadcast.app)) throw unknownBroadcast(id);
-      const read = whileAllowed(request, pagesOfBroadcast(id, answerIn(request)));
-      const list = { name: id, columns: ['batchId', ...columns] as const, read };
+      const read = whileAllowed(context, request, pagesOfBroadcast(id, answerIn(request)));
+      const list = { name: id, columns: ['batchId', ...exceptionColumns] as const, read };
       return answerExceptions(request, reply, list, request.query);
     },
   );
@@ -121,17 +132,6 @@ export function addExceptionRoutes(server: ProducerServer, context: ProducerCont
       if (mayWait && (await findScheduled(context, asker, batch)) !== undefined) return parsed;
     }
     throw new Problem('unknown-batch', `there is no batch ${id}, or it is too old`);
-  }
-
-  /** A file of millions takes a while: it ends where its key does. */
-  function whileAllowed<Cursor, Page>(
-    request: FastifyRequest,
-    read: (after: Cursor, limit: number) => Promise<Page>,
-  ) {
-    return async (after: Cursor, limit: number) => {
-      checkStillGood(context.keys, request);
-      return read(after, limit);
-    };
   }
 
   function pagesOfBatch(batch: string, show: Show) {
@@ -171,7 +171,19 @@ export function addExceptionRoutes(server: ProducerServer, context: ProducerCont
   }
 }
 
-function answers(page: z.ZodType, exception: z.ZodType) {
+/** A file of millions takes a while: it ends where its key does. */
+export function whileAllowed<Cursor, Page>(
+  { keys }: ProducerContext,
+  request: FastifyRequest,
+  read: (after: Cursor, limit: number) => Promise<Page>,
+) {
+  return async (after: Cursor, limit: number) => {
+    checkStillGood(keys, request);
+    return read(after, limit);
+  };
+}
+
+export function answers(page: z.ZodType, exception: z.ZodType) {
   return {
     description: 'A page of them, or all as CSV or NDJSON.',
     content: {
@@ -190,7 +202,7 @@ function placeOf(cursor: string): ExceptionPlace {
 type Show = (id: NotificationId, row: BatchException) => ExceptionAnswer;
 
 /** Without the scope `tokens`, device tokens are shortened to what tells them apart. */
-function answerIn({ grant }: Asker): Show {
+export function answerIn({ grant }: Asker): Show {
   const isWhole = hasScope(grant, 'tokens');
   return (id, row) => answerOf(id, isWhole ? row : { ...row, token: shortened(row.token) });
 }

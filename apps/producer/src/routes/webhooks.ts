@@ -8,6 +8,7 @@ import type { ProducerContext } from '../context.ts';
 import { invalidRequest, Problem } from '../http/problem.ts';
 import { id } from '../schemas/id-schema.ts';
 import { appId } from '../schemas/notification-schemas.ts';
+import { afterOf, formerlyAfter } from '../schemas/page-schemas.ts';
 import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
 import {
   deliveryPageSchema,
@@ -25,6 +26,8 @@ import { checkApp } from './check-app.ts';
 
 const params = z.object({ id });
 const refusals = ['invalid-request', 'internal', 'database-unavailable'] as const;
+
+const deliveryCursor = z.string().regex(/^\d{1,18}$/, 'must be `next` of the page before');
 
 export function addWebhookRoutes(server: ProducerServer, context: ProducerContext): void {
   const { database, webhookRules } = context;
@@ -132,10 +135,8 @@ export function addWebhookRoutes(server: ProducerServer, context: ProducerContex
         summary: 'What has been delivered to a webhook, and what not, the newest first',
         params,
         querystring: z.strictObject({
-          before: z
-            .string()
-            .regex(/^\d{1,18}$/, 'must be `next` of the page before')
-            .optional(),
+          after: afterOf(deliveryCursor),
+          before: formerlyAfter(deliveryCursor),
           limit: z.coerce.number().int().min(1).max(500).default(50),
         }),
         response: { 200: deliveryPageSchema, ...problems(...refusals, 'unknown-webhook') },
@@ -143,8 +144,8 @@ export function addWebhookRoutes(server: ProducerServer, context: ProducerContex
     },
     async (request) => {
       const { id } = await find(request);
-      const { before, limit } = request.query;
-      const found = await database.store.webhooks.deliveries(id, { before, limit: limit + 1 });
+      const { before, after = before, limit } = request.query;
+      const found = await database.store.webhooks.deliveries(id, { before: after, limit: limit + 1 });
       const { rows, last } = pageOf(found, limit);
       return { deliveries: rows.map(deliveryOf), next: last?.id ?? null };
     },

@@ -2,6 +2,7 @@ import { auditActions, auditResults } from '@pushfleet/token-store';
 import { z } from 'zod';
 import { id } from './id-schema.ts';
 import { appId } from './notification-schemas.ts';
+import { afterOf, formerlyAfter, nextOf } from './page-schemas.ts';
 
 const text = z.string().max(200);
 const time = z.iso.datetime({ offset: true });
@@ -13,7 +14,8 @@ export const auditQuerySchema = z.strictObject({
   target: text.optional().meta({ description: 'Id of what was changed.' }),
   since: time.optional().meta({ description: 'From this time on.' }),
   until: time.optional().meta({ description: 'Before this time.' }),
-  before: id.optional().meta({ description: '`next` of the page before.' }),
+  after: afterOf(id),
+  before: formerlyAfter(id),
   limit: z.coerce.number().int().min(1).max(500).default(100),
 });
 
@@ -44,6 +46,6 @@ const auditEntrySchema = z
 export const auditPageSchema = z
   .strictObject({
     entries: z.array(auditEntrySchema),
-    next: z.uuid().nullable().meta({ description: 'Give it as `before`; null: that was the last page.' }),
+    next: nextOf(z.uuid()),
   })
   .meta({ id: 'AuditPage' });

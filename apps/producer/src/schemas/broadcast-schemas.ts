@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { locale, tag, timeZone } from './device-schemas.ts';
 import { id } from './id-schema.ts';
 import { appId, lane, notificationFields, time } from './notification-schemas.ts';
+import { nextOf } from './page-schemas.ts';
 
 const count = z.int().min(0);
 const instant = z.iso.datetime();
@@ -127,7 +128,7 @@ export type BroadcastAnswer = z.infer<typeof broadcastSchema>;
 export const broadcastPageSchema = z
   .strictObject({
     broadcasts: z.array(broadcastSchema),
-    next: z.uuid().nullable().meta({ description: 'Give it as `before`; null: that was the last page.' }),
+    next: nextOf(z.uuid()),
   })
   .meta({ id: 'BroadcastPage' });
 

@@ -1,6 +1,7 @@
 import { letterCursorPattern } from '@pushfleet/push-queue/status';
 import { z } from 'zod';
 import { appId, lane, time } from './notification-schemas.ts';
+import { afterOf, formerlyAfter, nextOf } from './page-schemas.ts';
 
 const count = z.int().min(0);
 const reasonCounts = z.record(z.string(), z.int());
@@ -28,14 +29,13 @@ const letterSummarySchema = z
   .meta({ id: 'DeadLetter' });
 export type LetterSummary = z.infer<typeof letterSummarySchema>;
 
-const cursor = z
-  .string()
-  .regex(letterCursorPattern, 'must be `next` of an earlier answer')
-  .meta({ description: '`next` of the answer before.' });
+const place = z.string().regex(letterCursorPattern, 'must be `next` of an earlier answer');
+const cursor = place.meta({ description: '`next` of the answer before.' });
 const next = cursor.nullable().meta({ description: 'The cursor to go on with; null: this was all.' });
 
 export const letterQuerySchema = z.strictObject({
-  cursor: cursor.optional(),
+  after: afterOf(place),
+  cursor: formerlyAfter(place),
   limit: z.coerce.number().int().min(1).max(100).default(20),
 });
 
@@ -51,7 +51,7 @@ export const letterPageSchema = z
       description:
         'What the retention has taken since the app first sent: letters for their `age`, letters for room (`bytes`), and the notifications in them.',
     }),
-    next,
+    next: nextOf(place),
   })
   .meta({ id: 'DeadLetterPage' });
 

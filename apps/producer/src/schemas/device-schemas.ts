@@ -1,6 +1,7 @@
 import { type ParsedField, parseLocale, parseTag, parseTimeZone } from '@pushfleet/token-store';
 import { z } from 'zod';
 import { appId, deviceToken, refusalOf, userId } from './notification-schemas.ts';
+import { nextOf } from './page-schemas.ts';
 
 /** In the spelling that is stored, whatever the caller's is. */
 const storedAs = (parse: (text: string) => ParsedField) => (text: string) => {
@@ -77,6 +78,6 @@ export type DeviceAnswer = z.infer<typeof deviceSchema>;
 export const devicePageSchema = z
   .strictObject({
     devices: z.array(deviceSchema),
-    next: z.string().nullable().meta({ description: 'Give it as `after`; null: that was the last page.' }),
+    next: nextOf(z.string()),
   })
   .meta({ id: 'DevicePage' });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { appId, lane } from './notification-schemas.ts';
+import { nextOf } from './page-schemas.ts';
 
 const count = z.int().min(0);
 const instant = z.iso.datetime();
@@ -89,6 +90,16 @@ export const notificationSchema = z
     sendAt: instant.optional(),
     cancelRequestedAt: cancelRequestedAt.optional(),
     settledAt: instant.optional(),
+    deadLetter: z
+      .strictObject({
+        id: z.string(),
+        replay: z.string().meta({ description: 'Path of the request that sends it again: `POST` it.' }),
+      })
+      .optional()
+      .meta({ description: 'Of `dead`: the dead letter that holds it, as long as there is one.' }),
+    replayedAs: z.uuid().optional().meta({
+      description: 'Of `dead`: the batch that its dead letter was sent again as. Known for a day.',
+    }),
   })
   .meta({ id: 'Notification' });
 export type NotificationAnswer = z.infer<typeof notificationSchema>;
@@ -109,7 +120,7 @@ export type ExceptionAnswer = z.infer<typeof exceptionSchema>;
 export const exceptionPageSchema = z
   .strictObject({
     exceptions: z.array(exceptionSchema),
-    next: z.int().nullable().meta({ description: 'Give it as `after`; null: that was the last page.' }),
+    next: nextOf(z.int()),
   })
   .meta({ id: 'ExceptionPage' });
 
@@ -120,6 +131,11 @@ export const broadcastExceptionSchema = exceptionSchema
 export const broadcastExceptionPageSchema = z
   .strictObject({
     exceptions: z.array(broadcastExceptionSchema),
-    next: z.string().nullable().meta({ description: 'Give it as `after`; null: that was the last page.' }),
+    next: nextOf(z.string()),
   })
   .meta({ id: 'BroadcastExceptionPage' });
+
+/** Of a device or a user, in any batch. */
+export const foundExceptionPageSchema = z
+  .strictObject({ exceptions: z.array(broadcastExceptionSchema), next: nextOf(z.uuid()) })
+  .meta({ id: 'FoundExceptionPage' });

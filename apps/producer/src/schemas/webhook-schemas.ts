@@ -1,6 +1,7 @@
 import { deliveryStates, eventKinds } from '@pushfleet/token-store';
 import { z } from 'zod';
 import { appId } from './notification-schemas.ts';
+import { nextOf } from './page-schemas.ts';
 
 const instant = z.iso.datetime();
 const kind = z.enum(eventKinds).meta({ id: 'EventKind' });
@@ -48,7 +49,7 @@ const deliverySchema = z
 export const deliveryPageSchema = z
   .strictObject({
     deliveries: z.array(deliverySchema),
-    next: z.string().nullable().meta({ description: 'Give it as `before`; null: that was the last page.' }),
+    next: nextOf(z.string()),
   })
   .meta({ id: 'WebhookDeliveryPage' });
 

@@ -1,5 +1,5 @@
 import { parseNotificationId } from '@pushfleet/push-queue';
-import { type QueuedJob, readQueuedJobs } from '@pushfleet/push-queue/status';
+import { findLetterOf, type QueuedJob, readQueuedJobs } from '@pushfleet/push-queue/status';
 import type { NotificationState } from '@pushfleet/token-store';
 import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
@@ -46,7 +46,23 @@ export async function readNotification(
       ? { sendAt: new Date(job.startMs).toISOString() }
       : {}),
     ...(cancelRequestedAt === undefined ? {} : { cancelRequestedAt: cancelRequestedAt.toISOString() }),
+    ...(state?.outcome === 'dead' && state.firstIndex !== undefined
+      ? await letterOf(context, known.app, { batch, index, firstIndex: state.firstIndex })
+      : {}),
   };
+}
+
+/** Where what is dead can be sent again, or has been. */
+async function letterOf(
+  { redis }: ProducerContext,
+  app: string,
+  place: Parameters<typeof findLetterOf>[2],
+): Promise<Pick<NotificationAnswer, 'deadLetter' | 'replayedAs'>> {
+  const { letter, replayedAs } = await findLetterOf(redis, app, place);
+  if (letter !== undefined) {
+    return { deadLetter: { id: letter, replay: `/v1/apps/${app}/dead-letters/${letter}/replay` } };
+  }
+  return replayedAs === undefined ? {} : { replayedAs };
 }
 
 function outcomeOf(index: number, state: NotificationState | undefined, job: QueuedJob | undefined): Outcome {

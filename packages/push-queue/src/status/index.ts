@@ -8,6 +8,7 @@ export {
   matchingPlaces,
   walkDeadLetters,
 } from './letter-filter.ts';
+export { findLetterOf, type LetterOf } from './letter-of.ts';
 export type { LetterSums } from './letter-sums.ts';
 export * from './queue-depth.ts';
 export * from './queued-batch.ts';
