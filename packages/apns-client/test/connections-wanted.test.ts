@@ -19,7 +19,7 @@ describe('how many connections are wanted', () => {
     ['twice as many, however many there are', { serving: 8, underWay: 2_048 }, 16],
     ['and up to the most', { serving: 24, underWay: 6_144 }, 32],
     ['no more once answers take twice the round trip', { serving: 16, answerMs: 100 }, 16],
-    ['fewer where the gateway is the limit', { serving: 16, answerMs: 400 }, 4],
+    ['no more, and no fewer, where the gateway is the limit', { serving: 16, answerMs: 400 }, 16],
     ['one where a near gateway is the limit', { roundTripMs: 0.5, answerMs: 4 }, 1],
     [
       'more near by, too, where streams are few',

@@ -105,10 +105,56 @@ describe('over a distance', () => {
     const schedule = open();
     schedule.submit(1);
     await trips(schedule, 20, () => false, 1);
-    const run = schedule.submit(5_000);
+    const run = schedule.submit(3_500);
     await trips(schedule, 200, () => run.open === 0);
-    expect(run.sums).toEqual({ proved: 5_000 });
+    expect(run.sums).toEqual({ proved: 3_500 });
     expect(schedule.gateway.sockets).toHaveLength(1);
+  });
+
+  test('a gateway that serves each connection slowly gets more by trial', async () => {
+    const schedule = open();
+    schedule.submit(1);
+    await trips(schedule, 20, () => false, 1);
+    const run = schedule.submit(60_000);
+    // Each of them answers within 200 ms, however many there are.
+    await trips(schedule, 400, () => connections(schedule) === 8, 200);
+    expect(connections(schedule)).toBe(8);
+    expect(schedule.observed.ends).toEqual([]);
+    await trips(schedule, 400, () => run.open === 0);
+    expect(run.sums).toEqual({ proved: 60_000 });
+  });
+
+  test('a trial that gains nothing is given up, and not made again for a minute', async () => {
+    const schedule = open();
+    schedule.submit(1);
+    await trips(schedule, 20, () => false, 1);
+    const run = schedule.submit(60_000);
+    const began = schedule.clock.now();
+    // All of them share 100 answers in 200 ms.
+    const turns = async (most: number, until: () => boolean): Promise<void> => {
+      for (let trip = 0; trip < most && !until(); trip++) {
+        await schedule.turn();
+        schedule.clock.advance(200);
+        const { live } = schedule.gateway;
+        for (const socket of live) {
+          socket.accept();
+          socket.takeAll();
+          socket.read();
+        }
+        for (let answers = 0; answers < 100; answers++) live[answers % live.length]!.answer();
+        for (const socket of live) socket.deliver();
+      }
+    };
+    await turns(400, () => schedule.observed.ends.length > 0);
+    expect(schedule.observed.ends).toEqual(['idle']);
+    expect(schedule.clock.now() - began).toBeLessThan(12_000);
+    const { length } = schedule.gateway.sockets;
+    expect(length).toBe(2);
+    await turns(270, () => schedule.gateway.sockets.length > length);
+    expect(schedule.clock.now() - began).toBeGreaterThan(55_000);
+    expect(run.sums.uncertain).toBeUndefined();
+    schedule.transport.destroy();
+    schedule.expectOver();
   });
 
   test('a gateway that does not answer gets no more connections', async () => {

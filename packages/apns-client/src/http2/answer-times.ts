@@ -1,4 +1,4 @@
-/** What answers take, on all connections of a transport: their mean since it was last taken. Milliseconds. */
+/** How many answers come, and what they take, on all connections of a transport since it was begun anew. Milliseconds. */
 export class AnswerTimes {
   #count = 0;
   #sumMs = 0;
@@ -6,6 +6,10 @@ export class AnswerTimes {
   add(tookMs: number): void {
     this.#count++;
     this.#sumMs += tookMs;
+  }
+
+  get count(): number {
+    return this.#count;
   }
 
   /** Undefined: no answer has come since. */

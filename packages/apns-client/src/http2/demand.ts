@@ -21,6 +21,13 @@ export interface ConnectionsInUse {
   readonly lack: Exclude<ConnectionNeed, 'least' | 'reserved'>;
 }
 
+/**
+ * A gateway may serve each connection slowly, and more of them faster: once something has waited for so long, half as many
+ * more are tried, and left open where the rate rises with at least half of them. Milliseconds; the pause after one that
+ * gained nothing is doubled with each.
+ */
+const trial = { afterMs: 2_000, factor: 1.5, pauseMs: 60_000, longestPauseMs: 600_000 };
+
 /** How long no more connections are opened after one in vain, milliseconds; doubled with each in a row. */
 const growthPause = { firstMs: 1_000, longestMs: 60_000 };
 
@@ -37,6 +44,10 @@ export class Demand {
   #mostUnderWay = 0;
   /** Since when fewer would have been enough, and how many at most. */
   #quiet: { readonly sinceMs: number; most: number } | undefined;
+  /** What there was before half as many more were opened to see whether they carry more. Answers a millisecond. */
+  #trial: { readonly serving: number; readonly rate: number } | undefined;
+  #trialPauseMs = trial.pauseMs;
+  #noTrialBeforeMs = Number.NEGATIVE_INFINITY;
   #failures = 0;
   #notBeforeMs = Number.NEGATIVE_INFINITY;
 
@@ -77,21 +88,27 @@ export class Demand {
     this.#serving = serving;
     if (waiting === 0) {
       this.#waitsSinceMs = undefined;
+      this.#trial = undefined;
       return;
     }
     if (this.#waitsSinceMs === undefined) this.#beginAnew(nowMs);
     const wanted = connectionsWanted(this.#load(use, nowMs), this.#options);
-    if (wanted <= Math.max(this.#wanted, serving)) return;
-    this.#wanted = wanted;
-    this.#need = use.lack;
-    this.#perConnection = Math.max(1, underWay / serving);
-    this.#quiet = undefined;
+    if (wanted > Math.max(this.#wanted, serving)) {
+      this.#trial = undefined;
+      this.#raise(wanted, use);
+    } else if (serving > 0 && serving >= this.#wanted) {
+      this.#try(use, nowMs);
+    }
   }
 
   /** To be called now and then, after `look`: wants fewer once they have been enough for a while. */
   tick(use: ConnectionsInUse, nowMs: number): void {
     const underWay = Math.max(this.#mostUnderWay, use.underWay);
     this.#mostUnderWay = 0;
+    if (use.waiting > 0) {
+      this.#quiet = undefined;
+      return;
+    }
     const enough = connectionsWanted({ ...this.#load(use, nowMs), underWay }, this.#options);
     if (enough >= this.#wanted) {
       this.#quiet = undefined;
@@ -103,6 +120,37 @@ export class Demand {
     this.#wanted = this.#quiet.most;
     this.#quiet = undefined;
     if (this.#wanted === this.#options.least) this.#need = 'least';
+  }
+
+  #raise(wanted: number, { serving, underWay, lack }: ConnectionsInUse): void {
+    this.#wanted = wanted;
+    this.#need = lack;
+    this.#perConnection = Math.max(1, underWay / serving);
+    this.#quiet = undefined;
+  }
+
+  /** The distance asks for no more: ends a trial that is due to be judged, and begins one where it may. */
+  #try(use: ConnectionsInUse, nowMs: number): void {
+    const { serving } = use;
+    const waitedMs = nowMs - (this.#waitsSinceMs ?? nowMs);
+    if (waitedMs < trial.afterMs || this.answerTimes.count === 0) return;
+    const rate = this.answerTimes.count / waitedMs;
+    const before = this.#trial;
+    this.#trial = undefined;
+    if (before !== undefined && serving > before.serving) {
+      if (rate < (before.rate * (1 + serving / before.serving)) / 2) {
+        this.#wanted = before.serving;
+        this.#noTrialBeforeMs = nowMs + this.#trialPauseMs;
+        this.#trialPauseMs = Math.min(trial.longestPauseMs, 2 * this.#trialPauseMs);
+        this.#beginAnew(nowMs);
+        return;
+      }
+      this.#trialPauseMs = trial.pauseMs;
+    }
+    const more = Math.min(this.#options.most, Math.ceil(serving * trial.factor));
+    if (more === serving || nowMs < this.#noTrialBeforeMs) return;
+    this.#trial = { serving, rate };
+    this.#raise(more, use);
   }
 
   #load(use: ConnectionsInUse, nowMs: number): ConnectionLoad {

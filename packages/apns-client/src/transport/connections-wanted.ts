@@ -1,7 +1,7 @@
 // How many connections a transport wants: a value of values. What a connection lets be under way (the gateway's streams,
 // its window of flow control, the window of TCP) comes back after a round trip, so that one connection carries that much in
 // each. More connections carry more only as long as it is the distance that answers wait for: once they take longer than the
-// round trip, the gateway, or a processor, is what bounds the rate.
+// round trip, the gateway, or a processor, is what bounds the rate. While something waits there are never fewer wanted.
 
 /** Times in milliseconds, everything else in requests. */
 export interface ConnectionLoad {
@@ -48,11 +48,9 @@ function whileWaiting({
   if (roundTripMs === undefined || answerMs === undefined || underWay === 0) return serving;
   if (waitedMs < Math.max(shortestWaitMs, waitByRoundTrip * roundTripMs)) return serving;
   const byDistance = answerMs > roundTripMs ? roundTripMs / answerMs : 1;
+  const byDemand = Math.ceil(headroom.whileWaiting * serving * byDistance);
   // No more than what waits would fill.
-  return Math.min(
-    Math.ceil(headroom.whileWaiting * serving * byDistance),
-    Math.ceil(serving * (1 + waiting / underWay)),
-  );
+  return Math.max(serving, Math.min(byDemand, Math.ceil(serving * (1 + waiting / underWay))));
 }
 
 function whileFlowing({ underWay, perConnection }: ConnectionLoad): number {
