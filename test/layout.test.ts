@@ -53,7 +53,10 @@ const allowedImports: Readonly<Record<string, readonly string[]>> = {
   examples: ['client', 'push-queue'],
 };
 
-/** The folders of a package's `src`, and which of the others each may import. `index.ts` may import all. */
+/**
+ * The folders of a package's `src`, and which of the others each may import; '' are the files beside them. `index.ts` may
+ * import all.
+ */
 const allowedArrows: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   'packages/apns-client': {
     transport: [],
@@ -62,6 +65,17 @@ const allowedArrows: Readonly<Record<string, Readonly<Record<string, readonly st
     http2: ['transport', 'socket'],
     channels: ['transport', 'socket', 'http2'],
     feedback: ['transport', 'socket'],
+  },
+  'packages/push-queue': {
+    // Words that all of them use.
+    '': [],
+    redis: [''],
+    'push-job': [''],
+    control: ['', 'redis'],
+    enqueue: ['', 'redis', 'push-job'],
+    worker: ['', 'redis', 'push-job', 'control'],
+    outcomes: ['', 'redis', 'push-job', 'control'],
+    status: ['', 'redis', 'push-job', 'enqueue'],
   },
 };
 
@@ -229,11 +243,13 @@ describe.each(Object.entries(allowedArrows))('%s/src', (folder, arrows) => {
   const roomOf = (file: string): string => relative(source, file).split(sep).slice(0, -1)[0] ?? '';
 
   test('its folders import each other only as the table allows', () => {
-    const rooms = new Set(imports.map(({ file }) => roomOf(file)).filter((room) => room !== ''));
+    const ofRooms = imports.filter(({ file }) => relative(source, file) !== 'index.ts');
+    const rooms = new Set(ofRooms.map(({ file }) => roomOf(file)));
     expect([...rooms].sort()).toEqual(Object.keys(arrows).sort());
-    const offences = imports.filter(({ file, imported }) => {
+    const offences = ofRooms.filter(({ file, imported }) => {
       const [from, to] = [roomOf(file), roomOf(imported)];
-      return from !== '' && from !== to && !(arrows[from] ?? []).includes(to);
+      const isIndex = relative(source, imported) === 'index.ts';
+      return isIndex || (from !== to && !(arrows[from] ?? []).includes(to));
     });
     expect(offences).toEqual([]);
   });

@@ -3,7 +3,6 @@ export * from './control/app-control.ts';
 export * from './control/audit-outbox.ts';
 export * from './control/resume-app.ts';
 export * from './control/worker-registry.ts';
-export * from './dead-letter.ts';
 export type { BatchResult, TokensResult } from './enqueue/batch-sends.ts';
 export { fingerprintOf } from './enqueue/idempotency-record.ts';
 export * from './enqueue/notification-input.ts';
@@ -13,6 +12,7 @@ export type { EnqueueSource, PushQueueObserver, PushQueueOptions } from './enque
 export type { SendResult } from './enqueue/single-sends.ts';
 export * from './lane.ts';
 export * from './notification-id.ts';
+export * from './push-job/dead-letter.ts';
 export {
   maxJobNotifications,
   type PushJobData,

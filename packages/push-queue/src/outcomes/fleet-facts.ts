@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
 import { type AppPause, readPauses } from '../control/app-control.ts';
-import type { TrimmedLetters } from '../dead-letter.ts';
 import { type HeldCounts, parseHeld } from '../held.ts';
 import { type Lane, lanes } from '../lane.ts';
+import type { TrimmedLetters } from '../push-job/dead-letter.ts';
 import { scheduledDelayMs } from '../redis/bullmq.ts';
 import { deadLetterKeys, defaultRedisPrefix, heldKey, queueKeys, totalsKey } from '../redis/keys.ts';
 import { asPushQueueError, RedisLink } from '../redis/link.ts';

@@ -7,7 +7,7 @@ import {
   letterDescriptionSchema,
   type PoisonedLetter,
   poisonedLetterSchema,
-} from '../dead-letter.ts';
+} from '../push-job/dead-letter.ts';
 import { deadLetterKeys, idempotencyRecordKey, ownRecordName } from '../redis/keys.ts';
 import { runScript } from '../redis/scripts.ts';
 import { type LetterSums, readLetterSums } from './letter-sums.ts';

@@ -1,6 +1,6 @@
-import { type DeadLetter, poisonedReason } from '../dead-letter.ts';
 import type { Lane } from '../lane.ts';
 import { valueAt } from '../push-job/columns.ts';
+import { type DeadLetter, poisonedReason } from '../push-job/dead-letter.ts';
 import { type ListedLetter, maxPageLetters, readPage } from './dead-letters.ts';
 import type { StatusOptions } from './status-options.ts';
 

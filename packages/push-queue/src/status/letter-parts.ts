@@ -1,4 +1,4 @@
-import { type DeadLetter, describeDead } from '../dead-letter.ts';
+import { type DeadLetter, describeDead } from '../push-job/dead-letter.ts';
 import { decodePushJob } from '../push-job/decode.ts';
 import { encodePushJob } from '../push-job/encode.ts';
 import { letterIndex } from './letter-filter.ts';

@@ -1,4 +1,4 @@
-import type { TrimmedLetters } from '../dead-letter.ts';
+import type { TrimmedLetters } from '../push-job/dead-letter.ts';
 
 /** What an app has of dead letters. */
 export interface LetterSums {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DeadLetter } from '../dead-letter.ts';
 import type { NotificationInput, PushType } from '../enqueue/notification-input.ts';
 import type { PushQueue } from '../enqueue/push-queue.ts';
 import type { BatchId } from '../notification-id.ts';
 import { valueAt } from '../push-job/columns.ts';
+import type { DeadLetter } from '../push-job/dead-letter.ts';
 import { maxJobNotifications, type PushJobData } from '../push-job/format.ts';
 import { PushQueueError } from '../push-queue-error.ts';
 import { deadLetterKeys } from '../redis/keys.ts';

@@ -6,7 +6,7 @@ import {
   type LetterRetention,
   type PoisonedLetter,
   type TrimmedLetters,
-} from '../dead-letter.ts';
+} from '../push-job/dead-letter.ts';
 import { encodePushJob } from '../push-job/encode.ts';
 import { type DeadLetterKeys, deadLetterKeys } from '../redis/keys.ts';
 import type { ScriptArgs } from '../redis/scripts.ts';

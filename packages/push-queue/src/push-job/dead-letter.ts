@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { lanes } from './lane.ts';
-import { pushJobDataSchema } from './push-job/format.ts';
+import { lanes } from '../lane.ts';
+import { pushJobDataSchema } from './format.ts';
 
 // What lies in the queue `deadLetterQueue` of an app: notifications that no worker tries any more, with their data, so
 // that they can be looked at and enqueued again. The id of a letter is that of its push job, so that a worker that
