@@ -20,7 +20,6 @@ import {
 } from '@pushfleet/testkit';
 import { type ApnsCertificateOptions, TestAuthority } from '@pushfleet/testkit/certificates';
 import type { Job, PrometheusProcess } from './prometheus-process.ts';
-import type { ScenarioApp } from './scenario.ts';
 
 const cli = new URL('../../apps/cli/src/main.ts', import.meta.url);
 
@@ -33,6 +32,14 @@ export interface FleetParts {
   /** Between the fleet and the gateway of the apps that say so. */
   readonly gatewayProxy: FaultProxy;
   readonly feedbackProxy: FaultProxy;
+}
+
+export interface ScenarioApp {
+  readonly id: string;
+  /** More settings of pushfleet.yaml. */
+  readonly settings?: (parts: FleetParts) => Readonly<Record<string, unknown>>;
+  /** What its push certificate is like; by default one that the gateway takes, for a year. */
+  readonly certificate?: Partial<ApnsCertificateOptions>;
 }
 
 export interface AlertFleetOptions {

@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ApnsCertificateOptions } from '@pushfleet/testkit/certificates';
 import type { PrometheusClient } from '../stack/prometheus.ts';
-import type { AlertFleet, FleetParts } from './alert-fleet.ts';
+import type { AlertFleet, ScenarioApp } from './alert-fleet.ts';
 
 /** What one or more alerts are there for, and what docs/runbook.md says to do about it. */
 export interface Scenario {
@@ -15,14 +14,6 @@ export interface Scenario {
   readonly remedy: string;
   provoke(fleet: AlertFleet): Promise<void>;
   mend(fleet: AlertFleet): Promise<void>;
-}
-
-export interface ScenarioApp {
-  readonly id: string;
-  /** More settings of pushfleet.yaml. */
-  readonly settings?: (parts: FleetParts) => Readonly<Record<string, unknown>>;
-  /** What its push certificate is like; by default one that the gateway takes, for a year. */
-  readonly certificate?: Partial<ApnsCertificateOptions>;
 }
 
 export interface ScenarioResult {

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { foreignRequest, type OwnHosts } from '@pushfleet/service-kit';
 import fastify, { type FastifyInstance, type onResponseHookHandler } from 'fastify';
-import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { requireKeys } from './auth/require-keys.ts';
 import type { ProducerContext } from './context.ts';
 import { answerClientError } from './http/answer-client-errors.ts';
@@ -13,6 +12,7 @@ import { endConnections } from './http/end-connections.ts';
 import { KnownRoutes } from './http/known-routes.ts';
 import { describeApi } from './http/openapi.ts';
 import { invalidRequest, Problem } from './http/problem.ts';
+import { type ProducerServer, typed } from './http/typed-server.ts';
 import type { RequestObserver } from './request-durations.ts';
 import { addAppRoutes } from './routes/apps.ts';
 import { addAuditRoutes } from './routes/audit.ts';
@@ -31,9 +31,6 @@ import { traceRequests } from './tracing/trace-requests.ts';
 
 /** Longest body where no route says otherwise, bytes. */
 const bodyLimit = 1024 * 1024;
-
-/** A server whose routes are typed by their schemas. */
-export type ProducerServer = ReturnType<typeof typed>;
 
 /** The HTTP API. Not listening yet. */
 export async function createServer(context: ProducerContext): Promise<ProducerServer> {
@@ -95,11 +92,6 @@ export async function createServer(context: ProducerContext): Promise<ProducerSe
   addAuditRoutes(server, context);
   await app.ready();
   return server;
-}
-
-/** The same server, its routes typed by their zod schemas. */
-export function typed(app: FastifyInstance) {
-  return app.withTypeProvider<ZodTypeProvider>();
 }
 
 interface RequestIds {

@@ -18,9 +18,10 @@ import { KeyRing } from '../src/auth/key-ring.ts';
 import { NotificationRates } from '../src/auth/notification-rates.ts';
 import { BroadcastRunner } from '../src/broadcasts/broadcast-runner.ts';
 import { DatabaseLink } from '../src/database-link.ts';
+import type { ProducerServer } from '../src/http/typed-server.ts';
 import { createProducerMetrics } from '../src/metrics.ts';
 import { ScheduledSendRunner } from '../src/notifications/scheduled-send-runner.ts';
-import { createServer, type ProducerServer } from '../src/server.ts';
+import { createServer } from '../src/server.ts';
 import type { DestinationRules } from '../src/webhooks/destination.ts';
 import { AnswerChecker, type OpenApiDocument } from './answer-checker.ts';
 

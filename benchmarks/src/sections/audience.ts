@@ -6,7 +6,7 @@ import {
   stationNames,
 } from '../broadcast-rig.ts';
 import { createFigure, type Figure } from '../figure.ts';
-import type { SectionContext } from '../sections.ts';
+import type { SectionContext } from '../section.ts';
 
 const section = 'audience';
 /** PUSHFLEET_BENCH_SHARE=4 for four million. */

@@ -1,7 +1,7 @@
 import { type Simulator, startSimulator } from '@pushfleet/testkit';
 import { createFigure, type Figure } from '../figure.ts';
 import { runActor } from '../run-actor.ts';
-import type { SectionContext } from '../sections.ts';
+import type { SectionContext } from '../section.ts';
 
 const section = 'bad-tokens';
 const count = 100_000;

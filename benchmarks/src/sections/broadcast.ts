@@ -6,7 +6,7 @@ import { fillDevices } from '../device-table.ts';
 import { createFigure, type Figure, median } from '../figure.ts';
 import { startFleet } from '../fleet.ts';
 import { residentMemory } from '../resident-memory.ts';
-import type { SectionContext } from '../sections.ts';
+import type { SectionContext } from '../section.ts';
 
 const section = 'broadcast';
 const devices = 1_000_000;

@@ -1,6 +1,6 @@
 import { openBroadcastRig, stationNames } from '../broadcast-rig.ts';
 import { createFigure, type Figure } from '../figure.ts';
-import type { SectionContext } from '../sections.ts';
+import type { SectionContext } from '../section.ts';
 
 const section = 'cost';
 /** A smaller run while working on it: PUSHFLEET_BENCH_SHARE=0.1 */

@@ -7,7 +7,7 @@ import type { PeerName } from '../http2-peers.ts';
 import { lineFigures } from '../line-capacity.ts';
 import { installPeers } from '../peers.ts';
 import { runActor } from '../run-actor.ts';
-import type { SectionContext } from '../sections.ts';
+import type { SectionContext } from '../section.ts';
 import { measureSteadyRate } from '../steady-rate.ts';
 import { readAppTotals, settledOf } from '../totals.ts';
 

@@ -3,7 +3,7 @@ import { createTestDatabase, providePostgres, startProcess, startService } from 
 import type { GreedyLoad } from '../actors/greedy-tenant.ts';
 import { createFigure, type Figure } from '../figure.ts';
 import { benchApp, startFleet } from '../fleet.ts';
-import type { SectionContext } from '../sections.ts';
+import type { SectionContext } from '../section.ts';
 
 const section = 'fairness';
 /** The tenant's: of its own, since what the tenant may have in its queues must not be what is measured. */

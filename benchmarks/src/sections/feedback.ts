@@ -7,7 +7,7 @@ import { migrate, openTokenStore, type TokenStore, type TupleCounts } from '@pus
 import { benchDeviceToken, benchDeviceTokenSql } from '../bench-devices.ts';
 import { createFigure, type Figure } from '../figure.ts';
 import { runActor } from '../run-actor.ts';
-import type { SectionContext } from '../sections.ts';
+import type { SectionContext } from '../section.ts';
 
 const section = 'feedback';
 const app = 'bench';

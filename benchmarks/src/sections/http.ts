@@ -2,7 +2,7 @@ import { providePostgres, startProcess, startService } from '@pushfleet/testkit'
 import autocannon from 'autocannon';
 import { createFigure, type Figure, median } from '../figure.ts';
 import { benchApp, startFleet } from '../fleet.ts';
-import type { SectionContext } from '../sections.ts';
+import type { SectionContext } from '../section.ts';
 import { readAppTotals } from '../totals.ts';
 
 const section = 'http';

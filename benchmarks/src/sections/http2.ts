@@ -8,7 +8,7 @@ import { createFigure, type Figure, median } from '../figure.ts';
 import { findH2load, runH2load } from '../h2load.ts';
 import { installPeers } from '../peers.ts';
 import { runActor } from '../run-actor.ts';
-import type { SectionContext } from '../sections.ts';
+import type { SectionContext } from '../section.ts';
 
 const section = 'http2';
 const unit = 'notifications/s';

@@ -6,7 +6,7 @@ import { createFigure, type Figure } from '../figure.ts';
 import { benchApp, type Fleet, startFleet } from '../fleet.ts';
 import { type ProbeTime, quantile, sendProbes, stages } from '../latency-probes.ts';
 import { profilingArgs } from '../run-actor.ts';
-import type { SectionContext } from '../sections.ts';
+import type { SectionContext } from '../section.ts';
 
 const section = 'latency';
 /** A smaller run while working on it: PUSHFLEET_BENCH_SHARE=0.1 */

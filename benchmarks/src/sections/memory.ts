@@ -2,7 +2,7 @@ import { enqueueBulk } from '../bulk.ts';
 import { createFigure, type Figure, median } from '../figure.ts';
 import { startFleet, waitForLedger } from '../fleet.ts';
 import { residentMemory } from '../resident-memory.ts';
-import type { SectionContext } from '../sections.ts';
+import type { SectionContext } from '../section.ts';
 import { waitForAllAccepted } from '../totals.ts';
 
 const section = 'memory';

@@ -6,7 +6,7 @@ import { enqueueBulk } from '../bulk.ts';
 import { createFigure, type Figure, median } from '../figure.ts';
 import { benchApp, type Fleet, startFleet, waitForLedger } from '../fleet.ts';
 import { runActor } from '../run-actor.ts';
-import type { SectionContext } from '../sections.ts';
+import type { SectionContext } from '../section.ts';
 import { waitForAllAccepted } from '../totals.ts';
 
 const section = 'queue';

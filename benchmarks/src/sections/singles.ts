@@ -1,7 +1,7 @@
 import { createFigure, type Figure, median } from '../figure.ts';
 import { benchApp, startFleet, waitForLedger } from '../fleet.ts';
 import { runActor } from '../run-actor.ts';
-import type { SectionContext } from '../sections.ts';
+import type { SectionContext } from '../section.ts';
 import { waitForAllAccepted } from '../totals.ts';
 
 const section = 'singles';

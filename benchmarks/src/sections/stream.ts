@@ -2,7 +2,7 @@ import { startSimulator } from '@pushfleet/testkit';
 import { createFigure, type Figure, median } from '../figure.ts';
 import { installPeers } from '../peers.ts';
 import { runActor } from '../run-actor.ts';
-import type { SectionContext } from '../sections.ts';
+import type { SectionContext } from '../section.ts';
 
 const section = 'stream';
 const unit = 'notifications/s';

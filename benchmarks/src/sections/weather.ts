@@ -4,7 +4,7 @@ import { enqueueBulk } from '../bulk.ts';
 import { createFigure, type Figure } from '../figure.ts';
 import { benchApp, type Fleet, startFleet } from '../fleet.ts';
 import { readMetric } from '../read-metric.ts';
-import type { SectionContext } from '../sections.ts';
+import type { SectionContext } from '../section.ts';
 import { type AppTotals, readAppTotals, settledOf } from '../totals.ts';
 
 const section = 'weather';

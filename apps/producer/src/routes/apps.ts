@@ -17,6 +17,7 @@ import {
 import type { FleetApp } from '@pushfleet/service-kit';
 import { z } from 'zod';
 import type { ProducerContext } from '../context.ts';
+import type { ProducerServer } from '../http/typed-server.ts';
 import {
   type AppAnswer,
   appDetailSchema,
@@ -27,7 +28,6 @@ import {
 } from '../schemas/app-schemas.ts';
 import { appId } from '../schemas/notification-schemas.ts';
 import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
-import type { ProducerServer } from '../server.ts';
 import { checkApp } from './check-app.ts';
 
 /** How long a resume waits for what the gateway says to the workers, milliseconds. */

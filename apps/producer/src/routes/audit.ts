@@ -1,8 +1,8 @@
 import { pageOf } from '@pushfleet/token-store';
 import type { ProducerContext } from '../context.ts';
+import type { ProducerServer } from '../http/typed-server.ts';
 import { auditPageSchema, auditQuerySchema } from '../schemas/audit-schemas.ts';
 import { problems } from '../schemas/problem-schemas.ts';
-import type { ProducerServer } from '../server.ts';
 import { checkApp } from './check-app.ts';
 
 export function addAuditRoutes(server: ProducerServer, context: ProducerContext): void {

@@ -21,6 +21,7 @@ import { ProgressReadings } from '../broadcasts/progress-readings.ts';
 import { finishCancelling } from '../broadcasts/settle-chunk.ts';
 import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
+import type { ProducerServer } from '../http/typed-server.ts';
 import { readIdempotencyKey } from '../notifications/idempotency-key.ts';
 import {
   type BroadcastAnswer,
@@ -33,7 +34,6 @@ import { id } from '../schemas/id-schema.ts';
 import { appId } from '../schemas/notification-schemas.ts';
 import { afterOf, formerlyAfter } from '../schemas/page-schemas.ts';
 import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
-import type { ProducerServer } from '../server.ts';
 import { checkApp } from './check-app.ts';
 
 type IdRequest = FastifyRequest<{ Params: { id: string } }>;

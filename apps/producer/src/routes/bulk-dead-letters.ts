@@ -1,6 +1,7 @@
 import { type DeadLetterFilter, discardStep, replayStep } from '@pushfleet/push-queue/status';
 import { z } from 'zod';
 import type { ProducerContext } from '../context.ts';
+import type { ProducerServer } from '../http/typed-server.ts';
 import {
   bulkDiscardAnswerSchema,
   bulkDiscardRequestSchema,
@@ -9,7 +10,6 @@ import {
 } from '../schemas/dead-letter-schemas.ts';
 import { appId } from '../schemas/notification-schemas.ts';
 import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
-import type { ProducerServer } from '../server.ts';
 import { checkApp } from './check-app.ts';
 
 const params = z.object({ app: appId });

@@ -4,11 +4,11 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { ProducerContext } from '../context.ts';
 import { Problem, type ProblemCode } from '../http/problem.ts';
+import type { ProducerServer } from '../http/typed-server.ts';
 import { finishCancelling } from '../notifications/scheduled-send.ts';
 import { id } from '../schemas/id-schema.ts';
 import { problems } from '../schemas/problem-schemas.ts';
 import { type CancellationAnswer, cancellationSchema } from '../schemas/status-schemas.ts';
-import type { ProducerServer } from '../server.ts';
 import { readCancelRequest, remainingOf } from '../status/cancel-request.ts';
 import { findBatch, findScheduled } from '../status/find-batch.ts';
 

@@ -12,6 +12,7 @@ import {
 import { z } from 'zod';
 import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
+import type { ProducerServer } from '../http/typed-server.ts';
 import {
   type LetterSummary,
   letterDetailSchema,
@@ -21,7 +22,6 @@ import {
 } from '../schemas/dead-letter-schemas.ts';
 import { appId, sendAnswerSchema } from '../schemas/notification-schemas.ts';
 import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
-import type { ProducerServer } from '../server.ts';
 import { checkApp } from './check-app.ts';
 
 const params = z.object({

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { entryOf } from '../audit/audit-origin.ts';
 import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
+import type { ProducerServer } from '../http/typed-server.ts';
 import {
   type DeviceAnswer,
   devicePageSchema,
@@ -14,7 +15,6 @@ import {
 } from '../schemas/device-schemas.ts';
 import { appId, deviceToken, userId } from '../schemas/notification-schemas.ts';
 import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
-import type { ProducerServer } from '../server.ts';
 import { checkApp } from './check-app.ts';
 
 const params = z.object({ token: deviceToken });

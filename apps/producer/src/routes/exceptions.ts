@@ -11,6 +11,7 @@ import { hasScope, isVisible } from '../auth/grant.ts';
 import { checkStillGood } from '../auth/while-good.ts';
 import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
+import type { ProducerServer } from '../http/typed-server.ts';
 import { id } from '../schemas/id-schema.ts';
 import { problems } from '../schemas/problem-schemas.ts';
 import {
@@ -20,7 +21,6 @@ import {
   exceptionPageSchema,
   exceptionSchema,
 } from '../schemas/status-schemas.ts';
-import type { ProducerServer } from '../server.ts';
 import { answerExceptions } from '../status/exception-pages.ts';
 import { type Asker, findReported, findScheduled } from '../status/find-batch.ts';
 

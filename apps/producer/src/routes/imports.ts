@@ -6,13 +6,13 @@ import { whileGood } from '../auth/while-good.ts';
 import type { ProducerContext } from '../context.ts';
 import { checkEncoding } from '../http/body-types.ts';
 import { Problem } from '../http/problem.ts';
+import { type ProducerServer, typed } from '../http/typed-server.ts';
 import { FileAdmission } from '../imports/file-admission.ts';
 import { importDevices } from '../imports/import-devices.ts';
 import { readCsv, readLines } from '../imports/read-records.ts';
 import { readUserIds } from '../imports/read-user-ids.ts';
 import { appId } from '../schemas/notification-schemas.ts';
 import { problems } from '../schemas/problem-schemas.ts';
-import { type ProducerServer, typed } from '../server.ts';
 import { checkApp } from './check-app.ts';
 
 const querystring = z.strictObject({ app: appId });

@@ -7,6 +7,7 @@ import type { ProducerContext } from '../context.ts';
 import { fieldErrors, summarize } from '../http/field-errors.ts';
 import { Problem } from '../http/problem.ts';
 import { problemOf } from '../http/problem-of.ts';
+import type { ProducerServer } from '../http/typed-server.ts';
 import { readIdempotencyKey } from '../notifications/idempotency-key.ts';
 import { namesUsers, sendToUsers } from '../notifications/send-to-users.ts';
 import {
@@ -17,7 +18,6 @@ import {
   sendRequestSchema,
 } from '../schemas/notification-schemas.ts';
 import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
-import type { ProducerServer } from '../server.ts';
 import { checkApp } from './check-app.ts';
 
 /**

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { ProducerContext } from '../context.ts';
+import type { ProducerServer } from '../http/typed-server.ts';
 import { id } from '../schemas/id-schema.ts';
 import { problems } from '../schemas/problem-schemas.ts';
 import { batchSchema, notificationSchema } from '../schemas/status-schemas.ts';
-import type { ProducerServer } from '../server.ts';
 import { readBatch } from '../status/batch-status.ts';
 import { readNotification } from '../status/notification-status.ts';
 

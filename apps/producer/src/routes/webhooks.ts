@@ -6,6 +6,7 @@ import { entryOf } from '../audit/audit-origin.ts';
 import { isVisible } from '../auth/grant.ts';
 import type { ProducerContext } from '../context.ts';
 import { invalidRequest, Problem } from '../http/problem.ts';
+import type { ProducerServer } from '../http/typed-server.ts';
 import { id } from '../schemas/id-schema.ts';
 import { appId } from '../schemas/notification-schemas.ts';
 import { afterOf, formerlyAfter } from '../schemas/page-schemas.ts';
@@ -19,7 +20,6 @@ import {
   webhookRequestSchema,
   webhookSchema,
 } from '../schemas/webhook-schemas.ts';
-import type { ProducerServer } from '../server.ts';
 import { checkUrl, DestinationError } from '../webhooks/destination.ts';
 import { secretText } from '../webhooks/sign.ts';
 import { checkApp } from './check-app.ts';

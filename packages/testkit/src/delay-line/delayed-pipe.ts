@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import type { LineFigures } from './line.ts';
 import type { Wire } from './wire.ts';
 
 /** `undefined` is the end of the stream. */
@@ -11,14 +10,21 @@ interface Piece {
 /** Arrives now what is due within this time, milliseconds: timers come a little late, so the error evens out. */
 const earlyMs = 0.5;
 
+/** What has gone one way. */
+export interface PipeFigures {
+  bytes: number;
+  /** Most bytes that were under way on one connection. */
+  mostQueued: number;
+}
+
 export interface DelayedPipeOptions {
   readonly source: Socket;
   readonly sink: Socket;
   readonly wire: Wire;
   /** Bytes under way, at most: then the source is not read. */
   readonly maxBytes: number;
-  /** `bytes` and `mostQueued` are kept up to date. */
-  readonly figures: Pick<LineFigures, 'mostQueued'> & { bytes: number; mostQueued: number };
+  /** Kept up to date. */
+  readonly figures: PipeFigures;
   /** Has `flush` called soon, and until it says that nothing is under way. */
   readonly schedule: (pipe: DelayedPipe) => void;
 }

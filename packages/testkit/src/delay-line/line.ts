@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { CutMode } from '../fault-proxy/toxics.ts';
 import { createRandom } from '../generators.ts';
-import { DelayedPipe } from './delayed-pipe.ts';
+import { DelayedPipe, type PipeFigures } from './delayed-pipe.ts';
 import { Wire, type WireSettings } from './wire.ts';
 
 /** What a line has carried since it was opened. */
@@ -43,8 +43,8 @@ export class Line {
   readonly #down: Wire;
   readonly #sockets = new Set<Socket>();
   readonly #under = new Set<DelayedPipe>();
-  readonly #figuresUp = { bytes: 0, mostQueued: 0 };
-  readonly #figuresDown = { bytes: 0, mostQueued: 0 };
+  readonly #figuresUp: PipeFigures = { bytes: 0, mostQueued: 0 };
+  readonly #figuresDown: PipeFigures = { bytes: 0, mostQueued: 0 };
   #timer: NodeJS.Timeout | undefined;
   #accepted = 0;
 
