@@ -1,25 +1,43 @@
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { globSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { askPostgres, type Simulator, startSimulator } from '@pushfleet/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parse, parseAllDocuments } from 'yaml';
+import { parseAllDocuments } from 'yaml';
+import { NameChecker } from './snippets/check-names.ts';
 import { checkTypes } from './snippets/check-types.ts';
-import { commandsNotRun, languagesNotRun, runElsewhere } from './snippets/not-run.ts';
 import { openPlayground, type Playground } from './snippets/open-playground.ts';
-import { commandsOf, readSnippets, type Snippet } from './snippets/read-snippets.ts';
+import { commandsOf, readInlineCommands, readSnippets, type Snippet } from './snippets/read-snippets.ts';
+import { languagesNotRun, runElsewhere, standInOf, standIns } from './snippets/stand-ins.ts';
 
-// Every fenced block of every document, as it stands there: shell is run in order against the playground of
-// `npm run demo -- --keep`, TypeScript is type-checked and what sends is run, SQL is run, YAML and JSON are given to
-// whom they are meant for. What cannot be run here stands in snippets/not-run.ts.
+// Every fenced block of every document, as it stands there, by an ordinary user with the system's Node.js: shell is run
+// in order against the playground of `npm run demo -- --keep`, TypeScript is type-checked and what sends is run, SQL is
+// run, YAML and JSON are given to the program that reads them. What cannot be run as it stands is in
+// snippets/stand-ins.ts, with what is run in its place.
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const snippets = readSnippets(root);
-const scripts = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: object }).scripts;
-const compose = parse(readFileSync(join(root, 'docker-compose.yml'), 'utf8'), { merge: true }) as {
-  services: Record<string, { profiles?: string[] }>;
+const names = new NameChecker(root);
+const { webhooks } = JSON.parse(readFileSync(join(root, 'docs/openapi.json'), 'utf8')) as {
+  readonly webhooks: Readonly<Record<string, WebhookDescription>>;
 };
+interface WebhookDescription {
+  readonly post: {
+    readonly requestBody: {
+      readonly content: {
+        readonly 'application/json': {
+          readonly schema: {
+            readonly properties: { readonly data: { readonly required: readonly string[] } };
+          };
+        };
+      };
+    };
+  };
+}
+
 const usedEntries = new Set<string>();
+const alreadyRun = new Set<string>();
 let playground: Playground;
 let simulator: Simulator;
 let typeErrors: ReadonlyMap<string, readonly string[]>;
@@ -64,7 +82,7 @@ describe.each(documents)('%s', (document, blocks) => {
 
   test.each(blocks.map((block) => [nameOf(block), block] as const))(
     '%s',
-    { timeout: 200_000 },
+    { timeout: 300_000 },
     async (_, block) => {
       const { language, text } = block;
       const other = elsewhere(language);
@@ -96,43 +114,36 @@ const checks: Readonly<Record<string, (text: string, block: Snippet) => Promise<
 };
 
 async function runShell(text: string, block: Snippet): Promise<void> {
-  const commands = commandsOf(text).filter((command) => {
-    checkNames(command);
-    const entry = Object.keys(commandsNotRun).find((start) => command.trimStart().startsWith(start));
-    if (entry !== undefined) usedEntries.add(entry);
-    return entry === undefined;
-  });
+  // Words in pointed brackets stand for something of the reader's own.
+  execFileSync('bash', ['-n'], { input: text.replaceAll(/<\w+>/g, 'x') });
+  const commands: string[] = [];
+  for (const command of commandsOf(text)) {
+    const [start, standIn] = standInOf(command) ?? [];
+    if (start !== undefined) usedEntries.add(start);
+    const instead = standIn === undefined ? command : standIn.run?.(command);
+    const isHelp = instead?.endsWith(' --help') === true && instead !== command;
+    const help = isHelp ? (await playground.runShell(instead, block.document)).output : undefined;
+    expect(await names.problems(command, help)).toEqual([]);
+    // A stand-in for several commands is run once.
+    if (instead === undefined || isHelp) continue;
+    if (standIn === undefined || !alreadyRun.has(instead)) commands.push(instead);
+    if (standIn !== undefined) alreadyRun.add(instead);
+  }
   if (commands.length === 0) return;
   const { code, output } = await playground.runShell(commands.join('\n'), block.document);
   if (code !== 0) throw new Error(`ended with ${code}:\n${output}`);
 }
 
-/** Scripts of npm, services and profiles of Compose, whether the command is run or not. */
-function checkNames(command: string): void {
-  for (const [, script = ''] of command.matchAll(/\bnpm run (?:-s |--silent )?([\w:]+)/g)) {
-    expect(Object.keys(scripts)).toContain(script);
-  }
-  for (const [, line = ''] of command.matchAll(/docker compose ([^|#&]*)/g)) {
-    const profiles = Object.values(compose.services).flatMap((service) => service.profiles ?? []);
-    for (const [, profile = ''] of line.matchAll(/--profile ([\w-]+)/g)) expect(profiles).toContain(profile);
-    const [, service] = /\b(?:run|exec)(?: -\S+| --\S+)* ([a-z][\w-]*)/.exec(line) ?? [];
-    const [, scaled] = /\bscale ([a-z][\w-]*)=/.exec(line) ?? [];
-    for (const name of [service, scaled]) {
-      if (name !== undefined) expect(Object.keys(compose.services)).toContain(name);
-    }
-  }
-  const [, folder] = /kubectl apply -k (\S+)/.exec(command) ?? [];
-  // A folder of the reader's own is not there.
-  if (folder !== undefined && existsSync(join(root, folder))) {
-    expect(globSync(join(root, folder, 'kustomization.yaml'))).toHaveLength(1);
-  }
-}
-
 async function runTypeScript(text: string, block: Snippet): Promise<void> {
   expect(typeErrors.get(programName(block))).toEqual([]);
   if (!/@pushfleet\/(client|push-queue)'/.test(text)) return;
-  const { code, output } = await playground.runProgram(text);
-  if (code !== 0) throw new Error(`ended with ${code}:\n${output}`);
+  const runs = [playground.runProgram];
+  // Whoever has the client alone needs no Node.js as new as ours.
+  if (!/@pushfleet\/(?!client')/.test(text)) runs.push(playground.runClientProgram);
+  for (const run of runs) {
+    const { code, output } = await run(text);
+    if (code !== 0) throw new Error(`ended with ${code}:\n${output}`);
+  }
 }
 
 function programName({ document, line }: Snippet): string {
@@ -151,13 +162,30 @@ async function checkYaml(text: string): Promise<void> {
   expect(output).toContain('"app-unknown"');
 }
 
-/** Rules of the simulator are given to it; the rest is output. */
-/** Faults go to a simulator of their own: what the playground sends meanwhile is not to meet them. */
+/**
+ * Rules of the simulator are given to one of their own: the playground's is not to meet faults. Events of webhooks have
+ * the fields that the API's description requires; the rest is output.
+ */
 async function checkJson(text: string): Promise<void> {
-  const value = JSON.parse(text) as { rules?: object[] };
-  if (value.rules === undefined) return;
-  await simulator.control.faults({ rules: value.rules });
+  const value = JSON.parse(text) as {
+    readonly rules?: object[];
+    readonly type?: string;
+    readonly data?: object;
+  };
+  if (value.rules !== undefined) await simulator.control.faults({ rules: value.rules });
+  const event = webhooks[value.type ?? '']?.post.requestBody.content['application/json'].schema.properties;
+  if (event === undefined) return;
+  expect(Object.keys(value).sort()).toEqual(['data', 'timestamp', 'type']);
+  expect(Object.keys(value.data ?? {}).sort()).toEqual([...event.data.required].sort());
 }
+
+test.each(readInlineCommands(root).map((command) => [command] as const))(
+  'what `%s` names is there',
+  { timeout: 120_000 },
+  async (command) => {
+    expect(await names.problems(command)).toEqual([]);
+  },
+);
 
 test('no two documents use the same idempotency key', () => {
   const keys = snippets.flatMap(({ document, text }) =>
@@ -174,6 +202,6 @@ test('no two documents use the same idempotency key', () => {
 });
 
 test('the tables of what is not run name nothing that is not there', () => {
-  const entries = [languagesNotRun, commandsNotRun, runElsewhere].flatMap((table) => Object.keys(table));
+  const entries = [languagesNotRun, standIns, runElsewhere].flatMap((table) => Object.keys(table));
   expect(entries.filter((entry) => !usedEntries.has(entry))).toEqual([]);
 });

@@ -23,10 +23,13 @@ const patterns = [
 
 const fence = /^( *)```([\w-]*)\n([\s\S]*?)^ *```$/gm;
 
+function documentsOf(root: string): string[] {
+  return globSync(patterns, { cwd: root, exclude: ['**/node_modules/**', '**/test/**'] }).sort();
+}
+
 /** Every block of every document, in the documents' order. @param root Of the repository. */
 export function readSnippets(root: string): Snippet[] {
-  const documents = globSync(patterns, { cwd: root, exclude: ['**/node_modules/**', '**/test/**'] });
-  return documents.sort().flatMap((document) => {
+  return documentsOf(root).flatMap((document) => {
     const text = readFileSync(join(root, document), 'utf8');
     return [...text.matchAll(fence)].map((match) => {
       const [, indent = '', language = '', block = ''] = match;
@@ -38,6 +41,17 @@ export function readSnippets(root: string): Snippet[] {
       };
     });
   });
+}
+
+/** Commands that stand within the text, each once. @param root Of the repository. */
+export function readInlineCommands(root: string): string[] {
+  const programs =
+    /(?<!`)`((?:pushfleet|npm run|docker compose|docker build|kubectl|systemctl) [^`]+)`(?!`)/g;
+  const commands = documentsOf(root).flatMap((document) => {
+    const text = readFileSync(join(root, document), 'utf8').replaceAll(fence, '');
+    return [...text.matchAll(programs)].map(([, command = '']) => command.replaceAll(/\s+/g, ' '));
+  });
+  return [...new Set(commands)].sort();
 }
 
 /** The commands of a shell block, each with its continuation lines and here-documents; comments alone are left out. */

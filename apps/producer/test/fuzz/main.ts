@@ -11,8 +11,18 @@ const { values } = parseArgs({
     requests: { type: 'string', default: '60000' },
     seed: { type: 'string', default: String(randomInt(1, 1_000_000_000)) },
     concurrency: { type: 'string', default: '24' },
+    help: { type: 'boolean', default: false },
   },
 });
+if (values.help) {
+  console.log(`usage: npm run fuzz -- [flags]
+
+  --requests N     default 60000
+  --seed N         repeats a run; its first line names its seed
+  --concurrency N  requests under way at once; default 24
+  --help`);
+  process.exit();
+}
 const requests = Number(values.requests);
 const seed = Number(values.seed);
 console.log(`seed ${seed}: npm run fuzz -- --seed ${seed} --requests ${requests} does the same again`);

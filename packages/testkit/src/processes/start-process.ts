@@ -12,6 +12,8 @@ export interface ProcessCommand {
   /** Environment variables besides our own; `undefined` takes one away. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
+  /** Runs it under another account; only root may. */
+  readonly account?: { readonly uid: number; readonly gid: number } | undefined;
   /** What it is called in error messages; its entry by default. */
   readonly name?: string;
   /** From SIGTERM to SIGKILL, milliseconds; 30 seconds by default, more than a service's own drain deadline. */
@@ -96,6 +98,7 @@ async function spawnCommand(options: ProcessCommand): Promise<SupervisedProcess>
     args: [...(entry === undefined ? [] : [...(options.execArgv ?? []), entry]), ...(options.args ?? [])],
     env: { ...process.env, ...options.env },
     cwd: options.cwd,
+    account: options.account,
     stopTimeoutMs: options.stopTimeoutMs ?? 30_000,
   });
 }

@@ -1,0 +1,43 @@
+import { existsSync, globSync, lchownSync, readdirSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import type { OrdinaryUser } from './ordinary-user.ts';
+
+/** What the set-up has fetched already; nothing is to be fetched again. */
+const setUp = /^(node-.+|redis|bin)$/;
+const notCopied = new Set(['node_modules', '.git', '.pushfleet', '.turbo', '.env', 'dist', 'coverage']);
+
+/** A copy of the repository that belongs to the user, as after the set-up of a fresh clone. */
+export interface Clone {
+  readonly folder: string;
+  /** A folder beside it, with nothing in it. */
+  readonly home: string;
+  remove(): Promise<void>;
+}
+
+/** @param root Of the repository. */
+export async function openClone(root: string, { account }: OrdinaryUser): Promise<Clone> {
+  const parent = await mkdtemp(join(tmpdir(), 'pushfleet-snippets-'));
+  const folder = join(parent, 'pushfleet');
+  const home = join(parent, 'home');
+  await mkdir(home);
+  await cp(root, folder, {
+    recursive: true,
+    filter: (source) => !notCopied.has(basename(source)) && !source.endsWith('deploy/compose/secrets'),
+  });
+  for (const modules of globSync('{.,apps/*,packages/*}/node_modules', { cwd: root })) {
+    await symlink(join(root, modules), join(folder, modules));
+  }
+  await mkdir(join(folder, '.pushfleet'));
+  const fetched = join(root, '.pushfleet');
+  for (const name of existsSync(fetched) ? readdirSync(fetched) : []) {
+    if (setUp.test(name)) await symlink(join(fetched, name), join(folder, '.pushfleet', name));
+  }
+  if (account !== undefined) {
+    for (const path of ['', ...readdirSync(parent, { encoding: 'utf8', recursive: true })]) {
+      lchownSync(join(parent, path), account.uid, account.gid);
+    }
+  }
+  return { folder, home, remove: async () => rm(parent, { recursive: true, force: true }) };
+}
