@@ -1,13 +1,15 @@
-import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { type Simulator, startSimulator } from '@pushfleet/testkit';
-import { TestIdentity } from '@pushfleet/testkit/certificates';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runCli } from './run-cli.ts';
 
-// docs/credentials.md shows commands with their output. Here they are run, in order, in a folder that holds the files
-// that the page speaks of, against a simulator in place of the page's gateway.
+// docs/credentials.md shows commands with their output. Here they are run, in order, in a folder with the files that the
+// page has its reader make, against a simulator in place of the one that the page starts.
 
 const page = await readFile(new URL('../../../docs/credentials.md', import.meta.url), 'utf8');
 
@@ -30,23 +32,22 @@ const examples: Example[] = [...page.matchAll(/```console\n([\s\S]*?)```/g)].fla
 let simulator: Simulator;
 let folder: string;
 const home = process.cwd();
+const cli = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 
 beforeAll(async () => {
   [simulator, folder] = await Promise.all([startSimulator(), mkdtemp(join(tmpdir(), 'pushfleet-page-'))]);
   process.chdir(folder);
-  const inTlsDir = async (name: string): Promise<string> => readFile(join(simulator.tlsDir, name), 'utf8');
-  const ca = await inTlsDir('ca.pem');
-  const client = new TestIdentity(await inTlsDir('client.pem'), await inTlsDir('client-key.pem'), ca);
-  await Promise.all([
-    writeFile('aps.cer', client.certificateDer),
-    writeFile('key.pem', client.privateKeyPem),
-    writeFile('shop.p12', client.toPkcs12({ passphrase: 'geheim', encryption: 'legacy' })),
-    writeFile('shop.passphrase', 'geheim\n'),
-    writeFile('new.passphrase', 'another\n'),
-    writeFile('gateway-ca.pem', ca),
-    copyFile(join(simulator.tlsDir, 'AuthKey.p8'), 'AuthKey_SIMULATED1.p8'),
-  ]);
-});
+  // The page's simulator makes these.
+  await symlink(simulator.tlsDir, 'tls');
+  // Whatever the page says to do before it looks at anything.
+  const blocks = [...page.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, text]) => text!);
+  const script = blocks
+    .filter((text) => text.includes('tls/'))
+    .join('')
+    .replace(/^pushfleet\(\).*/m, '');
+  const program = `pushfleet() { '${process.execPath}' '${cli}' "$@"; }`;
+  await promisify(execFile)('bash', ['-ec', `${program}\n${script}`]);
+}, 60_000);
 
 afterAll(async () => {
   process.chdir(home);
