@@ -1,11 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Figure } from './figure.ts';
 import { drawFigures } from './plot.ts';
+import { withFigure } from './readme-figures.ts';
 
 const resultsFolder = new URL('../results/', import.meta.url).pathname;
+const readmePath = new URL('../../README.md', import.meta.url).pathname;
 
 /** A line per figure: what, how much, against what, and whether the bar holds. */
 export function printFigures(figures: readonly Figure[], out: NodeJS.WritableStream): void {
@@ -17,7 +19,10 @@ export function printFigures(figures: readonly Figure[], out: NodeJS.WritableStr
   }
 }
 
-/** Writes one JSON file and one picture per section, with the machine and the commit; gives their names. */
+/**
+ * Writes one JSON file and one picture per section, with the machine and the commit, and the README's figures; returns the
+ * names of the files.
+ */
 export async function saveFigures(figures: readonly Figure[]): Promise<string[]> {
   const [processor] = cpus();
   const machine = {
@@ -48,6 +53,7 @@ export async function saveFigures(figures: readonly Figure[]): Promise<string[]>
         machine: `${machine.cores} cores, Node.js ${machine.node}`,
       }),
     );
+    await writeFile(readmePath, withFigure(await readFile(readmePath, 'utf8'), section, measured));
     written.push(`results/${section}.json`, `results/${section}.svg`);
   }
   return written;

@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { createFigure, median } from '../src/figure.ts';
+import { createFigure, type Figure, median } from '../src/figure.ts';
 import { drawFigures } from '../src/plot.ts';
+import { withFigure } from '../src/readme-figures.ts';
 import { sections } from '../src/sections.ts';
 
 describe('a figure', () => {
@@ -100,6 +102,20 @@ describe('a picture', () => {
       expect(all.reduce((sum, [, , text]) => sum + text!.length * 7, 0)).toBeLessThan(Number(width));
     }
   });
+});
+
+test('the figures of the README are those that were measured last', () => {
+  const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8');
+  const readme = read('../../README.md');
+  const shown = [...readme.matchAll(/\| `npm run bench -- --section (\S+)` \|/g)].map(([, name]) => name!);
+  expect(shown.length).toBeGreaterThan(2);
+  for (const section of shown) {
+    const { figures } = JSON.parse(read(`../results/${section}.json`)) as { figures: Figure[] };
+    expect(withFigure(readme, section, figures)).toBe(readme);
+    // Another figure would be written into it.
+    const [first] = figures;
+    expect(withFigure(readme, section, [{ ...first!, figure: 12_345 }])).toContain('| 12,345 ');
+  }
 });
 
 test.each(sections)('section $name can be loaded', async ({ load }) => {
