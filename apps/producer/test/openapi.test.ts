@@ -35,6 +35,7 @@ test('every operation says what it does and which problems it answers', async ()
       expect(operation.summary, what).toMatch(/^[A-Z]/);
       expect(operation.tags, what).toHaveLength(1);
       expect(operation.responses, what).toHaveProperty('500');
+      expect(JSON.stringify(operation.responses), what).not.toContain('Default Response');
     }
   }
 });

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http';
 import swagger from '@fastify/swagger';
 import { readBuildInfo } from '@pushfleet/service-kit';
 import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifySchema } from 'fastify';
@@ -101,11 +102,16 @@ function tidyComponents(document: Document): Document {
   const named = [...used].map((name): [string, unknown] => [nameOf(name), schemas[name]]);
   const kept = Object.fromEntries(named.toSorted(([a], [b]) => (a < b ? -1 : 1)));
   const tidy = { ...document, components: { ...components, schemas: kept } };
-  return JSON.parse(JSON.stringify(tidy), (key, value: unknown) =>
-    key === '$ref' && typeof value === 'string' && value.startsWith(componentPath)
-      ? componentPath + nameOf(value.slice(componentPath.length))
-      : value,
-  ) as Document;
+  return JSON.parse(JSON.stringify(tidy), (key, value: unknown) => {
+    if (key === '$ref' && typeof value === 'string' && value.startsWith(componentPath))
+      return componentPath + nameOf(value.slice(componentPath.length));
+    return isUndescribed(value) ? { ...value, description: STATUS_CODES[key] ?? key } : value;
+  }) as Document;
+}
+
+/** An answer, by its status, that has no description of its own. */
+function isUndescribed(value: unknown): value is { readonly description: string } {
+  return (value as { readonly description?: unknown } | null)?.description === 'Default Response';
 }
 
 function referencesIn(value: unknown): string[] {

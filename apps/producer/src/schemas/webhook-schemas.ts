@@ -65,6 +65,7 @@ export const resendRequestSchema = z
       description: 'Those of them that failed; all that failed by default.',
     }),
   })
+  .default({})
   .meta({ id: 'WebhookResend' });
 
 export const resendAnswerSchema = z
