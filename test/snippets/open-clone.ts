@@ -1,4 +1,4 @@
-import { existsSync, globSync, lchownSync, readdirSync } from 'node:fs';
+import { existsSync, globSync, lchownSync, readdirSync, readlinkSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -27,7 +27,7 @@ export async function openClone(root: string, { account }: OrdinaryUser): Promis
     filter: (source) => !notCopied.has(basename(source)) && !source.endsWith('deploy/compose/secrets'),
   });
   for (const modules of globSync('{.,apps/*,packages/*}/node_modules', { cwd: root })) {
-    await symlink(join(root, modules), join(folder, modules));
+    await linkModules(join(root, modules), join(folder, modules));
   }
   await mkdir(join(folder, '.pushfleet'));
   const fetched = join(root, '.pushfleet');
@@ -40,4 +40,21 @@ export async function openClone(root: string, { account }: OrdinaryUser): Promis
     }
   }
   return { folder, home, remove: async () => rm(parent, { recursive: true, force: true }) };
+}
+
+/** Dependencies are those of the repository, workspaces those of the clone, and caches none. */
+async function linkModules(from: string, to: string): Promise<void> {
+  await mkdir(to);
+  for (const name of readdirSync(from)) {
+    if (name.startsWith('.') && name !== '.bin' && name !== '.package-lock.json') continue;
+    if (name !== '@pushfleet') {
+      await symlink(join(from, name), join(to, name));
+      continue;
+    }
+    await mkdir(join(to, name));
+    for (const workspace of readdirSync(join(from, name))) {
+      // Relative: `../../packages/client`.
+      await symlink(readlinkSync(join(from, name, workspace)), join(to, name, workspace));
+    }
+  }
 }

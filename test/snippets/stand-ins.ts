@@ -75,6 +75,10 @@ export const standIns: Readonly<Record<string, StandIn>> = {
     reason: 'writes outside of this folder: written into it',
     run: (command) => command.replace('/backups/', './'),
   },
+  'pushfleet upgrade --backup': {
+    reason: 'writes outside of this folder: written into it',
+    run: (command) => command.replace('/backups/', './'),
+  },
   'pushfleet restore': { reason: 'wants an empty database; scripts/test/backup.test.ts runs it' },
 };
 
