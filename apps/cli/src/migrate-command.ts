@@ -14,7 +14,7 @@ export interface MigrateOptions {
 export function addMigrateCommand(program: Command, terminal: Terminal): void {
   program
     .command('migrate')
-    .description('bring the schema of Postgres up to date')
+    .description('migrate the schema of Postgres to this version')
     .addOption(grantOption())
     .addOption(passwordOption('producer'))
     .addOption(passwordOption('sweeper'))

@@ -61,7 +61,7 @@ test.each([
     'POST /v1/webhooks {"app":"shop","url":"https://example.com/hook","kinds":["app.paused"]}',
   ],
   [['delete', id], /is gone/, `DELETE /v1/webhooks/${id}`],
-  [['test', id], /delivery 8 is on its way/, `POST /v1/webhooks/${id}/test`],
+  [['test', id], /delivery 8 is queued/, `POST /v1/webhooks/${id}/test`],
   [['resend', id], /1 delivery is made again/, `POST /v1/webhooks/${id}/resend {}`],
   [
     ['resend', id, '--delivery', '7'],

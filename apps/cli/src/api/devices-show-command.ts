@@ -13,7 +13,7 @@ interface ShowOptions {
 export function addShowCommand(devices: Command, terminal: Terminal): void {
   devices
     .command('show')
-    .description('what is known of a device, or of all devices of a user')
+    .description('show a device, or all devices of a user')
     .argument('[token]')
     .requiredOption('--app <id>')
     .option('--user <id>', 'instead of a token')

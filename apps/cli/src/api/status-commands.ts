@@ -13,7 +13,7 @@ import { percent, showBatch, showBroadcast, showNotification } from './show-stat
 export function addStatusCommands(program: Command, terminal: Terminal): void {
   program
     .command('status')
-    .description('what has become of a notification, a batch or a broadcast')
+    .description('show the outcome of a notification, a batch or a broadcast')
     .argument('<id>', 'as the send answered it')
     .addHelpText('after', apiHelp)
     .action(async (text: string) => {
@@ -34,7 +34,7 @@ export function addStatusCommands(program: Command, terminal: Terminal): void {
   program
     .command('exceptions')
     .description(
-      'which notifications were not accepted, and why: of a batch, a broadcast, a device or a user',
+      'list the notifications that were not accepted, of a batch, a broadcast, a device or a user',
     )
     .argument('[id]', 'as the send answered it')
     .option('--app <id>', 'with --token or --user')
@@ -75,7 +75,7 @@ Examples:
 
   program
     .command('cancel')
-    .description('cancel what has not been sent of a notification, a batch or a broadcast')
+    .description('cancel a notification, a batch or a broadcast, as far as it has not been sent')
     .argument('<id>', 'as the send answered it')
     .addHelpText('after', apiHelp)
     .action(async (text: string) => {

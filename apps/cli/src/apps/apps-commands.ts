@@ -34,7 +34,7 @@ export function addAppsCommands(program: Command, terminal: Terminal): void {
 function addApps(program: Command, terminal: Terminal): void {
   program
     .command('apps')
-    .description('show the apps, what became of their notifications, and why they are paused')
+    .description('show the apps, the outcomes of their notifications, and why they are paused')
     .argument('[app]', 'only this one')
     .addHelpText('after', `${fleetHelp}\n\nExamples:\n  pushfleet apps\n  pushfleet apps shop-prod --json`)
     .action(async (only: string | undefined) => {
@@ -170,7 +170,7 @@ function standingOf({ pauses, slowed, unable, deadLetters }: AppDescription): st
 function addWorkers(program: Command, terminal: Terminal): void {
   program
     .command('workers')
-    .description('show the workers that are alive, and what each of them cannot do')
+    .description('show the running workers, and the apps that each cannot send for')
     .addHelpText('after', `${fleetHelp}\n\nExample:\n  pushfleet workers --json`)
     .action(async () => {
       await withFleet(terminal, async (fleet) => {
@@ -191,7 +191,7 @@ function addWorkers(program: Command, terminal: Terminal): void {
 function addPause(program: Command, terminal: Terminal): void {
   program
     .command('pause')
-    .description('pause an app: workers finish what they have written, and take no more of it')
+    .description('pause an app: workers finish what they have written, and take no more of its push jobs')
     .argument('<app>')
     .option('--reason <text>', 'for whoever finds it paused', 'paused on the command line')
     .addHelpText(
@@ -226,7 +226,7 @@ Example:
 function addResume(program: Command, terminal: Terminal): void {
   program
     .command('resume')
-    .description('let an app run again')
+    .description('resume a paused app')
     .argument('<app>')
     .addOption(
       new Option('--cause <cause>', 'lift only the pause of this cause')

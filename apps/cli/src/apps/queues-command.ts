@@ -7,7 +7,7 @@ import type { Terminal } from '../terminal.ts';
 export function addQueuesCommand(program: Command, terminal: Terminal): void {
   program
     .command('queues')
-    .description('show what waits: notifications, push jobs, the age of the oldest')
+    .description('show the queues: notifications, push jobs, the age of the oldest')
     .argument('[app]', 'only of this one')
     .addHelpText(
       'after',

@@ -10,7 +10,7 @@ import { backUp, type Manifest, readManifest } from './back-up.ts';
 export function addBackupCommands(program: Command, terminal: Terminal): void {
   program
     .command('backup')
-    .description('copy Postgres and Redis, of one moment, into a new folder; while everything runs')
+    .description('back up Postgres and Redis, at one moment, into a new folder, while everything runs')
     .argument('<folder>', 'is made')
     .option('--no-redis', 'Postgres alone: where Redis is backed up by whoever runs it')
     .addHelpText(
@@ -29,7 +29,7 @@ again. docs/operations.md#upgrade-back-up-restore tells the rest.`,
 
   program
     .command('restore')
-    .description('fill an empty Postgres from a backup, and say how Redis gets its part')
+    .description('restore a backup into an empty Postgres, and print the steps for Redis')
     .argument('<folder>', 'as backup made it')
     .addHelpText(
       'after',

@@ -14,7 +14,7 @@ REDIS_URL (or REDIS_URL_FILE) is read, too; where it is set, what is made and de
 export function addChannelsCommands(program: Command, terminal: Terminal): void {
   const channels = program
     .command('channels')
-    .description("list, make, read and delete an app's broadcast channels for Live Activities");
+    .description("list, create, read and delete an app's broadcast channels for Live Activities");
   addList(channels, terminal);
   addCreate(channels, terminal);
   addRead(channels, terminal);
@@ -35,7 +35,7 @@ function addList(channels: Command, terminal: Terminal): void {
 
 function addCreate(channels: Command, terminal: Terminal): void {
   addAppOptions(channels.command('create'))
-    .description('make a channel, and print its id')
+    .description('create a channel, and print its id')
     .addOption(
       new Option(
         '--storage <what>',
@@ -85,7 +85,7 @@ function addRead(channels: Command, terminal: Terminal): void {
 
 function addDelete(channels: Command, terminal: Terminal): void {
   addAppOptions(channels.command('delete'))
-    .description('end a channel: nobody is subscribed to it any more')
+    .description('delete a channel, with all its subscriptions')
     .argument('<channel>', 'its id')
     .addHelpText(
       'after',

@@ -32,12 +32,12 @@ export function addConvertCommand(credentials: Command, terminal: Terminal): voi
     .description('turn a certificate and its key into another form, as the how-tos do with openssl')
     .argument('<file>', fileHelp)
     .addOption(new Option('--to <form>', 'what to make of it').choices(formats).makeOptionMandatory())
-    .requiredOption('--out <file>', 'where to write it; a file that is there is kept unless --force');
+    .requiredOption('--out <file>', 'where to write it; an existing file is kept unless --force');
   addCredentialOptions(command)
     .option('--new-passphrase-file <file>', 'file with the passphrase for the result: a must for p12')
     .option('--new-passphrase-env <name>', 'environment variable with it')
     .option('--old-readers', 'p12 under 3DES and SHA-1, for macOS before 15 and old Windows')
-    .option('--force', 'replace a file that is there')
+    .option('--force', 'replace an existing file')
     .addHelpText('after', explanation)
     .action(async (file: string, options: ConvertOptions) => {
       const content = await convert(file, options, terminal.env);

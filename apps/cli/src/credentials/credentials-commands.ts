@@ -8,7 +8,7 @@ import { addInspectCommand } from './inspect-command.ts';
 export function addCredentialsCommands(program: Command, terminal: Terminal): void {
   const credentials = program
     .command('credentials')
-    .description('look into, convert and try out push certificates and provider keys');
+    .description('inspect, convert and check push certificates and provider keys');
   addInspectCommand(credentials, terminal);
   addConvertCommand(credentials, terminal);
   addCheckCommand(credentials, terminal);

@@ -7,7 +7,7 @@ import { addDiscardCommand, addReplayCommand } from './settle-commands.ts';
 export function addDeadLettersCommands(program: Command, terminal: Terminal): void {
   const letters = program
     .command('dead-letters')
-    .description('look at notifications that used up their attempts, send them again, or discard them');
+    .description('list notifications that used up their attempts, send them again, or discard them');
   addListCommand(letters, terminal);
   addShowCommand(letters, terminal);
   addReplayCommand(letters, terminal);

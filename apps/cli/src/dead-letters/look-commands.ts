@@ -22,7 +22,7 @@ interface ListOptions {
 export function addListCommand(letters: Command, terminal: Terminal): void {
   letters
     .command('list')
-    .description('list the letters of an app, the newest first, and how many died for which reason')
+    .description('list the letters of an app, newest first, and the number of notifications by reason')
     .argument('<app>')
     .option('--limit <n>', `so many, at most ${maxPageLetters}`, parseCount, 20)
     .option('--after <cursor>', 'go on where a list ended', parseCursor)
@@ -43,7 +43,9 @@ export function addListCommand(letters: Command, terminal: Terminal): void {
 export function addShowCommand(letters: Command, terminal: Terminal): void {
   letters
     .command('show')
-    .description('show a letter: each notification and why it is dead, or the data that could not be read')
+    .description(
+      'show a letter: its notifications, each with its reason, or the data that no worker could read',
+    )
     .argument('<app>')
     .argument('<id>', 'as `list` shows it')
     .addHelpText(

@@ -25,7 +25,7 @@ const shownLetters = 50;
 
 export function addReplayCommand(letters: Command, terminal: Terminal): void {
   addChoiceOptions(letters.command('replay'))
-    .description('send notifications of letters again, as new batches, and take them out of the letters')
+    .description('send notifications of letters again, as new batches, and remove them from the letters')
     .option('--rate <n>', 'notifications per second; by default as fast as Redis takes them', parseCount)
     .option('--ttl <seconds>', 'how long APNs may store those whose own time has passed', parseCount)
     .addHelpText(
@@ -72,7 +72,7 @@ Examples:
 
 export function addDiscardCommand(letters: Command, terminal: Terminal): void {
   addChoiceOptions(letters.command('discard'))
-    .description('take notifications out of letters; they have ended as dead already')
+    .description('remove notifications from letters; their outcome stays dead')
     .addHelpText(
       'after',
       `${fleetHelp}

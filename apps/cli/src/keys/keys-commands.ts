@@ -16,7 +16,7 @@ rotated or revoked here they know within seconds. The audit log has it.`;
 
 /** `pushfleet keys create`, `list`, `rotate`, `revoke`: who may use the HTTP API. */
 export function addKeysCommands(program: Command, terminal: Terminal): void {
-  const keys = program.command('keys').description('make, list, rotate and revoke keys of the HTTP API');
+  const keys = program.command('keys').description('create, list, rotate and revoke keys of the HTTP API');
   addCreate(keys, terminal);
   addList(keys, terminal);
   addRotate(keys, terminal);
@@ -33,7 +33,7 @@ interface CreateOptions {
 function addCreate(keys: Command, terminal: Terminal): void {
   keys
     .command('create')
-    .description('make a key, and print it this once')
+    .description('create a key, and print it, which is shown only now')
     .argument('<name>', 'for people, such as the service that will use it', parseName)
     .addOption(
       new Option('--scope <scope...>', 'what it is good for; admin is everything')
@@ -86,7 +86,7 @@ interface RotateOptions {
 function addRotate(keys: Command, terminal: Terminal): void {
   keys
     .command('rotate')
-    .description('give a key a new secret, and print it this once')
+    .description('give a key a new secret, and print it, which is shown only now')
     .argument('<key>', 'its name or its id')
     .option('--overlap <duration>', 'how long the secret it has stays good', parseDuration, 86_400_000)
     .option('--expires <duration>', 'of no use after this time (default: as it was)', parseDuration)
@@ -145,7 +145,7 @@ function addList(keys: Command, terminal: Terminal): void {
 function addRevoke(keys: Command, terminal: Terminal): void {
   keys
     .command('revoke')
-    .description('take a key out of force')
+    .description('revoke a key')
     .argument('<key>', 'its name or its id')
     .addHelpText('after', `${keysHelp}\nIts name can be used again.`)
     .action(async (idOrName: string) => {
@@ -164,7 +164,7 @@ function addRevoke(keys: Command, terminal: Terminal): void {
 }
 
 function show(terminal: Terminal, key: ApiKey, text: string): void {
-  terminal.note('The key is shown this once:');
+  terminal.note('The key, which is shown only now:');
   terminal.print({ key: text, ...describe(key) }, () => text);
 }
 

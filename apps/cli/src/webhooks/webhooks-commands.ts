@@ -37,7 +37,7 @@ export function addWebhooksCommands(program: Command, terminal: Terminal): void 
 
   webhooks
     .command('create')
-    .description('make a webhook; its secret is told this once')
+    .description('create a webhook, and print its secret, which is shown only now')
     .argument('<url>', 'begins with https://')
     .requiredOption('--app <id>')
     .addOption(new Option('--kind <kind...>', 'all by default').choices(kinds))
@@ -54,7 +54,7 @@ export function addWebhooksCommands(program: Command, terminal: Terminal): void 
       );
     });
 
-  withId('delete', 'remove a webhook, and what is on its way to it').action(async (id: string) => {
+  withId('delete', 'delete a webhook, with its pending deliveries').action(async (id: string) => {
     const client = await openClient(terminal);
     await client.call('DELETE /v1/webhooks/{id}', { path: { id: id } });
     terminal.print({ webhookId: id }, () => `webhook ${id} is gone`);
@@ -65,7 +65,7 @@ export function addWebhooksCommands(program: Command, terminal: Terminal): void 
     const { deliveryId } = await client.call('POST /v1/webhooks/{id}/test', { path: { id: id } });
     terminal.print(
       { webhookId: id, deliveryId },
-      () => `delivery ${deliveryId} is on its way; what became of it: pushfleet webhooks deliveries ${id}`,
+      () => `delivery ${deliveryId} is queued; its state: pushfleet webhooks deliveries ${id}`,
     );
   });
 
@@ -79,7 +79,7 @@ export function addWebhooksCommands(program: Command, terminal: Terminal): void 
       });
       terminal.print({ webhookId: id, ...result }, () =>
         result.resent === 0
-          ? 'nothing of it has failed'
+          ? 'no failed deliveries to resend'
           : `${result.resent} ${result.resent === 1 ? 'delivery is' : 'deliveries are'} made again`,
       );
     });
