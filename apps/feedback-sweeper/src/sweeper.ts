@@ -182,7 +182,7 @@ async function migratePatiently(
       const isTransient = (error as { isTransient?: boolean }).isTransient === true;
       if (!isTransient || performance.now() > deadlineMs) throw error;
       const reason = (error as Error).message;
-      if (failures === 1) logger.warn({ reason }, 'Postgres cannot be used yet; trying on');
+      if (failures === 1) logger.warn({ reason }, 'Postgres cannot be used yet; trying again');
       onWaiting?.(reason);
       if (!(await pause(backoffMs(failures, 200, 2_000), signal))) throw error;
     }
@@ -217,7 +217,7 @@ function openCredentials({ config, resources, logger }: ServiceContext) {
       if (credential.problem !== undefined) {
         logger.warn(
           { app: app.id, reason: credential.problem.message },
-          'the credential is not good; its feedback is not read',
+          'the credential cannot be used; its feedback is not read',
         );
       }
       return { app, credential };

@@ -28,7 +28,7 @@ export class RedisRoom {
   check(): void {
     if (!this.isFull) return;
     const percent = Math.floor(this.#share * 100);
-    const message = `Redis uses ${percent} % of its memory: nothing is taken until workers have made room`;
+    const message = `Redis uses ${percent} % of its memory: sends are refused until workers have made room`;
     throw new Problem('backpressure', message, { retryAfterSeconds: 5 });
   }
 

@@ -139,6 +139,6 @@ export class FleetMember {
   }
 
   #logFailure(err: unknown): void {
-    this.#options.logger.debug({ err }, 'the fleet could not be told how this worker is');
+    this.#options.logger.debug({ err }, 'the state of this worker could not be written to Redis');
   }
 }

@@ -28,11 +28,14 @@ export async function openCredentials({
   for (const { app, credential } of opened) {
     const logProblem = (problem: { readonly message: string } | undefined) => {
       const fields = { app: app.id, reason: problem?.message };
-      if (problem === undefined) logger.info(fields, 'the credential is good again');
+      if (problem === undefined) logger.info(fields, 'the credential can be used again');
       else if (isUsable(credential)) {
-        logger.error(fields, 'the credential is not good; the one from before stays in use');
+        logger.error(fields, 'the credential cannot be used; the earlier one stays in use');
       } else
-        logger.error(fields, 'the credential is not good, and there is none from before: the app is out');
+        logger.error(
+          fields,
+          'the credential cannot be used, and there is no earlier one: the app is not sent for',
+        );
     };
     if (credential.problem !== undefined) logProblem(credential.problem);
     credential.onProblem(logProblem);

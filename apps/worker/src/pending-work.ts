@@ -13,7 +13,7 @@ export class PendingWork {
   follow(work: Promise<void>): void {
     const followed = work
       .catch((err: unknown) =>
-        this.#logger.error({ err }, 'work on a push job failed: the job is left behind'),
+        this.#logger.error({ err }, 'an unexpected error: the push job is left to another worker'),
       )
       .finally(() => this.#pending.delete(followed));
     this.#pending.add(followed);

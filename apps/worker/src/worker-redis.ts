@@ -60,7 +60,7 @@ export class WorkerRedis {
     if (isReady === this.#wasReady) return;
     this.#wasReady = isReady;
     if (isReady) this.#logger.info('Redis answers again');
-    else this.#logger.warn('Redis cannot be reached: nothing is taken until it can');
+    else this.#logger.warn('Redis cannot be reached: this worker takes no push jobs until it can');
   }
 
   async close(): Promise<void> {

@@ -88,7 +88,7 @@ export async function openWorker(options: WorkerOptions): Promise<Worker> {
     onStoodStill: (stoodStillMs) => {
       logger.warn(
         { stoodStillMs },
-        'this process stood still for longer than its leases last: its connections are ended',
+        'this process was suspended for longer than its leases last: its connections are closed',
       );
       for (const sender of senders) sender.cut();
     },

@@ -74,7 +74,7 @@ test('a token that is refused is counted and told once, and so is its recovery',
   });
   expect(await total([register], 'rejected')).toBe(2);
   const changes = told.filter((text) => text.includes('canary'));
-  expect(changes).toEqual(['the canary does not arrive', 'the canary arrives again']);
+  expect(changes).toEqual(['the canary was not accepted', 'the canary is accepted again']);
 });
 
 test('canaries do not pile up where they cannot go out', async ({ rig }) => {

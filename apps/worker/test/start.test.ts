@@ -71,7 +71,7 @@ test('one app whose credential is not good is told of at the start, and does not
   const worker = await startWith({ good: { cert: 'good.pem' }, late: { cert: 'expired.pem' } });
   const said = worker.process.lines.map(({ text }) => text).join('\n');
   expect(said).toMatch(
-    /"app":"late","reason":"The certificate .* expired at .*"msg":"the credential is not good/,
+    /"app":"late","reason":"The certificate .* expired at .*"msg":"the credential cannot be used/,
   );
 });
 
@@ -79,7 +79,7 @@ test('one app whose key file is missing is out, and the others are served', asyn
   const worker = await startWith({ good: { cert: 'good.pem' }, gone: { cert: 'gone.pem' } });
   const said = worker.process.lines.map(({ text }) => text).join('\n');
   expect(said).toMatch(
-    /"app":"gone","reason":"There is no file .*gone\.pem.*there is none from before: the app is out"/,
+    /"app":"gone","reason":"There is no file .*gone\.pem.*there is no earlier one: the app is not sent for"/,
   );
   expect(said).toMatch(/"msg":"ready"/);
 });
@@ -110,7 +110,7 @@ test('a worker says when Redis goes away and when it is back', async () => {
     });
   await proxy.disable();
   proxy.cut('reset');
-  await said('Redis cannot be reached: nothing is taken until it can');
+  await said('Redis cannot be reached: this worker takes no push jobs until it can');
   await proxy.enable();
   await said('Redis answers again');
 });

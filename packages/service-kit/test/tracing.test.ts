@@ -88,15 +88,15 @@ test('a collector that refuses is told once, and once more when it takes spans a
       what: `did not say: ${text}`,
       timeoutMs: 20_000,
     });
-  await told('traces cannot be handed over');
+  await told('traces cannot be exported');
   const { length } = collector.requests;
   await vi.waitFor(() => expect(collector.requests.length).toBeGreaterThan(length + 2), 20_000);
   collector.answerWith(200);
-  await told('traces are handed over again');
+  await told('traces are exported again');
   await stop();
   const lines = linesOf(process);
   expect(lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
-  expect(lines.find(({ msg }) => msg === 'traces are handed over again')!.dropped).toBeGreaterThan(1);
+  expect(lines.find(({ msg }) => msg === 'traces are exported again')!.dropped).toBeGreaterThan(1);
 });
 
 test.each([
@@ -111,7 +111,7 @@ test.each([
   expect(await stop()).toMatchObject({ code: 0 });
   const messages = linesOf(process).map(({ msg }) => msg);
   expect(messages.at(-1)).toBe('stopped');
-  expect(messages).toContain('the last traces were not handed over');
+  expect(messages).toContain('the last traces could not be exported');
 });
 
 test('what links to a sampled span is sampled, and the rest is left to the ratio', () => {

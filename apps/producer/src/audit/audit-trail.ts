@@ -106,7 +106,7 @@ export class AuditTrail {
         more = found.length === pageSize;
       }
     } catch (err) {
-      logger.debug({ err }, 'what is for the audit log stays in Redis');
+      logger.debug({ err }, 'entries of the audit log wait in Redis: they could not be written to Postgres');
     }
   }
 

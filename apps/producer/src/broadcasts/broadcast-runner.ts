@@ -80,7 +80,7 @@ export class BroadcastRunner {
     } catch (err) {
       const facts = { app: broadcast?.app, broadcast: broadcast?.id, err };
       if (err instanceof TokenStoreError) {
-        logger.warn(facts, 'broadcasts rest until Postgres answers');
+        logger.warn(facts, 'broadcasts pause until Postgres answers');
         return false;
       }
       if (err instanceof PushQueueError && err.code === 'closed') return true;
@@ -115,7 +115,7 @@ export class BroadcastRunner {
       return true;
     } catch (err) {
       if (err instanceof TokenStoreError) throw err;
-      logger.warn({ app, broadcast: id, err }, 'a broadcast cannot be settled yet; it is tried again');
+      logger.warn({ app, broadcast: id, err }, 'a broadcast could not be finished; trying again');
       return false;
     }
   }

@@ -115,7 +115,7 @@ export class FanOut {
         if (attempt === 0) {
           this.#options.logger.warn(
             { app, broadcast: id, err: error },
-            'the queue takes nothing; trying again',
+            'the queue accepts nothing; trying again',
           );
         }
         if (!(await this.#wait(retryPauseMs(attempt)))) return 'stopped';

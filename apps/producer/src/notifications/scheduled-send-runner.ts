@@ -190,7 +190,7 @@ export class ScheduledSendRunner {
     } catch (err) {
       logger.warn(
         { app: send.app, batch: send.id, err },
-        'a scheduled send could not be ended; trying again',
+        'a scheduled send could not be finished; trying again',
       );
       return false;
     }

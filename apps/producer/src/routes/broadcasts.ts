@@ -248,7 +248,10 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
         );
       } catch (err) {
         // It is written down: whoever runs broadcasts goes on with it until it is done.
-        context.logger.warn({ app: moved.app, broadcast: moved.id, err }, 'a cancellation is finished later');
+        context.logger.warn(
+          { app: moved.app, broadcast: moved.id, err },
+          'a cancellation could not be finished; trying again',
+        );
         return describe(moved);
       }
     },

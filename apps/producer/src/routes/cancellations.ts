@@ -124,7 +124,7 @@ async function cancelScheduled(
       await finishCancelling(cancelling, { queue, redis, scheduledSends });
     } catch (err) {
       // It is written down, and whoever runs what was scheduled goes on with it.
-      logger.warn({ app, batch, err }, 'a cancellation is finished later');
+      logger.warn({ app, batch, err }, 'a cancellation could not be finished; trying again');
     }
     const cancelRequestedAt = cancelling.cancelRequestedAt!.toISOString();
     const value = {

@@ -113,7 +113,7 @@ export class WebhookRunner {
     const { id, webhook, app, kind, attempts } = delivery;
     if (result.state !== 'delivered') {
       const facts = { app, webhook, delivery: id, kind, attempt: attempts, status: result.status };
-      logger.warn({ ...facts, reason: result.error }, 'a webhook did not take a delivery');
+      logger.warn({ ...facts, reason: result.error }, 'a webhook did not accept a delivery');
     }
     await webhooks.settle(delivery, result);
     if (isGone) await webhooks.deactivate(webhook);

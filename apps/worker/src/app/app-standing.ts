@@ -197,7 +197,7 @@ export class AppStanding implements VerdictListener {
     if (slowed === before) return;
     metrics.setSlowed(slowed);
     if (slowed === undefined) {
-      logger.info('the gateway serves the app again: it is slowed no more');
+      logger.info('the gateway answers again: the app is no longer slowed');
     } else {
       logger.warn({ cause: slowed.cause }, 'the gateway is in trouble: the app is slowed');
       // Later, by the loop: the transport is in the middle of reporting the trouble.

@@ -131,8 +131,8 @@ export class Canary {
     if (outcome === this.#lastOutcome) return;
     this.#lastOutcome = outcome;
     const { logger } = this.#options;
-    if (outcome === 'accepted') logger.info('the canary arrives again');
-    else logger.error({ outcome, reason }, 'the canary does not arrive');
+    if (outcome === 'accepted') logger.info('the canary is accepted again');
+    else logger.error({ outcome, reason }, 'the canary was not accepted');
   }
 
   #key(name: 'due' | 'open' | 'succeeded'): string {

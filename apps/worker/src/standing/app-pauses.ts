@@ -102,7 +102,7 @@ export class AppPauses {
     const { app, link, logger } = this.#options;
     logger.error(
       { cause: 'invalid-tokens', reason },
-      'too many tokens are called invalid: the app is paused for the fleet',
+      'the gateway calls too many tokens invalid: the app is paused for the fleet',
     );
     this.#judge();
     const pause: AppPause = { cause: 'invalid-tokens', reason, sinceMs: Date.now() };
@@ -136,7 +136,7 @@ export class AppPauses {
     this.#stored = this.#stored?.filter(({ cause }) => !ownCauses.includes(cause));
     const { app, link, logger } = this.#options;
     if (lifted.length > 0)
-      logger.info({ causes: lifted }, 'the gateway lets this worker send: the pause of the fleet is lifted');
+      logger.info({ causes: lifted }, 'the gateway accepts this worker: the pause of the fleet is lifted');
     this.#judge();
     void link.persist(
       () => this.trouble !== undefined,

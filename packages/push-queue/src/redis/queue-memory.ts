@@ -36,7 +36,7 @@ export class QueueMemory {
     const percent = Math.floor(this.#share * 100);
     throw new PushQueueError(
       'backpressure',
-      `Redis uses ${percent} % of its memory: nothing is taken until workers have made room`,
+      `Redis uses ${percent} % of its memory: sends are refused until workers have made room`,
     );
   }
 

@@ -32,12 +32,11 @@ export class LoggedExporter implements SpanExporter {
   #log({ code, error: err }: ExportResult, spans: number): void {
     if (code === ExportResultCode.SUCCESS) {
       if (this.#dropped !== undefined)
-        this.#logger.info({ dropped: this.#dropped }, 'traces are handed over again');
+        this.#logger.info({ dropped: this.#dropped }, 'traces are exported again');
       this.#dropped = undefined;
       return;
     }
-    if (this.#dropped === undefined)
-      this.#logger.warn({ err }, 'traces cannot be handed over and are dropped');
+    if (this.#dropped === undefined) this.#logger.warn({ err }, 'traces cannot be exported and are dropped');
     this.#dropped = (this.#dropped ?? 0) + spans;
   }
 }

@@ -36,7 +36,7 @@ const closeTimeoutMs = 3_000;
 /** Opens no connection before the first spans are due. */
 export function openTracing(service: ServiceName, config: TracingConfig, logger: Logger): Tracing {
   // At debug: what matters is told by the exporter's keeper, once.
-  const log = (...said: unknown[]) => logger.debug({ said }, 'OpenTelemetry says');
+  const log = (...said: unknown[]) => logger.debug({ said }, 'a message of OpenTelemetry');
   diag.setLogger({ error: log, warn: log, info: log, debug: log, verbose: log }, DiagLogLevel.WARN);
   context.setGlobalContextManager(new AsyncLocalStorageContextManager());
   propagation.setGlobalPropagator(new W3CTraceContextPropagator());
@@ -56,7 +56,7 @@ export function openTracing(service: ServiceName, config: TracingConfig, logger:
       try {
         await withDeadline(provider.shutdown(), closeTimeoutMs);
       } catch (err) {
-        logger.warn({ err }, 'the last traces were not handed over');
+        logger.warn({ err }, 'the last traces could not be exported');
       }
     },
   };
