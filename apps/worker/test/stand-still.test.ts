@@ -56,10 +56,13 @@ test.for([
     // It ends with a proof: the gateway has read all that it wrote.
     await other.stop();
     const before = await quiet(control);
-    const woken = still.process.waitForLine(({ text }) => (text.includes('was suspended') ? true : undefined), {
-      what: 'did not notice that it was suspended',
-      timeoutMs: 60_000,
-    });
+    const woken = still.process.waitForLine(
+      ({ text }) => (text.includes('was suspended') ? true : undefined),
+      {
+        what: 'did not notice that it was suspended',
+        timeoutMs: 60_000,
+      },
+    );
     still.process.signal('SIGCONT');
     await woken;
     await vi.waitFor(async () => expect(await metric(still, 'pushfleet_jobs_active')).toBe(0), {
