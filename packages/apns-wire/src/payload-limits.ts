@@ -19,5 +19,18 @@ export function http2PayloadLimit(pushType: string | undefined): number {
   return pushType === 'voip' ? payloadLimits.http2Voip : payloadLimits.http2;
 }
 
+/** How the notifications of an app travel. `commandVersion`: of the binary protocol, default 2. */
+export interface PayloadRoute {
+  readonly transport: 'binary' | 'http2';
+  readonly commandVersion?: 0 | 1 | 2;
+}
+
+export function payloadLimit(
+  { transport, commandVersion = 2 }: PayloadRoute,
+  pushType: string | undefined,
+): number {
+  return transport === 'binary' ? commandPayloadLimits[commandVersion] : http2PayloadLimit(pushType);
+}
+
 /** What carries a payload: a binary command, or HTTP/2 (VoIP pushes have a limit of their own there). */
 export type PayloadCarrier = keyof typeof payloadLimits;

@@ -1,4 +1,5 @@
-export { type AppTraits, payloadLimit } from './app-traits.ts';
+export { payloadLimit } from '@pushfleet/apns-wire/payload';
+export type { AppTraits } from './app-traits.ts';
 export * from './control/app-control.ts';
 export * from './control/audit-outbox.ts';
 export * from './control/resume-app.ts';

@@ -21,14 +21,6 @@ import { formatUsersNote, parseUsersNote } from './users-note.ts';
 // the same when its time has come (docs/decisions/0045-late-binding.md). With an idempotency key the call is recognised by what it asked for, not by the tokens that
 // were found: those may have changed when it comes again.
 
-/** Whether Postgres has to be asked. Anything that is not as it should be is left to the checks that follow. */
-export function namesUsers(body: object): boolean {
-  if ('userId' in body) return true;
-  const { notifications } = body as { notifications?: unknown };
-  if (!Array.isArray(notifications)) return false;
-  return notifications.some((each: unknown) => typeof each === 'object' && each !== null && 'userId' in each);
-}
-
 type SendMany = z.infer<typeof sendManySchema>;
 
 /** @throws Problem, PushQueueError, TokenStoreError */

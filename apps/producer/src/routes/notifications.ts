@@ -9,7 +9,7 @@ import { Problem } from '../http/problem.ts';
 import { problemOf } from '../http/problem-of.ts';
 import type { ProducerServer } from '../http/typed-server.ts';
 import { readIdempotencyKey } from '../notifications/idempotency-key.ts';
-import { namesUsers, sendToUsers } from '../notifications/send-to-users.ts';
+import { sendToUsers } from '../notifications/send-to-users.ts';
 import {
   type SendAnswer,
   sendAnswerSchema,
@@ -90,6 +90,14 @@ async function enqueue(
   void reply.code(202);
   if (answer.replayed === true) void reply.header('idempotency-replayed', 'true');
   return answer;
+}
+
+/** Whether Postgres has to be asked. Anything that is not as it should be is left to the checks that follow. */
+function namesUsers(body: object): boolean {
+  if ('userId' in body) return true;
+  const { notifications } = body as { notifications?: unknown };
+  if (!Array.isArray(notifications)) return false;
+  return notifications.some((each: unknown) => typeof each === 'object' && each !== null && 'userId' in each);
 }
 
 async function send({ queue }: ProducerContext, body: object): Promise<SendAnswer> {

@@ -1,8 +1,16 @@
+import { type PayloadRoute, payloadLimit } from '../payload-limits.ts';
 import { type Aps, checkAps, type Payload } from './aps.ts';
 import { checkJson, checkKey, isPlainObject } from './json-value.ts';
 import { contentPath, type PayloadContent, payloadOf } from './payload-content.ts';
 import { invalid, PayloadError } from './payload-error.ts';
-import { type PushType, pushTypeOf, requiredPriority } from './push-type.ts';
+import {
+  isKnownPushType,
+  isPushType,
+  type PushType,
+  pushTypeOf,
+  pushTypes,
+  requiredPriority,
+} from './push-type.ts';
 import { shortenText } from './shorten.ts';
 
 export interface PayloadOptions {
@@ -49,6 +57,55 @@ export function buildPayload(content: PayloadContent, options: ContentOptions): 
 /** Checks a payload that is in Apple's names already, and encodes it. Throws as `buildPayload` does. */
 export function encodeRawPayload(payload: unknown, options: PayloadOptions): EncodedPayload {
   return encode(payload, options, rawPlaces);
+}
+
+/** What a payload is made from: content fields, or a whole payload in Apple's names instead. */
+export interface PayloadInput extends PayloadContent {
+  readonly payload?: Payload;
+  /** Shorten the alert's body when the payload is over the limit. Default: refuse. */
+  readonly truncate?: boolean;
+  readonly pushType?: PushType;
+}
+
+/**
+ * Encodes the payload of a notification, whichever way it is given. Throws as `buildPayload` does.
+ * @param besides Which fields of the input are no content.
+ */
+export function encodePayload(
+  input: PayloadInput,
+  route: PayloadRoute,
+  besides: ReadonlySet<string>,
+): EncodedPayload {
+  const { payload, truncate = false, pushType } = input;
+  if (typeof truncate !== 'boolean') throw invalid('truncate', 'must be true or false');
+  if (pushType !== undefined && !isPushType(pushType)) {
+    throw invalid('pushType', `must be one of ${pushTypes.join(', ')}`);
+  }
+  const content = firstContentField(input, besides);
+  const options = { limit: payloadLimit(route, pushType), truncate, pushType };
+  if (payload === undefined) {
+    if (pushType !== undefined && !isKnownPushType(pushType)) {
+      const known = pushTypes.join(', ');
+      throw invalid('pushType', `must be one of ${known}; a newer one is taken together with \`payload\``);
+    }
+    if (content === undefined) throw invalid('alert', 'is missing: there is nothing to send');
+    return buildPayload(input, { ...options, besides });
+  }
+  if (content === undefined) return encodeRawPayload(payload, options);
+  // In the order of the alphabet, so that the same is said however the fields are ordered.
+  const [field = content] = Object.entries(input)
+    .filter(([key, value]) => value !== undefined && !besides.has(key))
+    .map(([key]) => key)
+    .toSorted();
+  throw invalid(field, 'cannot stand beside `payload`, which is the whole');
+}
+
+/** Undefined: there is no content in it. */
+export function firstContentField(input: object, besides: ReadonlySet<string>): string | undefined {
+  for (const key in input) {
+    if (!besides.has(key) && input[key as keyof typeof input] !== undefined) return key;
+  }
+  return undefined;
 }
 
 /** Where the parts of a payload are, for errors. */

@@ -1,7 +1,8 @@
 export {
-  commandPayloadLimits,
   http2PayloadLimit,
   type PayloadCarrier,
+  type PayloadRoute,
+  payloadLimit,
   payloadLimits,
 } from '../payload-limits.ts';
 export {
@@ -18,7 +19,10 @@ export {
 export {
   buildPayload,
   type EncodedPayload,
+  encodePayload,
   encodeRawPayload,
+  firstContentField,
+  type PayloadInput,
   type PayloadOptions,
 } from './encode-payload.ts';
 export type { JsonObject, JsonValue } from './json-value.ts';

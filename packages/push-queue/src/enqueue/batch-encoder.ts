@@ -1,17 +1,27 @@
+import { setImmediate } from 'node:timers/promises';
 import type { DeviceToken } from '@pushfleet/apns-wire/device-token';
-import type { EncodedPayload } from '@pushfleet/apns-wire/payload';
+import { type EncodedPayload, encodePayload, firstContentField } from '@pushfleet/apns-wire/payload';
 import type { EncodedNotification } from '../push-job/encode.ts';
+import { besideContent, type EncodingContext, encodeParts, noToken, parseToken } from './encode.ts';
+import { invalidField, located, pathInBatch } from './notification-defect.ts';
 import {
-  besideContent,
-  type EncodingContext,
-  encodeParts,
-  encodePayload,
-  firstContentField,
-  noToken,
-  parseToken,
-} from './encode-notification.ts';
-import { invalidField } from './notification-defect.ts';
-import type { NotificationDefaults, NotificationInput } from './notification-input.ts';
+  maxBatchNotifications,
+  type NotificationDefaults,
+  type NotificationInput,
+} from './notification-input.ts';
+
+/** Notifications that are encoded without a look at anything else. */
+const turnNotifications = 50;
+
+/** Checks the shape of a batch. @throws PushQueueError */
+export function checkBatchInput(notifications: unknown, defaults: unknown): void {
+  if (!Array.isArray(notifications)) throw invalidField('notifications', 'must be a list');
+  if (notifications.length === 0 || notifications.length > maxBatchNotifications) {
+    throw invalidField('notifications', `must be 1 to ${maxBatchNotifications}, not ${notifications.length}`);
+  }
+  if (typeof defaults === 'object' && defaults !== null && !Array.isArray(defaults)) return;
+  throw invalidField('defaults', 'must be an object, such as {"alert":"Hello"}');
+}
 
 /** Encodes notifications that share defaults; what is shared is encoded once. */
 export class BatchEncoder {
@@ -22,6 +32,28 @@ export class BatchEncoder {
   constructor(defaults: NotificationDefaults, context: EncodingContext) {
     this.#defaults = defaults;
     this.#context = context;
+  }
+
+  /** A large batch leaves the other calls of the process their turn. Throws `PushQueueError`. */
+  async encodeAll(inputs: readonly NotificationInput[]): Promise<EncodedNotification[]> {
+    const encoded: EncodedNotification[] = [];
+    const payloads = new Map<string, string>();
+    for (const [place, input] of inputs.entries()) {
+      if (place > 0 && place % turnNotifications === 0) await setImmediate();
+      const one = located(pathInBatch(input, this.#defaults, place), () => this.encode(input));
+      // The same text is the same value: its job finds that out without a look at the text.
+      const payload = payloads.get(one.payload) ?? one.payload;
+      payloads.set(payload, payload);
+      encoded.push({ ...one, payload });
+    }
+    return encoded;
+  }
+
+  /** Checks all but the device tokens. Throws `PushQueueError`. */
+  checkAll(inputs: readonly NotificationDefaults[]): void {
+    for (const [place, input] of inputs.entries()) {
+      located(pathInBatch(input, this.#defaults, place), () => this.check(input));
+    }
   }
 
   /** Throws as `encodeNotification` does. */

@@ -1,5 +1,4 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Lane } from '../lane.ts';
 import { type BatchId, createBatchId, type NotificationId, notificationId } from '../notification-id.ts';
 import {
   type BatchSource,
@@ -9,8 +8,10 @@ import {
   type PushJobText,
 } from '../push-job/encode.ts';
 import { maxJobNotifications } from '../push-job/format.ts';
+import { PushQueueError } from '../push-queue-error.ts';
 import { idempotencyRecordKey } from '../redis/keys.ts';
-import { formatRecord, idempotencyConflict, parseRecord } from './idempotency-record.ts';
+import type { ParsedCall } from './encode.ts';
+import { formatRecord, type KeyedCall, parseRecord, recallOf } from './idempotency-record.ts';
 import type { JobWrite, JobWriter, KeyedWrite } from './job-writer.ts';
 
 export interface BatchResult {
@@ -32,23 +33,6 @@ export interface TokensResult {
   readonly note?: string | undefined;
 }
 
-export interface BatchCall {
-  readonly app: string;
-  readonly lane: Lane;
-  /** Epoch milliseconds; undefined: now. */
-  readonly startMs: number | undefined;
-  readonly keyed:
-    | {
-        readonly recordName: string;
-        readonly fingerprint: string;
-        readonly windowMs?: number | undefined;
-        readonly note?: string | undefined;
-      }
-    | undefined;
-  /** Undefined: a new one. */
-  readonly batchId?: BatchId | undefined;
-}
-
 export interface BatchWriteOptions {
   readonly writer: JobWriter;
   readonly prefix: string;
@@ -59,7 +43,7 @@ export interface BatchWriteOptions {
 /** Writes a call that is a batch of its own: all its jobs in one transaction. Throws `PushQueueError`. */
 export async function writeBatch(
   { writer, prefix, idempotencyWindowMs, traceparent }: BatchWriteOptions,
-  call: BatchCall,
+  call: ParsedCall,
   count: number,
   source: BatchSource,
 ): Promise<TokensResult> {
@@ -105,12 +89,9 @@ async function formatJobs(head: PushJobHead, source: BatchSource): Promise<PushJ
 }
 
 /** What the first call with a key was answered. Throws `PushQueueError` when it was another call. */
-export function replayOf(
-  stored: string,
-  keyed: { readonly recordName: string; readonly fingerprint: string },
-): TokensResult {
-  const earlier = parseRecord(stored);
-  if (earlier.fingerprint !== keyed.fingerprint) throw idempotencyConflict(keyed.recordName);
+export function replayOf(stored: string, keyed: Pick<KeyedCall, 'recordName' | 'fingerprint'>): TokensResult {
+  const earlier = recallOf(parseRecord(stored), keyed);
+  if (earlier instanceof PushQueueError) throw earlier;
   return { batchId: earlier.batch, count: earlier.count, replayed: true, note: earlier.note };
 }
 

@@ -20,6 +20,15 @@ const recordSchema = z.object({
   o: z.string().optional(),
 });
 
+/** A call with an idempotency key. */
+export interface KeyedCall {
+  readonly recordName: string;
+  readonly fingerprint: string;
+  /** How long the key is remembered, milliseconds; undefined: the queue's `idempotencyWindowMs`. */
+  readonly windowMs?: number | undefined;
+  readonly note?: string | undefined;
+}
+
 export interface IdempotencyRecord {
   readonly batch: BatchId;
   readonly firstIndex: number;
@@ -60,8 +69,16 @@ export function recordNameOf(key: unknown, { isOwn = false }: Pick<RecallOptions
   );
 }
 
+/** What the first call with a key was answered; an error where it was another call. */
+export function recallOf(
+  earlier: IdempotencyRecord,
+  { recordName, fingerprint }: Pick<KeyedCall, 'recordName' | 'fingerprint'>,
+): IdempotencyRecord | PushQueueError {
+  return earlier.fingerprint === fingerprint ? earlier : idempotencyConflict(recordName);
+}
+
 /** @param name Of the key's record */
-export function idempotencyConflict(name: string): PushQueueError {
+function idempotencyConflict(name: string): PushQueueError {
   return new PushQueueError(
     'idempotency-conflict',
     `the idempotency key ${name.trimStart()} was used for another call`,

@@ -35,3 +35,12 @@ export function pathInBatch(input: unknown, defaults: object, place: number): Pa
     return isDefault ? 'defaults.' : `notifications[${place}].`;
   };
 }
+
+/** Runs `encode`; its errors say where in the call the field is. */
+export function located<T>(pathOf: PathOf, encode: () => T): T {
+  try {
+    return encode();
+  } catch (error) {
+    throw locateDefect(error, pathOf);
+  }
+}

@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import type { Lane } from '../lane.ts';
 import { createBatchId, notificationId } from '../notification-id.ts';
 import type { BatchSource, EncodedNotification } from '../push-job/encode.ts';
@@ -6,11 +5,8 @@ import { PushQueueError } from '../push-queue-error.ts';
 import type { AppQuota } from '../quota.ts';
 import { defaultRedisPrefix, idempotencyRecordKey } from '../redis/keys.ts';
 import { isSampled } from '../traceparent.ts';
-import { AppDirectory } from './app-directory.ts';
-import { Backlog } from './backlog.ts';
-import { BatchEncoder } from './batch-encoder.ts';
+import { BatchEncoder, checkBatchInput } from './batch-encoder.ts';
 import {
-  type BatchCall,
   type BatchResult,
   replayOf,
   type TokensResult,
@@ -23,10 +19,14 @@ import {
   encodeDelivery,
   encodedBytes,
   encodeNotification,
-} from './encode-notification.ts';
+  type KnownApps,
+  type ParsedCall,
+  parseCall,
+  traitsOf,
+} from './encode.ts';
 import { formatRecord, recordNameOf } from './idempotency-record.ts';
 import { JobWriter } from './job-writer.ts';
-import { locateDefect, type PathOf, pathInBatch } from './notification-defect.ts';
+import { locateDefect, located, type PathOf } from './notification-defect.ts';
 import type {
   BatchDraft,
   BatchInput,
@@ -37,19 +37,15 @@ import type {
   SendInput,
   TokensInput,
 } from './notification-input.ts';
-import { checkBatchInput, type ParsedCall, parseCall } from './parse-call.ts';
 import type { EnqueueSource, PushQueueOptions } from './push-queue-options.ts';
-import { type SendResult, SingleSends } from './single-sends.ts';
+import { Backlog, type SendResult, SingleSends } from './single-sends.ts';
 import { checkTokens, digestOf } from './token-columns.ts';
-
-/** Notifications of a batch that are encoded without a look at anything else. */
-const turnNotifications = 50;
 
 /** Enqueues notifications into Redis. */
 export class PushQueue {
   readonly #options: PushQueueOptions;
   readonly #prefix: string;
-  readonly #directory: AppDirectory;
+  readonly #apps: KnownApps;
   readonly #defaultTtlSeconds: number;
   readonly #idempotencyWindowMs: number;
   readonly #backlog: Backlog;
@@ -64,7 +60,7 @@ export class PushQueue {
   constructor(options: PushQueueOptions) {
     this.#options = options;
     this.#prefix = options.prefix ?? defaultRedisPrefix;
-    this.#directory = new AppDirectory(options.apps);
+    this.#apps = options.apps && new Map(Object.entries(options.apps));
     this.#defaultTtlSeconds = options.defaultTtlSeconds ?? 86_400;
     this.#idempotencyWindowMs = options.idempotencyWindowMs ?? 86_400_000;
     this.#backlog = new Backlog(options.maxBacklogBytes ?? 64 * 1024 * 1024);
@@ -83,23 +79,19 @@ export class PushQueue {
   enqueue(input: SendInput): Promise<SendResult> {
     // Not an async function: its frame would be a fifth of what a call allocates.
     try {
-      return this.#enqueue(input);
+      this.#checkOpen();
+      const call = parseCall(this.#apps, input, input);
+      let encoded = encodeNotification(input, this.#contextOf(call), besideContent.call);
+      if (call.startMs !== undefined) return this.#enqueueScheduled(call, encoded);
+      const traceparent = this.#traceparent();
+      if (traceparent !== undefined) encoded = { ...encoded, traceparent };
+      const sends = this.#ensureSingleSends(call.app, call.lane);
+      return call.keyed === undefined
+        ? sends.add(encoded)
+        : sends.addKeyed(encoded, call.keyed.recordName, call.keyed.fingerprint);
     } catch (error) {
-      return Promise.reject(error);
+      return Promise.reject(locateDefect(error, inCall));
     }
-  }
-
-  #enqueue(input: SendInput): Promise<SendResult> {
-    this.#checkOpen();
-    const call = parseCall(this.#directory, input, input);
-    let encoded = this.#encode(input, call);
-    if (call.startMs !== undefined) return this.#enqueueScheduled(call, encoded);
-    const traceparent = this.#traceparent();
-    if (traceparent !== undefined) encoded = { ...encoded, traceparent };
-    const sends = this.#ensureSingleSends(call.app, call.lane);
-    return call.keyed === undefined
-      ? sends.add(encoded)
-      : sends.addKeyed(encoded, call.keyed.recordName, call.keyed.fingerprint);
   }
 
   async #enqueueScheduled(call: ParsedCall, encoded: EncodedNotification): Promise<SendResult> {
@@ -114,21 +106,10 @@ export class PushQueue {
    */
   async enqueueBatch(input: BatchInput, options: BatchOptions = {}): Promise<BatchResult> {
     this.#checkOpen();
-    const call = parseCall(this.#directory, input, input, options);
+    const call = parseCall(this.#apps, input, input, options);
     const { notifications, defaults = {} } = input;
     checkBatchInput(notifications, defaults);
-    const encoder = new BatchEncoder(defaults, this.#contextOf(call));
-    const encoded: EncodedNotification[] = [];
-    const payloads = new Map<string, string>();
-    for (const [place, notification] of notifications.entries()) {
-      // A large batch leaves the other calls of the process their turn.
-      if (place > 0 && place % turnNotifications === 0) await setImmediate();
-      const one = located(pathInBatch(notification, defaults, place), () => encoder.encode(notification));
-      // The same text is the same value: its job finds that out without a look at the text.
-      const payload = payloads.get(one.payload) ?? one.payload;
-      payloads.set(payload, payload);
-      encoded.push({ ...one, payload });
-    }
+    const encoded = await new BatchEncoder(defaults, this.#contextOf(call)).encodeAll(notifications);
     this.#checkOpen();
     return withNotificationIds(await this.#writeBatch(call, encoded));
   }
@@ -144,7 +125,7 @@ export class PushQueue {
     const checked = checkTokens(input);
     // The bytes' hash stands for them, where the call is compared with an earlier one.
     const identity = { app, lane, sendAt, ...defaults, tokens: digestOf(input) };
-    const call = parseCall(this.#directory, input, identity, recall);
+    const call = parseCall(this.#apps, input, identity, recall);
     const delivery = located(inCall, () => encodeDelivery(defaults, this.#contextOf(call)));
     const bytes = checked.bytes.length + delivery.payloadBytes * Math.ceil(checked.count / 1000);
     const size = { count: checked.count, bytes, source: 'tokens' } as const;
@@ -156,7 +137,7 @@ export class PushQueue {
    * milliseconds. Throws `PushQueueError`.
    */
   checkDelivery(options: CallOptions, delivery: NotificationDefaults): number {
-    const call = parseCall(this.#directory, options, options);
+    const call = parseCall(this.#apps, options, options);
     const context = this.#contextOf(call);
     located(inCall, () => encodeDelivery(delivery, context));
     return context.startMs;
@@ -167,14 +148,11 @@ export class PushQueue {
    * when it may be sent from on, epoch milliseconds. Throws `PushQueueError`.
    */
   checkBatch(input: BatchDraft): number {
-    const call = parseCall(this.#directory, input, input);
+    const call = parseCall(this.#apps, input, input);
     const { notifications, defaults = {} } = input;
     checkBatchInput(notifications, defaults);
     const context = this.#contextOf(call);
-    const encoder = new BatchEncoder(defaults, context);
-    for (const [place, notification] of notifications.entries()) {
-      located(pathInBatch(notification, defaults, place), () => encoder.check(notification));
-    }
+    new BatchEncoder(defaults, context).checkAll(notifications);
     return context.startMs;
   }
 
@@ -189,7 +167,7 @@ export class PushQueue {
     options: Pick<RecallOptions, 'isOwn'> = {},
   ): Promise<TokensResult | undefined> {
     this.#checkOpen();
-    this.#directory.traitsOf(app);
+    traitsOf(this.#apps, app);
     const recordName = recordNameOf(idempotencyKey, options);
     const stored = await this.#writer.read(idempotencyRecordKey(this.#prefix, app, recordName));
     return stored === null ? undefined : replayOf(stored, { recordName, fingerprint });
@@ -219,7 +197,7 @@ export class PushQueue {
     options: BatchOptions & Required<Pick<BatchOptions, 'batchId' | 'fingerprint'>>,
   ): Promise<TokensResult> {
     this.#checkOpen();
-    this.#directory.traitsOf(app);
+    traitsOf(this.#apps, app);
     const recordName = recordNameOf(key, options);
     const { fingerprint, batchId, note, idempotencyWindowMs = this.#idempotencyWindowMs } = options;
     const record = formatRecord({ batch: batchId, firstIndex: 1, count: 0, fingerprint, note });
@@ -231,7 +209,7 @@ export class PushQueue {
 
   /** What an app may have in its queues, as far as anything is said of it. */
   quotaOf(app: string): AppQuota | undefined {
-    return this.#directory.quotaOf(app) ?? this.#options.quota;
+    return this.#apps?.get(app)?.queue ?? this.#options.quota;
   }
 
   /** Why Redis takes no writes, though it can be reached; undefined: it does, as far as is known. */
@@ -261,14 +239,14 @@ export class PushQueue {
     if (this.#closing !== undefined) throw new PushQueueError('closed', 'the push queue is closed');
   }
 
-  async #writeBatch(call: BatchCall, notifications: readonly EncodedNotification[]): Promise<TokensResult> {
+  async #writeBatch(call: ParsedCall, notifications: readonly EncodedNotification[]): Promise<TokensResult> {
     const bytes = notifications.reduce((sum, notification) => sum + encodedBytes(notification), 0);
     const size = { count: notifications.length, bytes, source: 'batch' } as const;
     return this.#writeJobs(call, size, { kind: 'rows', notifications });
   }
 
   async #writeJobs(
-    call: BatchCall,
+    call: ParsedCall,
     size: { readonly count: number; readonly bytes: number; readonly source: EnqueueSource },
     columns: BatchSource,
   ): Promise<TokensResult> {
@@ -295,14 +273,6 @@ export class PushQueue {
   #traceparent(): string | undefined {
     const traceparent = this.#options.traceparent?.();
     return traceparent !== undefined && isSampled(traceparent) ? traceparent : undefined;
-  }
-
-  #encode(input: SendInput, call: ParsedCall): EncodedNotification {
-    try {
-      return encodeNotification(input, this.#contextOf(call), besideContent.call);
-    } catch (error) {
-      throw locateDefect(error, inCall);
-    }
   }
 
   #contextOf(call: ParsedCall): EncodingContext {
@@ -341,11 +311,3 @@ export function createPushQueue(options: PushQueueOptions): PushQueue {
 }
 
 const inCall: PathOf = () => '';
-
-function located<T>(pathOf: PathOf, encode: () => T): T {
-  try {
-    return encode();
-  } catch (error) {
-    throw locateDefect(error, pathOf);
-  }
-}

@@ -6,10 +6,9 @@ import { PushQueueError } from '../push-queue-error.ts';
 import type { QuotaRefusal } from '../quota.ts';
 import { idempotencyRecordKey } from '../redis/keys.ts';
 import { distinctTraceparents } from '../traceparent.ts';
-import type { Backlog } from './backlog.ts';
-import { encodedBytes } from './encode-notification.ts';
+import { encodedBytes } from './encode.ts';
 import { GroupCommit } from './group-commit.ts';
-import { formatRecord, idempotencyConflict, parseRecord } from './idempotency-record.ts';
+import { formatRecord, parseRecord, recallOf } from './idempotency-record.ts';
 import type { JobWrite, JobWriter } from './job-writer.ts';
 
 // Single sends of one app and lane: group commit makes one push job of those that arrive together. Those with an
@@ -28,6 +27,35 @@ interface KeyedSend {
   readonly notification: EncodedNotification;
   readonly recordName: string;
   readonly fingerprint: string;
+}
+
+/** Counts the bytes that wait to be written, of all apps, and refuses more than there is room for. */
+export class Backlog {
+  readonly #maxBytes: number;
+  #bytes = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Throws `PushQueueError` `backpressure`. What is larger than all the room is let in when nothing else waits. */
+  take(bytes: number): void {
+    if (this.#bytes > 0 && this.#bytes + bytes > this.#maxBytes) {
+      throw new PushQueueError(
+        'backpressure',
+        `${this.#bytes} bytes wait to be written to Redis; ${this.#maxBytes} are allowed`,
+      );
+    }
+    this.#bytes += bytes;
+  }
+
+  release(bytes: number): void {
+    this.#bytes -= bytes;
+  }
 }
 
 export interface SingleSendsOptions {
@@ -137,9 +165,9 @@ export class SingleSends {
       results = sends.map((send) => {
         const record = records.get(send.recordName);
         if (record !== undefined) {
-          return record.fingerprint === send.fingerprint
-            ? sent(notificationId(record.batch, record.firstIndex), true)
-            : idempotencyConflict(send.recordName);
+          const earlier = recallOf(record, send);
+          if (earlier instanceof PushQueueError) return earlier;
+          return sent(notificationId(earlier.batch, earlier.firstIndex), true);
         }
         if (fresh.length >= most) return refusal!;
         fresh.push(send);

@@ -1,27 +1,94 @@
-import { type DeviceToken, parseDeviceToken } from '@pushfleet/apns-wire/device-token';
-import {
-  buildPayload,
-  type EncodedPayload,
-  encodeRawPayload,
-  isKnownPushType,
-  isPushType,
-  type PushType,
-  pushTypes,
-} from '@pushfleet/apns-wire/payload';
-import { type AppTraits, maxTokenBytes, payloadLimit } from '../app-traits.ts';
+import { type DeviceToken, maxBinaryTokenBytes, parseDeviceToken } from '@pushfleet/apns-wire/device-token';
+import { type EncodedPayload, encodePayload, type PushType } from '@pushfleet/apns-wire/payload';
+import type { AppTraits } from '../app-traits.ts';
+import { type Lane, lanes } from '../lane.ts';
+import type { BatchId } from '../notification-id.ts';
 import type { EncodedDelivery, EncodedNotification } from '../push-job/encode.ts';
+import { PushQueueError } from '../push-queue-error.ts';
+import { appIdPattern } from '../settings.ts';
+import { fingerprintOf, type KeyedCall, recordNameOf } from './idempotency-record.ts';
 import { invalidField } from './notification-defect.ts';
-import type { CallOptions, NotificationDefaults, NotificationInput } from './notification-input.ts';
+import {
+  type BatchOptions,
+  type CallOptions,
+  maxScheduleSeconds,
+  type NotificationDefaults,
+  type NotificationInput,
+} from './notification-input.ts';
 import { parseTime } from './parse-time.ts';
 
-// Checks and encodes by hand: single sends come at tens of thousands a second, and each is checked on its own.
+// What a caller hands over, checked and encoded: the call, and its notifications. By hand, since single sends come at tens
+// of thousands a second, and each is checked on its own.
 
-/** Memory that an encoded notification takes beside its payload, about. */
-const overheadBytes = 300;
+/** What concerns a call as a whole, checked. */
+export interface ParsedCall {
+  readonly app: string;
+  readonly lane: Lane;
+  readonly traits: AppTraits;
+  /** Not before then, epoch milliseconds; undefined: now. */
+  readonly startMs: number | undefined;
+  /** From when on expirations count, epoch milliseconds; undefined: `startMs`, or now. */
+  readonly dueMs: number | undefined;
+  /** Undefined: it has no idempotency key. */
+  readonly keyed: KeyedCall | undefined;
+  /** Undefined: a new one. */
+  readonly batchId: BatchId | undefined;
+}
 
-/** Memory that it takes while it waits to be written, about. */
-export function encodedBytes(notification: EncodedNotification): number {
-  return notification.payloadBytes + overheadBytes;
+/** The apps that may be sent to. Undefined: any. */
+export type KnownApps = ReadonlyMap<string, AppTraits> | undefined;
+
+/** Where no apps are known every app is taken for one on HTTP/2: the worker refuses what its gateway cannot carry. */
+const unknownTraits: AppTraits = { transport: 'http2' };
+
+/** Throws `PushQueueError` `unknown-app`. */
+export function traitsOf(apps: KnownApps, app: unknown): AppTraits {
+  if (typeof app !== 'string' || !appIdPattern.test(app)) {
+    throw new PushQueueError('unknown-app', 'app: must be the id of an app', { field: 'app' });
+  }
+  const traits = apps === undefined ? unknownTraits : apps.get(app);
+  if (traits !== undefined) return traits;
+  throw new PushQueueError('unknown-app', `app: there is no app ${app}`, { field: 'app' });
+}
+
+/**
+ * Checks what concerns the whole call.
+ * @param identity What the call asks for, where it has an idempotency key. It is read when its fingerprint is asked
+ * for, which is after it has been checked.
+ * Throws `PushQueueError`.
+ */
+export function parseCall(
+  apps: KnownApps,
+  input: CallOptions,
+  identity: object,
+  recall: BatchOptions = {},
+): ParsedCall {
+  const { app, lane = 'transactional', sendAt, idempotencyKey } = input;
+  const traits = traitsOf(apps, app);
+  if (!lanes.includes(lane)) throw invalidField('lane', `must be one of ${lanes.join(', ')}`);
+  const startMs = sendAt === undefined ? undefined : parseSendAt(sendAt);
+  const { batchId, dueMs } = recall;
+  if (idempotencyKey === undefined) return { app, lane, traits, startMs, dueMs, batchId, keyed: undefined };
+  let known = recall.fingerprint;
+  const keyed = {
+    recordName: recordNameOf(idempotencyKey, recall),
+    get fingerprint() {
+      const { idempotencyKey: _, ...rest } = identity as CallOptions;
+      known ??= fingerprintOf(rest);
+      return known;
+    },
+    windowMs: recall.idempotencyWindowMs,
+    note: recall.note,
+  };
+  return { app, lane, traits, startMs, dueMs, batchId, keyed };
+}
+
+/** Undefined: the time has come already. */
+function parseSendAt(sendAt: unknown): number | undefined {
+  const startMs = parseTime('sendAt', sendAt);
+  const nowMs = Date.now();
+  if (startMs > nowMs + maxScheduleSeconds * 1000) throw invalidField('sendAt', 'is more than 30 days ahead');
+  return startMs <= nowMs ? undefined : startMs;
 }
 
 export interface EncodingContext {
@@ -29,6 +96,14 @@ export interface EncodingContext {
   /** When it may be sent from on, epoch milliseconds: `ttl` counts from here. */
   readonly startMs: number;
   readonly defaultTtlSeconds: number;
+}
+
+/** Memory that an encoded notification takes beside its payload, about. */
+const overheadBytes = 300;
+
+/** Memory that it takes while it waits to be written, about. */
+export function encodedBytes(notification: EncodedNotification): number {
+  return notification.payloadBytes + overheadBytes;
 }
 
 const maxEpochSeconds = 0xffff_ffff;
@@ -89,10 +164,10 @@ function checkBinary(token: DeviceToken, pushType: PushType, { collapseId }: Del
   if (collapseId !== undefined) {
     throw invalidField('collapseId', `${why}, which has no collapse ids; it needs an app on http2`);
   }
-  if (token.length > maxTokenBytes.binary * 2) {
+  if (token.length > maxBinaryTokenBytes * 2) {
     throw invalidField(
       'token',
-      `has ${token.length / 2} bytes; ${why}, which carries at most ${maxTokenBytes.binary}`,
+      `has ${token.length / 2} bytes; ${why}, which carries at most ${maxBinaryTokenBytes}`,
     );
   }
 }
@@ -131,53 +206,6 @@ export function parseToken(token: unknown): DeviceToken {
   if (token === undefined) throw invalidField('token', 'is missing');
   if (typeof token !== 'string') throw invalidField('token', 'must be text, such as 64 hex digits');
   return parseDeviceToken(token);
-}
-
-export function encodePayload(
-  input: NotificationDefaults,
-  traits: AppTraits,
-  besides: ReadonlySet<string>,
-): EncodedPayload {
-  const { payload, truncate } = input;
-  if (truncate !== undefined && typeof truncate !== 'boolean') {
-    throw invalidField('truncate', 'must be true or false');
-  }
-  const pushType = parsePushType(input.pushType);
-  const limit = payloadLimit(traits, pushType);
-  const content = firstContentField(input, besides);
-  const options = { limit, truncate: truncate ?? false, pushType };
-  if (payload === undefined) {
-    if (pushType !== undefined && !isKnownPushType(pushType)) {
-      const known = pushTypes.join(', ');
-      throw invalidField(
-        'pushType',
-        `must be one of ${known}; a newer one is taken together with \`payload\``,
-      );
-    }
-    if (content === undefined) throw invalidField('alert', 'is missing: there is nothing to send');
-    return buildPayload(input, { ...options, besides });
-  }
-  if (content !== undefined) {
-    // In the order of the alphabet, so that the same is said however the fields are ordered.
-    const [field = content] = Object.keys(input)
-      .filter((key) => firstContentField({ [key]: input[key as keyof typeof input] }, besides) !== undefined)
-      .toSorted();
-    throw invalidField(field, 'cannot stand beside `payload`, which is the whole');
-  }
-  return encodeRawPayload(payload, options);
-}
-
-/** Undefined: there is no content in it. */
-export function firstContentField(input: object, besides: ReadonlySet<string>): string | undefined {
-  for (const key in input) {
-    if (!besides.has(key) && input[key as keyof typeof input] !== undefined) return key;
-  }
-  return undefined;
-}
-
-function parsePushType(value: unknown): PushType | undefined {
-  if (value === undefined || isPushType(value)) return value;
-  throw invalidField('pushType', `must be one of ${pushTypes.join(', ')}`);
 }
 
 function parsePriority(
