@@ -83,7 +83,7 @@ test('canaries do not pile up where they cannot go out', async ({ rig }) => {
   await rig.redis.set(`${rig.prefix}:{shop}:canary-open`, '1', 'PX', 2_500);
   await rig.openWorker([onTransport(rig, 'binary', 1_000)], { register });
   await liftPauses(rig, 'shop', ['operator']);
-  await vi.waitFor(async () => expect(await total([register], 'open')).toBeGreaterThan(0), {
+  await vi.waitFor(async () => expect(await total([register], 'queued')).toBeGreaterThan(0), {
     timeout: 20_000,
   });
   expect(await rig.totals()).toMatchObject({ enqueued: 0 });

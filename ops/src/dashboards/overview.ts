@@ -43,7 +43,7 @@ export const overview: DashboardPlan = {
           unit: 'short',
           span: 6,
           queries: [
-            { expr: `sum(app_lane:pushfleet_open_notifications:difference{${chosenApps}})`, legend: 'open' },
+            { expr: `sum(app_lane:pushfleet_queued_notifications:difference{${chosenApps}})`, legend: 'queued' },
           ],
         },
         {

@@ -20,7 +20,7 @@ export const queues: DashboardPlan = {
           span: 8,
           queries: [
             {
-              expr: `app_lane:pushfleet_open_notifications:difference{${chosenApps}}`,
+              expr: `app_lane:pushfleet_queued_notifications:difference{${chosenApps}}`,
               legend: '{{app}} {{lane}}',
             },
           ],

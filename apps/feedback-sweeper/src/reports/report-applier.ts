@@ -29,7 +29,7 @@ export interface ReportApplierOptions {
 const maxReports = 500;
 const maxExceptions = 20_000;
 
-/** While an app rests for this, its invalid tokens are not believed: it may be the wrong environment. */
+/** While an app is paused for this, its invalid tokens are not believed: it may be the wrong environment. */
 const doubtCause: PauseCause = 'invalid-tokens';
 
 /** Puts what was read into Postgres, however long that takes. */

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
-/** How canaries end: `open`: the one before has not ended, and none was sent. */
+/** How canaries end: `queued`: the one before has no outcome yet, and none was sent. */
 const canaryOutcomes = [
   'accepted',
   'rejected',
@@ -8,7 +8,7 @@ const canaryOutcomes = [
   'cancelled',
   'dead',
   'not-enqueued',
-  'open',
+  'queued',
 ] as const;
 export type CanaryOutcome = (typeof canaryOutcomes)[number];
 
@@ -16,7 +16,7 @@ export type CanaryOutcome = (typeof canaryOutcomes)[number];
 export interface CanaryMetrics {
   begin(everySeconds: number, nowSeconds: number): void;
   countSettled(outcome: CanaryOutcome, seconds: number): void;
-  countMissed(outcome: 'not-enqueued' | 'open'): void;
+  countMissed(outcome: 'not-enqueued' | 'queued'): void;
   setSucceeded(atSeconds: number): void;
 }
 

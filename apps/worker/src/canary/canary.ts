@@ -93,7 +93,7 @@ export class Canary {
     const openMs = everyMs * forgottenAfter;
     const isFirst = await link.answer(() => client.set(this.#key('open'), '1', 'PX', openMs, 'NX'));
     if (isFirst === null) {
-      metrics.countMissed('open');
+      metrics.countMissed('queued');
       return;
     }
     await this.#send();
