@@ -201,7 +201,37 @@ test('no two documents use the same idempotency key', () => {
   expect(shared).toEqual([]);
 });
 
-test('the tables of what is not run name nothing that is not there', () => {
+test('no example needs an app, a user or a tag that neither the playground nor its own document makes', () => {
+  const readme = readFileSync(join(root, 'docs/README.md'), 'utf8');
+  const apps = [...readme.matchAll(/^\| `([\w-]+)` \|/gm)].map(([, app]) => app!);
+  expect(apps).toContain('shop-prod');
+  // scripts/demo/playground.ts registers a device of each.
+  const made = { app: new Set(apps), user: new Set(['anna']), tag: new Set(['vip']) };
+  const uses = {
+    app: /(?:"app":|\bapp:|--app|[?&]app=) ?['"]?([a-z][\w-]*)/g,
+    user: /(?:"userId":|\buserId:|--user) ?['"]?([a-z][\w-]*)/g,
+    tag: /(?:"tags":|--tag) ?['"]?([a-z][\w-]*)/g,
+  };
+  const missing = Object.entries(Object.groupBy(snippets, ({ document }) => document)).flatMap(
+    ([document, blocks = []]) => {
+      const text = blocks
+        .filter(({ language }) => ['sh', 'ts'].includes(language))
+        .map((block) => block.text)
+        .join('\n');
+      const registered = text.matchAll(/-X PUT \S+\/v1\/devices[\s\S]*?-d '([^']*)'/g);
+      const own = [...registered].map(([, body]) => body!).join('\n');
+      return Object.entries(uses).flatMap(([kind, pattern]) =>
+        [...text.matchAll(pattern)]
+          .map(([, name]) => name!)
+          .filter((name) => !made[kind as keyof typeof made].has(name) && !own.includes(`"${name}"`))
+          .map((name) => `${document}: ${kind} ${name}`),
+      );
+    },
+  );
+  expect(missing).toEqual([]);
+});
+
+test('every stand-in stands for something', () => {
   const entries = [languagesNotRun, standIns, runElsewhere].flatMap((table) => Object.keys(table));
   expect(entries.filter((entry) => !usedEntries.has(entry))).toEqual([]);
 });
