@@ -1,5 +1,5 @@
 import { type EnqueueSource, type Lane, lanes, type PushQueueObserver } from '@pushfleet/push-queue';
-import { Counter, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { ProblemCode } from './http/problem.ts';
 import { RequestDurations, type RequestObserver } from './request-durations.ts';
 import { type DeliveryResult, deliveryResults } from './webhooks/webhook-runner.ts';
@@ -17,6 +17,8 @@ export interface ProducerMetrics {
   enqueueRefused(code: ProblemCode): void;
   broadcastDevices(app: string, devices: number): void;
   webhookDelivery(app: string, result: DeliveryResult): void;
+  /** In Redis, on their way to Postgres. */
+  readonly auditEntriesWaiting: (entries: number) => void;
 }
 
 const refusals = [
@@ -64,6 +66,11 @@ export function createProducerMetrics(register: Registry, apps: readonly string[
     labelNames: ['app', 'result'],
     registers,
   });
+  const auditEntries = new Gauge({
+    name: 'pushfleet_audit_entries_waiting',
+    help: 'Entries for the audit log that wait in Redis; every producer says the same',
+    registers,
+  });
   for (const app of apps) {
     broadcastDevices.inc({ app }, 0);
     for (const result of deliveryResults) webhookDeliveries.inc({ app, result }, 0);
@@ -85,6 +92,7 @@ export function createProducerMetrics(register: Registry, apps: readonly string[
     broadcastDevices(app, devices) {
       broadcastDevices.inc({ app }, devices);
     },
+    auditEntriesWaiting: (entries) => auditEntries.set(entries),
     webhookDelivery(app, result) {
       webhookDeliveries.inc({ app, result });
     },

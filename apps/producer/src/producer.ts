@@ -89,7 +89,7 @@ export async function startProducer(service: ServiceContext): Promise<Readonly<R
   });
   resources.add('webhooks', () => webhookRunner.close());
 
-  const audit = new AuditTrail({ redis: statusOptions, database, logger });
+  const audit = new AuditTrail({ redis: statusOptions, database, logger, metrics });
   resources.add('audit', () => audit.close());
   let keys: KeyRequirement | undefined;
   if (environment.auth === 'keys') {

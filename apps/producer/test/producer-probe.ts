@@ -143,7 +143,7 @@ export async function openProducer(options: ProbeOptions = {}): Promise<Producer
   const notificationRates = new NotificationRates(notificationsPerSecond);
   const keys = keyRing === undefined ? undefined : { keyRing, ratePerSecond, notificationRates };
   await keyRing?.refresh();
-  const audit = new AuditTrail({ redis: statusOptions, database, logger, pollMs: 100 });
+  const audit = new AuditTrail({ redis: statusOptions, database, logger, metrics, pollMs: 100 });
   const server = await createServer({
     logger,
     apps,

@@ -47,6 +47,7 @@ export const knownMetrics: ReadonlySet<string> = new Set([
   'pushfleet_enqueue_refused_total',
   'pushfleet_broadcast_devices_total',
   'pushfleet_webhook_deliveries_total',
+  'pushfleet_audit_entries_waiting',
   // sweeper
   'pushfleet_reports_applied_total',
   'pushfleet_reports_set_aside_total',

@@ -104,6 +104,7 @@ export const devices: DashboardPlan = {
               expr: `max by (app) (pushfleet_feedback_backlog_tuples{${chosenApps}})`,
               legend: '{{app}} feedback tuples',
             },
+            { expr: 'max(pushfleet_audit_entries_waiting)', legend: 'entries of the audit log' },
           ],
         },
         {

@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { recordChange } from '@pushfleet/push-queue';
 import { newTokens } from '../alert-fleet.ts';
 import type { Scenario } from '../scenario.ts';
 
@@ -6,13 +8,32 @@ import type { Scenario } from '../scenario.ts';
 // before it.
 
 const postgresAway: Scenario = {
-  alerts: [{ name: 'PushfleetSweeperBehind', labels: { app: 'reporting' } }],
+  alerts: [
+    { name: 'PushfleetSweeperBehind', labels: { app: 'reporting' } },
+    { name: 'PushfleetAuditWaiting' },
+  ],
   app: { id: 'reporting' },
-  trouble: 'Postgres is away while pushes go out',
-  remedy: 'Postgres is started again; the sweeper catches up by itself',
+  trouble: 'Postgres is away while pushes go out, and operators try what they can',
+  remedy: 'Postgres is started again; sweepers and producers catch up by themselves',
   async provoke(fleet) {
     await fleet.postgres.kill();
     await fleet.send('reporting', newTokens(10));
+    const control = { redis: fleet.redis, prefix: 'pushfleet' };
+    const change = {
+      ...{
+        at: new Date(),
+        actor: { kind: 'cli', id: 'root@host', name: null },
+        address: null,
+        requestId: null,
+      },
+      ...{ action: 'app.resume', app: 'reporting', target: 'reporting', before: {}, after: {} },
+    };
+    const entries = Array.from(
+      { length: 1_100 },
+      () => ({ id: randomUUID(), result: 'begun', ...change }) as const,
+    );
+    for (const entry of entries)
+      await recordChange(control, entry, async () => ({ value: undefined, after: {} }));
   },
   mend: async (fleet) => fleet.postgres.restart(),
 };

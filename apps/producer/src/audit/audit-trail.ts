@@ -1,5 +1,6 @@
 import {
   clearAuditOutbox,
+  countAuditOutbox,
   type Effect,
   type OutboxEntry,
   readAuditOutbox,
@@ -11,6 +12,7 @@ import { type AuditChange, type AuditEntry, createAuditEntry } from '@pushfleet/
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { DatabaseLink } from '../database-link.ts';
+import type { ProducerMetrics } from '../metrics.ts';
 import { auditOrigin } from './audit-origin.ts';
 
 // What is changed in Redis gets into the audit log by way of Redis; what is changed in Postgres is written there in the
@@ -20,6 +22,7 @@ export interface AuditTrailOptions {
   readonly redis: StatusOptions;
   readonly database: DatabaseLink;
   readonly logger: Logger;
+  readonly metrics: Pick<ProducerMetrics, 'auditEntriesWaiting'>;
   /** Between looks at what the command line and producers that died have left, milliseconds. */
   readonly pollMs?: number;
 }
@@ -96,7 +99,7 @@ export class AuditTrail {
   }
 
   async #takeAll(): Promise<void> {
-    const { redis, database, logger } = this.#options;
+    const { redis, database, logger, metrics } = this.#options;
     try {
       for (let more = true; more; ) {
         const found = await readAuditOutbox(redis, pageSize);
@@ -108,6 +111,7 @@ export class AuditTrail {
     } catch (err) {
       logger.debug({ err }, 'entries of the audit log wait in Redis: they could not be written to Postgres');
     }
+    await countAuditOutbox(redis).then(metrics.auditEntriesWaiting, () => undefined);
   }
 
   #parse({ id, text: json }: OutboxEntry): AuditEntry | undefined {

@@ -1,8 +1,6 @@
 import { type AppControlOptions, cancel, type PushQueue } from '@pushfleet/push-queue';
 import type { Broadcast, Broadcasts } from '@pushfleet/token-store';
-
-/** Marks of cancelled batches outlive any backlog. Milliseconds. */
-export const cancellationMs = 14 * 86_400_000;
+import { cancellationMs } from '../status/cancel-request.ts';
 
 /**
  * How long it is remembered that a chunk was enqueued: a broadcast whose producer died in the middle of one, and that is

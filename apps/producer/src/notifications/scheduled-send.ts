@@ -1,6 +1,6 @@
 import { type AppControlOptions, cancel, type PushQueue } from '@pushfleet/push-queue';
 import type { ScheduledSend, ScheduledSends } from '@pushfleet/token-store';
-import { cancellationMs } from '../broadcasts/settle-chunk.ts';
+import { cancellationMs } from '../status/cancel-request.ts';
 
 /** How long it is remembered that it was enqueued: whoever did may have died before writing that down. Milliseconds. */
 const memoryMs = 30 * 86_400_000;

@@ -9,13 +9,10 @@ import { finishCancelling } from '../notifications/scheduled-send.ts';
 import { id } from '../schemas/id-schema.ts';
 import { problems } from '../schemas/problem-schemas.ts';
 import { type CancellationAnswer, cancellationSchema } from '../schemas/status-schemas.ts';
-import { readCancelRequest, remainingOf } from '../status/cancel-request.ts';
+import { cancellationMs, readCancelRequest, remainingOf } from '../status/cancel-request.ts';
 import { findBatch, findScheduled } from '../status/find-batch.ts';
 
 const params = z.object({ id });
-
-/** How long a cancellation is kept beyond the time that a job is meant for: a backlog may hold it up. Milliseconds. */
-const graceMs = 14 * 86_400_000;
 
 export function addCancellationRoutes(server: ProducerServer, context: ProducerContext): void {
   const route = (url: string, what: string, unknown: ProblemCode) =>
@@ -76,7 +73,7 @@ async function cancelQueued(
   if (!isQueued) throw settled(id);
   const earlier = await readCancelRequest(redis, found, remaining, index);
   const startMs = Math.max(...jobs.map((job) => job.startMs));
-  const expiresInMs = Math.max(0, startMs - Date.now()) + graceMs;
+  const expiresInMs = Math.max(0, startMs - Date.now()) + cancellationMs;
   const queued = isWhole ? remaining.reduce((sum, [from, to]) => sum + to - from, 0) : 1;
   const located = found;
   return context.audit.record(request, changeOf(found.app, id, isWhole, { queued, earlier }), async () => {

@@ -1,6 +1,12 @@
 import { readCancellationTimes } from '@pushfleet/push-queue';
 import type { LocatedBatch, QueuedJob, StatusOptions } from '@pushfleet/push-queue/status';
 
+/**
+ * How long a cancellation is kept beyond the time that a job is meant for, milliseconds: its app may be paused, and what
+ * was cancelled must not go out when it is resumed. Twice as long as APNs stores anything.
+ */
+export const cancellationMs = 60 * 86_400_000;
+
 /** Notifications without an outcome, by their indexes in the batch: [from, to). */
 export type IndexRange = readonly [from: number, to: number];
 

@@ -67,6 +67,11 @@ export async function readAuditOutbox(
   return fields.flatMap((id, at) => (at % 2 === 0 ? [{ id, text: fields[at + 1]! }] : []));
 }
 
+/** How many entries are on their way. */
+export async function countAuditOutbox({ redis, prefix }: AppControlOptions): Promise<number> {
+  return redis.hlen(outboxKey(prefix));
+}
+
 /** Takes away what has arrived; what has changed since it was read stays. */
 export async function clearAuditOutbox(
   { redis, prefix }: AppControlOptions,
