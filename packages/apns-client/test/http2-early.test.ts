@@ -107,3 +107,21 @@ test('a token that is renewed goes out with every request at once', async () => 
   await flow(schedule);
   expect(run.sums).toEqual({ proved: 80 });
 });
+
+test('a further connection has 100 requests at stake until the gateway has answered one', async () => {
+  const schedule = await open(1_000);
+  const run = await reconnect(schedule, 500);
+  const socket = await halfOpen(schedule);
+  socket.deliver();
+  await schedule.turn();
+  socket.takeAll();
+  socket.read();
+  expect(socket.waiting).toBe(100);
+  socket.service = 'ailing';
+  while (socket.waiting > 0) socket.answer();
+  socket.deliver();
+  await schedule.turn();
+  expect(run.sums).toEqual({ retryable: 100, open: 400 });
+  await schedule.calm(() => run.open === 0);
+  expect(run.sums).toEqual({ retryable: 100, proved: 400 });
+});

@@ -26,6 +26,9 @@ export interface StreamOutcomeEvents {
 /** What a lost stream means for its connection. */
 export type StreamTrouble = 'probe-lost' | 'refuses-all' | undefined;
 
+/** Streams at a time until the first answer: a connection that answers nothing but 500 has no more at stake. */
+const mostUnserved = 100;
+
 /**
  * Streams refused in a row after which a connection is left, of those that were written after the first refusal was known;
  * fewer where the connection before it was refused everything.
@@ -70,7 +73,7 @@ export class StreamOutcomes {
     this.#options = options;
     this.#mostRefused = startsSmall ? mostRefused.afterDoubt : mostRefused.usually;
     this.#nowMs = clock.now();
-    this.#allowance = isInDoubt || startsSmall ? 1 : streams;
+    this.#allowance = isInDoubt || startsSmall ? 1 : Math.min(streams, mostUnserved);
     this.work = new ConnectionWork(streamTimeoutMs);
   }
 
