@@ -1,14 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { foreignRequest, type OwnHosts } from '@pushfleet/service-kit';
-import fastify, { type FastifyInstance, type onResponseHookHandler } from 'fastify';
+import fastify, {
+  type FastifyInstance,
+  type FastifySchemaCompiler,
+  type onResponseHookHandler,
+} from 'fastify';
+import type { z } from 'zod';
 import { requireKeys } from './auth/require-keys.ts';
 import type { ProducerContext } from './context.ts';
 import { answerClientError } from './http/answer-client-errors.ts';
 import { answerProblem, answerProblems } from './http/answer-problems.ts';
 import { BodyBudget, roomForBodies } from './http/body-budget.ts';
 import { hasBody, readJsonBodies } from './http/body-types.ts';
-import { compileValidator } from './http/compile-validator.ts';
 import { endConnections } from './http/end-connections.ts';
+import { fieldErrors, summarize } from './http/field-errors.ts';
 import { KnownRoutes } from './http/known-routes.ts';
 import { describeApi } from './http/openapi.ts';
 import { invalidRequest, Problem } from './http/problem.ts';
@@ -163,3 +168,17 @@ function observeRequests(app: FastifyInstance, { metrics }: ProducerContext): vo
     route.onResponse = [...own, hookOf(metrics.observerOf(String(route.method), route.url))];
   });
 }
+
+const places: Readonly<Record<string, string>> = { querystring: 'query' };
+
+/** Checks a part of a request by its zod schema; what is wrong becomes one Problem that names every field. */
+const compileValidator: FastifySchemaCompiler<z.ZodType> = ({ schema, httpPart = 'body' }) => {
+  const place = places[httpPart] ?? httpPart;
+  return (value) => {
+    // A request without a body has null for one.
+    const parsed = schema.safeParse(value ?? undefined, { reportInput: true });
+    if (parsed.success) return { value: parsed.data };
+    const errors = fieldErrors(parsed.error, place);
+    return { error: new Problem('invalid-request', summarize(errors), { errors }) };
+  };
+};

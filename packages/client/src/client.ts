@@ -15,7 +15,6 @@ import type {
   SendMany,
   SendOne,
 } from './api-types.ts';
-import { readEvents } from './event-stream.ts';
 import { PushfleetError } from './pushfleet-error.ts';
 import {
   type CallInput,
@@ -240,4 +239,19 @@ function keyed<Body>(body: Body, { idempotencyKey = crypto.randomUUID() }: SendO
 function uploading(app: string, type: string, body: UploadBody) {
   const raw = { type, body: body as NonNullable<RequestInit['body']> };
   return { query: { app }, raw, timeoutMs: 0 };
+}
+
+/** The data of server-sent events (WHATWG HTML, section 9.2), as they come. */
+async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let text = '';
+  for await (const chunk of body) {
+    text += decoder.decode(chunk, { stream: true });
+    const events = text.split('\n\n');
+    text = events.pop()!;
+    for (const event of events) {
+      const data = event.split('\n').flatMap((line) => (line.startsWith('data: ') ? [line.slice(6)] : []));
+      if (data.length > 0) yield data.join('\n');
+    }
+  }
 }

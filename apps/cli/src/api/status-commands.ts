@@ -1,11 +1,11 @@
 import type { Broadcast, BroadcastException, Exception, PushfleetClient } from '@pushfleet/client';
+import { parseNotificationId } from '@pushfleet/push-queue';
 import { type Command, Option } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { parseCount } from '../parse-count.ts';
 import { table } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 import { visibleLine } from '../visible-text.ts';
-import { type KnownId, parseId } from './known-id.ts';
 import { apiHelp, openClient } from './open-client.ts';
 import { percent, showBatch, showBroadcast, showNotification } from './show-status.ts';
 
@@ -190,4 +190,19 @@ function showBroadcasts(broadcasts: readonly Broadcast[], next: string | null): 
     ]),
   );
   return next === null ? rows : `${rows}\nmore: --after ${next}`;
+}
+
+/** What an id names. A single send's batch id is its notification's. */
+interface KnownId {
+  readonly kind: 'notification' | 'batch' | 'broadcast';
+  readonly id: string;
+}
+
+/** @throws CliError `usage` */
+function parseId(text: string): KnownId {
+  const id = text.toLowerCase();
+  const parsed = parseNotificationId(id);
+  if (parsed !== undefined) return { kind: parsed.index === 0 ? 'batch' : 'notification', id };
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)) return { kind: 'broadcast', id };
+  throw new CliError('usage', `${text} is no id of a notification, a batch or a broadcast`);
 }

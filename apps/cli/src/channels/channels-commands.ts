@@ -1,8 +1,12 @@
 import type { MessageStorage } from '@pushfleet/apns-client';
+import type { Effect } from '@pushfleet/push-queue';
+import { ConfigError, readEnvironment } from '@pushfleet/service-kit';
+import type { AuditChange } from '@pushfleet/token-store';
 import { type Command, Option } from 'commander';
+import { recordInRedis } from '../audit/audit-origin.ts';
 import { configHelp } from '../fleet/find-app.ts';
+import { openRedis } from '../fleet/open-redis.ts';
 import type { Terminal } from '../terminal.ts';
-import { recordChannel } from './record-channel.ts';
 import { type ChannelsOptions, withChannels } from './with-channels.ts';
 
 const channelsHelp = `
@@ -107,4 +111,29 @@ function addAppOptions(command: Command): Command {
   return command
     .requiredOption('--app <id>', 'an app of the configuration file')
     .option('--config <file>', configHelp);
+}
+
+/**
+ * Makes a change at APNs that is in the audit log of the fleet, where REDIS_URL names one.
+ * @throws ConfigError, CliError `redis-unavailable`, PushQueueError, and what the effect throws
+ */
+async function recordChannel<T>(
+  terminal: Terminal,
+  change: Omit<AuditChange, 'before' | 'after'>,
+  effect: () => Promise<Effect<T>>,
+): Promise<T> {
+  const { env } = terminal;
+  if (env.REDIS_URL === undefined && env.REDIS_URL_FILE === undefined) {
+    terminal.note('REDIS_URL is not set: this is in no audit log');
+    return (await effect()).value;
+  }
+  const { config, problems } = await readEnvironment(env, { service: 'worker' });
+  if (config === undefined) throw new ConfigError(problems);
+  const redis = await openRedis(config.redisUrl);
+  try {
+    const control = { redis, prefix: config.redisPrefix };
+    return await recordInRedis({ control }, env, { ...change, before: null }, effect);
+  } finally {
+    redis.disconnect();
+  }
 }

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import { link, rename, rm, writeFile } from 'node:fs/promises';
 import {
   CertificateCredential,
   type CredentialLocation,
@@ -11,7 +13,6 @@ import {
 import { type Command, Option } from 'commander';
 import { CliError } from '../cli-error.ts';
 import type { Terminal } from '../terminal.ts';
-import { writeOutput } from '../write-output.ts';
 import { addCredentialOptions, type CredentialOptions, fileHelp, locateFile } from './credential-options.ts';
 
 const formats = ['cert', 'key', 'joined', 'p12'] as const;
@@ -124,4 +125,36 @@ async function newPassphrase(options: ConvertOptions, env: NodeJS.ProcessEnv): P
   }
   if (file !== undefined) return readPassphrase({ file }, env);
   return name === undefined ? undefined : readPassphrase({ env: name }, env);
+}
+
+interface WriteOptions {
+  /** Readable by the owner alone. */
+  readonly isSecret: boolean;
+  /** Replaces a file that is there. */
+  readonly force: boolean;
+}
+
+/**
+ * Writes a whole file or none of it.
+ * @throws CliError `file-exists`, `file-not-written`
+ */
+async function writeOutput(
+  path: string,
+  content: string | Buffer,
+  { isSecret, force }: WriteOptions,
+): Promise<void> {
+  const partial = `${path}.${randomUUID()}`;
+  try {
+    await writeFile(partial, content, { flag: 'wx', mode: isSecret ? 0o600 : 0o644 });
+    if (force) await rename(partial, path);
+    else await link(partial, path);
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === 'EEXIST') {
+      throw new CliError('file-exists', `${path} is there already: name another file, or give --force`);
+    }
+    throw new CliError('file-not-written', `${path} cannot be written: ${code ?? message}`, { cause });
+  } finally {
+    await rm(partial, { force: true });
+  }
 }

@@ -5,7 +5,7 @@ import { openRedis } from '../fleet/open-redis.ts';
 import type { Terminal } from '../terminal.ts';
 
 /** How the version of a service stands to that of this program. */
-export type Standing = 'current' | 'older' | 'newer' | 'unknown';
+type Standing = 'current' | 'older' | 'newer' | 'unknown';
 
 /** A service that runs. */
 export interface RunningService {

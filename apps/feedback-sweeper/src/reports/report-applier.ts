@@ -1,4 +1,4 @@
-import type { Tracer } from '@opentelemetry/api';
+import { SpanKind, type Tracer } from '@opentelemetry/api';
 import { tokenEvidence } from '@pushfleet/apns-client';
 import type { PauseCause } from '@pushfleet/push-queue';
 import {
@@ -7,12 +7,11 @@ import {
   type ReadEntries,
   type ReportEntry,
 } from '@pushfleet/push-queue/outcomes';
-import type { Logger } from '@pushfleet/service-kit';
+import { contextOf, type Logger } from '@pushfleet/service-kit';
 import { type TokenStore, TokenStoreError } from '@pushfleet/token-store';
 import { backoffMs, pause } from '../backoff.ts';
 import type { SweeperMetrics } from '../sweeper-metrics.ts';
 import type { Trouble } from '../trouble.ts';
-import { spanReports } from './span-reports.ts';
 
 export interface ReportApplierOptions {
   readonly store: TokenStore;
@@ -154,4 +153,25 @@ function* chunksOf(entries: readonly ReportEntry[]): Generator<readonly ReportEn
     exceptions = 0;
   }
   if (chunk.length > 0) yield chunk;
+}
+
+/**
+ * The last spans of their traces: that Postgres has the outcomes. One for each report that somebody follows, though they
+ * share a transaction.
+ * @param startMs When the transaction began, epoch milliseconds.
+ */
+function spanReports(tracer: Tracer, reports: readonly ReportEntry[], startMs: number): void {
+  for (const { app, report, traceparent } of reports) {
+    if (traceparent === undefined) continue;
+    const attributes = {
+      'pushfleet.app': app,
+      'pushfleet.lane': report.lane,
+      'pushfleet.batch': report.batch,
+      'pushfleet.job': report.job,
+      'pushfleet.settled': report.count,
+      'pushfleet.reports': reports.length,
+    };
+    const options = { kind: SpanKind.CONSUMER, attributes, startTime: startMs };
+    tracer.startSpan('apply outcome report', options, contextOf(traceparent)).end();
+  }
 }

@@ -221,7 +221,7 @@ interface Cuts {
   listEnd: number | undefined;
 }
 
-export function shortened(path: string): string {
+function shortened(path: string): string {
   return path.length <= 80 ? path : `${path.slice(0, 80)}…`;
 }
 

@@ -1,13 +1,12 @@
 import { type NotificationId, parseNotificationId } from '@pushfleet/push-queue';
 import { type QueuedJob, readQueuedJobs } from '@pushfleet/push-queue/status';
-import type { Batch } from '@pushfleet/token-store';
+import type { Batch, ScheduledSend } from '@pushfleet/token-store';
 import type { ProducerContext } from '../context.ts';
 import { Problem } from '../http/problem.ts';
 import type { BatchAnswer, NotificationAnswer } from '../schemas/status-schemas.ts';
 import { readCancelRequest, remainingOf } from './cancel-request.ts';
 import { type Asker, findBatch, findScheduled } from './find-batch.ts';
 import { readNotification } from './notification-status.ts';
-import { answerOfScheduled, withoutDevices } from './scheduled-status.ts';
 
 /**
  * A batch is told from Postgres, as far as outcome reports have been applied, and from the push jobs that are still in
@@ -119,4 +118,36 @@ function unknownBatch(id: NotificationId): Problem {
 
 function dateOf(ms: number | undefined): Date | undefined {
   return ms === undefined ? undefined : new Date(ms);
+}
+
+/** A scheduled send of which no notification is in the queue: not yet, or none ever. */
+function answerOfScheduled(send: ScheduledSend): BatchAnswer {
+  const { id, app, lane, size, state, sendAt, cancelRequestedAt, error } = send;
+  const isOver = state === 'cancelled' || state === 'failed';
+  return {
+    batchId: id,
+    app,
+    lane: lane as BatchAnswer['lane'],
+    size,
+    state: isOver ? 'finished' : 'queued',
+    ...(isOver ? {} : { sendAt: sendAt.toISOString() }),
+    ...(isOver || cancelRequestedAt === null ? {} : { cancelRequestedAt: cancelRequestedAt.toISOString() }),
+    ...(error === null ? {} : { error }),
+    ...withoutDevices(send),
+    queued: isOver ? 0 : size,
+    accepted: 0,
+    certainty: { proved: 0, presumed: 0 },
+    rejected: state === 'failed' ? size : 0,
+    expired: 0,
+    cancelled: state === 'cancelled' ? size : 0,
+    dead: 0,
+  };
+}
+
+/** What is told of one beside its batch. */
+function withoutDevices(
+  send: Pick<ScheduledSend, 'usersWithoutDevices'> | undefined,
+): Pick<BatchAnswer, 'usersWithoutDevices'> {
+  const users = send?.usersWithoutDevices ?? null;
+  return users === null ? {} : { usersWithoutDevices: [...users] };
 }

@@ -1,4 +1,4 @@
-import { type GatewayAnswer, tokenEvidence, type Verdict } from '@pushfleet/apns-client';
+import { type ConnectionEnd, type GatewayAnswer, tokenEvidence, type Verdict } from '@pushfleet/apns-client';
 import type { AppSlowed, AppTrouble, SlowCause } from '@pushfleet/push-queue';
 import type { FleetApp, Logger } from '@pushfleet/service-kit';
 import type { FleetMember } from '../fleet-member.ts';
@@ -9,7 +9,6 @@ import type { AppMetrics } from '../metrics/app-metrics.ts';
 import type { AppHealth } from '../standing/app-health.ts';
 import type { AppPauses } from '../standing/app-pauses.ts';
 import { Breaker } from '../standing/breaker.ts';
-import { slowCauseOf } from '../standing/slow-cause.ts';
 import type { Probe } from './plan.ts';
 
 export interface AppStandingOptions {
@@ -206,4 +205,21 @@ export class AppStanding implements VerdictListener {
     fleet.beatSoon();
     loop.wake();
   }
+}
+
+const timeouts: ReadonlySet<ConnectionEnd> = new Set([
+  'write-stalled',
+  'proof-timeout',
+  'ping-timeout',
+  'stream-stalled',
+]);
+const answers: ReadonlySet<ConnectionEnd> = new Set(['error-response', 'gateway-errors', 'foreign-answers']);
+/** Ends that the worker itself chooses. */
+const ours: ReadonlySet<ConnectionEnd> = new Set(['rotated', 'idle', 'drained']);
+
+/** What the end of a connection under a notification says of the gateway; undefined: nothing. */
+function slowCauseOf(end: ConnectionEnd): SlowCause | undefined {
+  if (ours.has(end)) return undefined;
+  if (timeouts.has(end)) return 'timeouts';
+  return answers.has(end) ? 'answers' : 'resets';
 }

@@ -1,7 +1,10 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
 import { containerEngineAnswers, openContainerServer } from './container-server.ts';
-import { installRedis } from './install-redis.ts';
 import { findRedisProgram, openRedisProgram } from './redis-program.ts';
 import type { RestartableServer } from './restartable-server.ts';
 import { type DecisionOptions, provideService, type ServiceKind } from './service-source.ts';
@@ -115,4 +118,26 @@ async function askRedis(url: string, ask: (client: Redis) => Promise<void>): Pro
   } finally {
     client.disconnect();
   }
+}
+
+const run = promisify(execFile);
+
+const repository = fileURLToPath(new URL('../../../../', import.meta.url));
+
+/** How long the distribution's package may take, milliseconds. */
+const installTimeoutMs = 10 * 60_000;
+
+/**
+ * Unpacks the distribution's package under `.pushfleet`, as the set-up of `npm test` does. Starts nothing.
+ * @returns The path of the program; undefined where the package cannot be had: `say` got the reason.
+ */
+async function installRedis(say: (line: string) => void): Promise<string | undefined> {
+  const program = join(repository, 'scripts', 'ensure-redis.mjs');
+  try {
+    await run(process.execPath, [program], { timeout: installTimeoutMs });
+  } catch (cause) {
+    say((cause as { stderr?: string }).stderr?.trim() ?? String(cause));
+    return undefined;
+  }
+  return findRedisProgram();
 }

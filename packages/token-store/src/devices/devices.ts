@@ -1,7 +1,12 @@
 import type { DeviceToken } from '@pushfleet/apns-wire/device-token';
 import type { Database, Statements } from '../database.ts';
-import type { Device, DeviceChange, DeviceRegistration, RegistrationResult } from './device.ts';
-import { type DeviceRow, deviceColumns, toDevice } from './device-row.ts';
+import type {
+  DeactivationSource,
+  Device,
+  DeviceChange,
+  DeviceRegistration,
+  RegistrationResult,
+} from './device.ts';
 import { registerDevices } from './register-devices.ts';
 
 /** The device table of all apps. Every method throws TokenStoreError. */
@@ -89,5 +94,47 @@ export function createDevices(database: Database): Devices {
       );
       return rows;
     },
+  };
+}
+
+/** The columns of a device as `toDevice` takes them. */
+const deviceColumns = `app, encode(token, 'hex') as token, user_id, tags, locale, time_zone, registered_at,
+  created_at, active, deactivated_at, deactivated_source, deactivated_status, evidence_at`;
+
+interface DeviceRow {
+  readonly app: string;
+  readonly token: DeviceToken;
+  readonly user_id: string | null;
+  readonly tags: string[];
+  readonly locale: string | null;
+  readonly time_zone: string | null;
+  readonly registered_at: Date;
+  readonly created_at: Date;
+  readonly active: boolean;
+  readonly deactivated_at: Date | null;
+  readonly deactivated_source: DeactivationSource | null;
+  readonly deactivated_status: number | null;
+  readonly evidence_at: Date | null;
+}
+
+function toDevice(row: DeviceRow): Device {
+  return {
+    app: row.app,
+    token: row.token,
+    userId: row.user_id,
+    tags: row.tags,
+    locale: row.locale,
+    timeZone: row.time_zone,
+    registeredAt: row.registered_at,
+    createdAt: row.created_at,
+    active: row.active,
+    deactivation: row.active
+      ? null
+      : {
+          at: row.deactivated_at!,
+          source: row.deactivated_source!,
+          status: row.deactivated_status,
+          evidenceAt: row.evidence_at!,
+        },
   };
 }

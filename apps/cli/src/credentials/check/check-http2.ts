@@ -6,13 +6,21 @@ import {
 } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { describeError } from '@pushfleet/apns-client';
-import type { Credential } from '@pushfleet/apns-credentials';
+import {
+  type Credential,
+  type CredentialLocation,
+  createRedisTokenStore,
+  ProviderTokenSource,
+  signProviderToken,
+  watchCredential,
+} from '@pushfleet/apns-credentials';
+import { ConfigError, readEnvironment } from '@pushfleet/service-kit';
+import { openRedis } from '../../fleet/open-redis.ts';
 import type { CheckReport } from './check-report.ts';
 import type { CheckTarget } from './check-target.ts';
 import { explainReason } from './explain-reason.ts';
 import { certificateRefused, codeOf, explainTlsError, isRefusalOfCertificate } from './explain-tls-error.ts';
 import { openConnection } from './open-connection.ts';
-import { type CheckToken, providerToken } from './provider-token.ts';
 
 /** For the settings, the PING and the answer, milliseconds each. */
 const answerTimeoutMs = 10_000;
@@ -168,4 +176,42 @@ async function answerOf<T>(
     session.once('close', () => settle(reject)(new Error('the gateway closed the connection')));
     ask(settle(resolve), settle(reject));
   });
+}
+
+interface CheckToken {
+  readonly jwt: string;
+  /** Whether it is the one that workers send with. */
+  readonly isOfFleet: boolean;
+}
+
+/**
+ * A provider token to check with. Apple takes one new token of a key in 20 minutes: where `REDIS_URL` names the fleet's
+ * Redis it is the token of the fleet, which is made there if there is none, so that workers go on with it.
+ * @throws ConfigError; CredentialError; CliError `redis-unavailable`
+ */
+async function providerToken(
+  { key, keyId, teamId }: Extract<Credential, { kind: 'token' }>,
+  location: CredentialLocation,
+  env: NodeJS.ProcessEnv,
+): Promise<CheckToken> {
+  if ((env.REDIS_URL ?? env.REDIS_URL_FILE ?? '') === '') {
+    const jwt = await signProviderToken({ key, keyId, teamId, issuedAtMs: Date.now() });
+    return { jwt, isOfFleet: false };
+  }
+  const { config, problems } = await readEnvironment(env, { service: 'worker' });
+  if (config === undefined) throw new ConfigError(problems);
+  const redis = await openRedis(config.redisUrl);
+  const credential = await watchCredential(location, { environment: env });
+  const tokens = new ProviderTokenSource({
+    credential,
+    store: createRedisTokenStore(redis, config.redisPrefix),
+  });
+  try {
+    await tokens.refresh();
+    return { jwt: tokens.current()!, isOfFleet: true };
+  } finally {
+    tokens.close();
+    credential.close();
+    redis.disconnect();
+  }
 }
