@@ -43,8 +43,18 @@ export class KeyRing {
     void this.refresh();
   }
 
-  /** @throws Problem `unauthorized`, or `keys-unavailable` when no keys have been read yet */
+  /**
+   * What a request may do, whose key is noted as used.
+   * @throws Problem `unauthorized`, or `keys-unavailable` when no keys have been read yet
+   */
   verify(authorization: string | undefined): Grant {
+    const key = this.#keyOf(authorization, Date.now());
+    this.#usedMs.set(key.id, Date.now());
+    return key.grant;
+  }
+
+  /** @throws Problem as `verify` */
+  #keyOf(authorization: string | undefined, nowMs: number): RingedKey {
     const text = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
     const id = text === undefined ? undefined : apiKeyId(text);
     const key = id === undefined ? undefined : this.#keys?.get(id);
@@ -52,18 +62,16 @@ export class KeyRing {
       throw new Problem('keys-unavailable', 'the keys have not been read since the start');
     }
     if (text === undefined) throw new Problem('unauthorized', 'a key is needed: Authorization: Bearer <key>');
-    const nowMs = Date.now();
     if (key === undefined || !isGood(key, hashApiKey(text), nowMs)) {
       throw new Problem('unauthorized', 'the key is unknown, has expired, or has been revoked');
     }
-    this.#usedMs.set(key.id, nowMs);
-    return key.grant;
+    return key;
   }
 
   /** Whether a key that was good still is, as far as is known. */
   isGood(authorization: string | undefined): boolean {
     try {
-      this.verify(authorization);
+      this.#keyOf(authorization, Date.now());
       return true;
     } catch (error) {
       return !(error instanceof Problem && error.code === 'unauthorized');
