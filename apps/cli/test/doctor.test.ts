@@ -2,12 +2,15 @@ import { chmod } from 'node:fs/promises';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer as createPlainServer } from 'node:net';
 import { createServer, type Server } from 'node:tls';
-import { beatWorker, pauseApp, removeWorker } from '@pushfleet/push-queue';
+import { beatWorker, pauseApp, readWorkers, removeWorker } from '@pushfleet/push-queue';
+import { discardDeadLetter } from '@pushfleet/push-queue/status';
+import { DeadLetters, WorkerLink } from '@pushfleet/push-queue/worker';
 import { readBuildInfo } from '@pushfleet/service-kit';
 import { createTestDatabase, provideRedis, type RedisService, type TestDatabase } from '@pushfleet/testkit';
 import { migrate, openTokenStore } from '@pushfleet/token-store';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { judgeDisk } from '../src/doctor/check-space.ts';
 import { examine } from '../src/doctor/doctor.ts';
 import type { Finding } from '../src/doctor/finding.ts';
 import { type CredentialFiles, createCredentialFiles } from './credential-files.ts';
@@ -126,7 +129,9 @@ test('a healthy installation gets no advice, and exit code 0', async () => {
   const env = await environment({ shop: appText() });
   const findings = await examine(env);
   expect(bad(findings)).toEqual([]);
-  expect(findings.map(({ about }) => about)).toEqual([
+  // As many disks as this machine has.
+  const about = findings.map((finding) => finding.about);
+  expect(about.filter((name, place) => name !== 'disk' || about[place - 1] !== 'disk')).toEqual([
     'version',
     'configuration',
     ...['apps.shop', 'apps.shop', 'apps.shop'],
@@ -318,6 +323,37 @@ const mistakes: readonly Mistake[] = [
     message: /is paused since .*, cause operator: renewal/,
   },
   {
+    name: 'a worker of another version',
+    make: async () => {
+      const worker = { ...(await readWorkers(control()))[0]!, id: 'old', version: '0.0.1' };
+      await beatWorker(control(), worker, 60_000);
+      return { env: await environment({ shop: appText() }), undo: () => removeWorker(control(), 'old') };
+    },
+    about: 'workers',
+    message: /1 of them runs another version \(0\.0\.1\)/,
+  },
+  {
+    name: 'dead letters',
+    make: async () => {
+      const link = new WorkerLink({
+        redis: client,
+        prefix: 'pushfleet',
+        lockDurationMs: 30_000,
+        stalledIntervalMs: 30_000,
+      });
+      await link.open(5_000);
+      const letter = { v: 1, error: 'unreadable', raw: '{', atMs: Date.now() } as const;
+      await new DeadLetters(link, 'shop').keep('letter-1', letter);
+      await link.close();
+      return {
+        env: await environment({ shop: appText() }),
+        undo: () => discardDeadLetter(control(), 'shop', 'letter-1'),
+      };
+    },
+    about: 'apps.shop',
+    message: /has 1 dead letter$/,
+  },
+  {
     name: 'sweepers that stand still',
     make: async () => {
       await sweep('10 minutes');
@@ -375,6 +411,19 @@ test.each(mistakes)('finds $name, and nothing else', async ({ make, about, messa
   } finally {
     await undo?.();
   }
+});
+
+test('a disk that is full, or nearly, is told with what to do', () => {
+  const gib = 1024 ** 3;
+  expect(judgeDisk({ path: '/var/log', free: 0, size: 10 * gib })).toMatchObject({
+    about: 'disk',
+    severity: 'problem',
+    message: '/var/log: 0.0 GiB free of 10.0 GiB',
+    advice: expect.stringContaining('make room'),
+  });
+  expect(judgeDisk({ path: '/', free: gib / 2, size: gib })).toMatchObject({ severity: 'warning' });
+  expect(judgeDisk({ path: '/', free: 4 * gib, size: 100 * gib })).toMatchObject({ severity: 'warning' });
+  expect(judgeDisk({ path: '/', free: 6 * gib, size: 100 * gib })).toMatchObject({ severity: 'ok' });
 });
 
 test('finds a clock that is wrong', async () => {

@@ -33,9 +33,7 @@ export function addStatusCommands(program: Command, terminal: Terminal): void {
 
   program
     .command('exceptions')
-    .description(
-      'list the notifications that were not accepted, of a batch, a broadcast, a device or a user',
-    )
+    .description('list the notifications that were not accepted, of a batch, a broadcast, a device or a user')
     .argument('[id]', 'as the send answered it')
     .option('--app <id>', 'with --token or --user')
     .option('--token <token>', 'in place of an id: all that was sent to this device')

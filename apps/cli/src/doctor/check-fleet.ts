@@ -52,8 +52,8 @@ function checkWorkers(workers: Workers, queued: number): Finding[] {
   return [
     alive,
     warning(
-      `${others.length} of them run another version (${versions}) than this program (${version})`,
-      'In the middle of an upgrade that is all right; otherwise finish it.',
+      `${others.length} of them ${others.length === 1 ? 'runs' : 'run'} another version (${versions}) than this program (${version})`,
+      'In the middle of an upgrade that is all right; otherwise finish it: pushfleet upgrade names them.',
     ),
   ];
 }

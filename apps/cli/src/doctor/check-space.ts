@@ -1,4 +1,5 @@
-import { statfs } from 'node:fs/promises';
+import { stat, statfs } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import type { TokenStore } from '@pushfleet/token-store';
 import { duration } from '../table.ts';
 import { type Finding, findingsAbout } from './finding.ts';
@@ -48,13 +49,41 @@ export async function checkSizes({ database }: TokenStore): Promise<Finding[]> {
 const leastShare = 0.05;
 const leastBytes = 1024 ** 3;
 
-/** The disk of this machine that the working directory is on, where services log to and keep spans. */
-export async function checkDisk(path: string): Promise<Finding[]> {
-  const { ok, warning } = findingsAbout('disk');
-  const { bavail, blocks, bsize } = await statfs(path);
-  const free = bavail * bsize;
-  const text = `${path}: ${(free / leastBytes).toFixed(1)} GiB free of ${((blocks * bsize) / leastBytes).toFixed(1)} GiB`;
-  return free < leastBytes || bavail < leastShare * blocks
-    ? [warning(text, 'Logs, and a Redis or Postgres on this disk, need room: make some.')]
-    : [ok(text)];
+/** A disk of this machine, by a folder on it. */
+export interface Disk {
+  readonly path: string;
+  /** Bytes that we may use. */
+  readonly free: number;
+  readonly size: number;
+}
+
+/**
+ * The disks of this machine that services write to: where they were started, where the system keeps logs, and where it
+ * keeps what is temporary. Each disk once, by the first of these folders that is on it.
+ */
+export async function readDisks(folders: readonly string[]): Promise<Disk[]> {
+  const disks = new Map<number, Disk>();
+  for (const path of folders) {
+    try {
+      const [{ dev }, { bavail, blocks, bsize }] = await Promise.all([stat(path), statfs(path)]);
+      if (!disks.has(dev)) disks.set(dev, { path, free: bavail * bsize, size: blocks * bsize });
+    } catch {
+      // There is no such folder here.
+    }
+  }
+  return [...disks.values()];
+}
+
+/** @param path Of the folder that services were started in. */
+export function diskFolders(path: string): string[] {
+  return [path, '/var/log', tmpdir()];
+}
+
+export function judgeDisk({ path, free, size }: Disk): Finding {
+  const { ok, warning, problem } = findingsAbout('disk');
+  const text = `${path}: ${(free / leastBytes).toFixed(1)} GiB free of ${(size / leastBytes).toFixed(1)} GiB`;
+  if (free === 0) return problem(text, 'It is full: make room. Redis and Postgres on it refuse writes.');
+  return free < leastBytes || free < leastShare * size
+    ? warning(text, 'Logs, and a Redis or Postgres on this disk, need room: make some.')
+    : ok(text);
 }

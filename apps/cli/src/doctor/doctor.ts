@@ -9,7 +9,7 @@ import { checkConfiguration } from './check-configuration.ts';
 import { checkFleet } from './check-fleet.ts';
 import { checkPostgres } from './check-postgres.ts';
 import { checkRedisInfo } from './check-redis.ts';
-import { checkDisk } from './check-space.ts';
+import { diskFolders, judgeDisk, readDisks } from './check-space.ts';
 import { type Finding, findingsAbout } from './finding.ts';
 
 /**
@@ -20,12 +20,12 @@ import { type Finding, findingsAbout } from './finding.ts';
 export async function examine(env: NodeJS.ProcessEnv, now: () => number = Date.now): Promise<Finding[]> {
   const { findings, redisUrl, redisPrefix, databaseUrl, apps } = await checkConfiguration(env);
   const fleet = { prefix: redisPrefix, apps: apps.map(({ id }) => id) };
-  const [ofApps, redis, postgres, api, disk] = await Promise.all([
+  const [ofApps, redis, postgres, api, disks] = await Promise.all([
     checkApps(apps, env, now()),
     redisUrl === undefined ? undefined : checkRedis(redisUrl, fleet, now),
     databaseUrl === undefined ? undefined : checkPostgres(databaseUrl, now),
     checkApi(env, now),
-    checkDisk(process.cwd()),
+    readDisks(diskFolders(process.cwd())),
   ]);
   const clocks = [...(redis?.clocks ?? []), postgres?.clock, api.clock].filter(
     (clock) => clock !== undefined,
@@ -38,7 +38,7 @@ export async function examine(env: NodeJS.ProcessEnv, now: () => number = Date.n
     ...(redis?.findings ?? []),
     ...(postgres?.findings ?? []),
     ...api.findings,
-    ...disk,
+    ...disks.map(judgeDisk),
     ...checkClock(clocks),
   ];
 }
