@@ -79,3 +79,34 @@ test('one entry can fail alone', async () => {
   writes.finish();
   expect((await results).map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
 });
+
+test('a full group is written beside the one in flight, and one that has room waits', async () => {
+  const writes = createHeldWrites();
+  const commit = new GroupCommit<number, number>(writes.write, 2, 2);
+  const begun = writes.next();
+  const first = commit.add(1);
+  await begun;
+  const second = writes.next();
+  const rest = [2, 3, 4, 5, 6].map((entry) => commit.add(entry));
+  await second;
+  // Two are in flight: the next is full, and has to wait all the same.
+  expect(writes.groups).toEqual([[1], [2, 3]]);
+  const third = writes.next();
+  writes.finish();
+  expect(await first).toBe(10);
+  await third;
+  writes.finish();
+  writes.finish();
+  const fourth = writes.next();
+  await fourth;
+  expect(writes.groups).toEqual([[1], [2, 3], [4, 5], [6]]);
+  let isIdle = false;
+  const idle = commit.idle().then(() => {
+    isIdle = true;
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(isIdle).toBe(false);
+  writes.finish();
+  expect(await Promise.all(rest)).toEqual([20, 30, 40, 50, 60]);
+  await idle;
+});

@@ -190,7 +190,7 @@ const apsFields: ReadonlyMap<string, Check> = new Map<keyof Aps, Check>([
   ['input-push-channel', checkText],
 ]);
 
-const activityKeys = [
+const activityKeys: ReadonlySet<string> = new Set([
   'event',
   'content-state',
   'attributes-type',
@@ -199,11 +199,13 @@ const activityKeys = [
   'dismissal-date',
   'input-push-token',
   'input-push-channel',
-] as const satisfies readonly (keyof Aps)[];
+] satisfies (keyof Aps)[]);
 
 /** Whether an `aps` is that of a Live Activity. */
 export function isActivity(aps: Aps): boolean {
-  return activityKeys.some((key) => aps[key] !== undefined);
+  // By the few keys that it has: single sends pass here by the tens of thousands a second.
+  for (const key in aps) if (activityKeys.has(key) && aps[key as keyof Aps] !== undefined) return true;
+  return false;
 }
 
 /**

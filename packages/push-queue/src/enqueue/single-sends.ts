@@ -69,6 +69,9 @@ export interface SingleSendsOptions {
   readonly onCommit: (notifications: number) => void;
 }
 
+/** Keyed ones go one by one: what a write finds of a key has to hold until it is done. */
+const plainUnderWay = 2;
+
 export class SingleSends {
   readonly #options: SingleSendsOptions;
   readonly #plain: GroupCommit<EncodedNotification, SendResult>;
@@ -79,6 +82,7 @@ export class SingleSends {
     this.#plain = new GroupCommit<EncodedNotification, SendResult>(
       (sends) => this.#writePlain(sends),
       maxJobNotifications,
+      plainUnderWay,
     );
     this.#keyed = new GroupCommit<KeyedSend, SendResult>(
       (sends) => this.#writeKeyed(sends),
