@@ -1,7 +1,7 @@
-import { existsSync, globSync, lchownSync, readdirSync, readlinkSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { existsSync, globSync, lchownSync, lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { cp, mkdir, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { createPrivateFolder } from '@pushfleet/testkit';
 import type { OrdinaryUser } from './ordinary-user.ts';
 
 /** What the set-up has fetched already; nothing is to be fetched again. */
@@ -18,7 +18,8 @@ export interface Clone {
 
 /** @param root Of the repository. */
 export async function openClone(root: string, { account }: OrdinaryUser): Promise<Clone> {
-  const parent = await mkdtemp(join(tmpdir(), 'pushfleet-snippets-'));
+  // Goes with this process, however that ends.
+  const { path: parent, remove } = await createPrivateFolder('snippets', account);
   const folder = join(parent, 'pushfleet');
   const home = join(parent, 'home');
   await mkdir(home);
@@ -34,12 +35,8 @@ export async function openClone(root: string, { account }: OrdinaryUser): Promis
   for (const name of existsSync(fetched) ? readdirSync(fetched) : []) {
     if (setUp.test(name)) await symlink(join(fetched, name), join(folder, '.pushfleet', name));
   }
-  if (account !== undefined) {
-    for (const path of ['', ...readdirSync(parent, { encoding: 'utf8', recursive: true })]) {
-      lchownSync(join(parent, path), account.uid, account.gid);
-    }
-  }
-  return { folder, home, remove: async () => rm(parent, { recursive: true, force: true }) };
+  if (account !== undefined) give(parent, account);
+  return { folder, home, remove };
 }
 
 /** Dependencies are those of the repository, workspaces those of the clone, and caches none. */
@@ -57,4 +54,11 @@ async function linkModules(from: string, to: string): Promise<void> {
       await symlink(readlinkSync(join(from, name, workspace)), join(to, name, workspace));
     }
   }
+}
+
+/** To another account; what links lead to stays whose it is. */
+function give(path: string, account: { readonly uid: number; readonly gid: number }): void {
+  lchownSync(path, account.uid, account.gid);
+  if (!lstatSync(path).isDirectory()) return;
+  for (const name of readdirSync(path)) give(join(path, name), account);
 }
