@@ -37,15 +37,15 @@ export interface BatchWriteOptions {
   readonly writer: JobWriter;
   readonly prefix: string;
   readonly idempotencyWindowMs: number;
-  readonly traceparent: string | undefined;
 }
 
 /** Writes a call that is a batch of its own: all its jobs in one transaction. Throws `PushQueueError`. */
 export async function writeBatch(
-  { writer, prefix, idempotencyWindowMs, traceparent }: BatchWriteOptions,
+  { writer, prefix, idempotencyWindowMs }: BatchWriteOptions,
   call: ParsedCall,
   count: number,
   source: BatchSource,
+  traceparent: string | undefined,
 ): Promise<TokensResult> {
   const { app, lane, startMs, keyed, batchId: batch = createBatchId() } = call;
   const write: JobWrite = {
@@ -86,6 +86,19 @@ async function formatJobs(head: PushJobHead, source: BatchSource): Promise<PushJ
     if (job.count === maxJobNotifications) await setImmediate();
   }
   return texts;
+}
+
+/** Stores the record of a key, with a count of 0, unless there is one: then gives what that call was answered. */
+export async function reserveKey(
+  { writer, prefix, idempotencyWindowMs }: BatchWriteOptions,
+  app: string,
+  keyed: KeyedCall,
+  batchId: BatchId,
+): Promise<TokensResult> {
+  const { recordName, fingerprint, note, windowMs = idempotencyWindowMs } = keyed;
+  const record = formatRecord({ batch: batchId, firstIndex: 1, count: 0, fingerprint, note });
+  const stored = await writer.remember(idempotencyRecordKey(prefix, app, recordName), record, windowMs);
+  return stored === null ? { batchId, count: 0, replayed: false, note } : replayOf(stored, keyed);
 }
 
 /** What the first call with a key was answered. Throws `PushQueueError` when it was another call. */

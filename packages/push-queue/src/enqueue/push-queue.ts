@@ -8,7 +8,9 @@ import { isSampled } from '../traceparent.ts';
 import { BatchEncoder, checkBatchInput } from './batch-encoder.ts';
 import {
   type BatchResult,
+  type BatchWriteOptions,
   replayOf,
+  reserveKey,
   type TokensResult,
   withNotificationIds,
   writeBatch,
@@ -24,7 +26,7 @@ import {
   parseCall,
   traitsOf,
 } from './encode.ts';
-import { formatRecord, recordNameOf } from './idempotency-record.ts';
+import { recordNameOf } from './idempotency-record.ts';
 import { JobWriter } from './job-writer.ts';
 import { locateDefect, located, type PathOf } from './notification-defect.ts';
 import type {
@@ -47,7 +49,7 @@ export class PushQueue {
   readonly #prefix: string;
   readonly #apps: KnownApps;
   readonly #defaultTtlSeconds: number;
-  readonly #idempotencyWindowMs: number;
+  readonly #writes: BatchWriteOptions;
   readonly #backlog: Backlog;
   readonly #writer: JobWriter;
   readonly #singleSends = {
@@ -62,7 +64,6 @@ export class PushQueue {
     this.#prefix = options.prefix ?? defaultRedisPrefix;
     this.#apps = options.apps && new Map(Object.entries(options.apps));
     this.#defaultTtlSeconds = options.defaultTtlSeconds ?? 86_400;
-    this.#idempotencyWindowMs = options.idempotencyWindowMs ?? 86_400_000;
     this.#backlog = new Backlog(options.maxBacklogBytes ?? 64 * 1024 * 1024);
     this.#writer = new JobWriter({
       redis: options.redis,
@@ -70,6 +71,8 @@ export class PushQueue {
       writeTimeoutMs: options.writeTimeoutMs ?? 5_000,
       quotaOf: (app) => this.quotaOf(app),
     });
+    const { idempotencyWindowMs = 86_400_000 } = options;
+    this.#writes = { writer: this.#writer, prefix: this.#prefix, idempotencyWindowMs };
   }
 
   /**
@@ -199,12 +202,8 @@ export class PushQueue {
     this.#checkOpen();
     traitsOf(this.#apps, app);
     const recordName = recordNameOf(key, options);
-    const { fingerprint, batchId, note, idempotencyWindowMs = this.#idempotencyWindowMs } = options;
-    const record = formatRecord({ batch: batchId, firstIndex: 1, count: 0, fingerprint, note });
-    const recordKey = idempotencyRecordKey(this.#prefix, app, recordName);
-    const stored = await this.#writer.remember(recordKey, record, idempotencyWindowMs);
-    if (stored === null) return { batchId, count: 0, replayed: false, note };
-    return replayOf(stored, { recordName, fingerprint });
+    const { fingerprint, batchId, note, idempotencyWindowMs: windowMs } = options;
+    return reserveKey(this.#writes, app, { recordName, fingerprint, windowMs, note }, batchId);
   }
 
   /** What an app may have in its queues, as far as anything is said of it. */
@@ -251,13 +250,7 @@ export class PushQueue {
     columns: BatchSource,
   ): Promise<TokensResult> {
     this.#backlog.take(size.bytes);
-    const options = {
-      writer: this.#writer,
-      prefix: this.#prefix,
-      idempotencyWindowMs: this.#idempotencyWindowMs,
-      traceparent: this.#traceparent(),
-    };
-    const run = writeBatch(options, call, size.count, columns);
+    const run = writeBatch(this.#writes, call, size.count, columns, this.#traceparent());
     this.#runningBatches.add(run);
     try {
       const result = await run;
@@ -289,10 +282,8 @@ export class PushQueue {
       sends = new SingleSends({
         app,
         lane,
-        prefix: this.#prefix,
-        writer: this.#writer,
+        ...this.#writes,
         backlog: this.#backlog,
-        idempotencyWindowMs: this.#idempotencyWindowMs,
         onCommit: (notifications) => this.#committed(app, lane, notifications, 'single'),
       });
       this.#singleSends[lane].set(app, sends);
