@@ -29,7 +29,8 @@ export interface ProbeOptions {
   readonly everyMs: number;
 }
 
-interface Sent {
+/** What the sender knows of a probe, epoch milliseconds. */
+export interface SentProbe {
   readonly order: number;
   readonly calledMs: number;
   turnEndedMs: number;
@@ -50,13 +51,13 @@ export async function sendProbes(options: ProbeOptions): Promise<readonly ProbeT
     prefix: fleet.redis.prefix,
     traceparent: () => traceparent,
   });
-  const probes: Sent[] = [];
+  const probes: SentProbe[] = [];
   const sends: Promise<void>[] = [];
   const beganMs = performance.now();
   for (let place = 0; place < count; place++) {
     const order = orders++;
     traceparent = `00-${traceIdOf(order)}-${'1'.padStart(16, '0')}-01`;
-    const probe: Sent = { order, calledMs: nowMs(), turnEndedMs: 0, storedMs: 0 };
+    const probe: SentProbe = { order, calledMs: nowMs(), turnEndedMs: 0, storedMs: 0 };
     probes.push(probe);
     const stored = queue.enqueue({
       app: benchApp,
@@ -80,7 +81,7 @@ export async function sendProbes(options: ProbeOptions): Promise<readonly ProbeT
 }
 
 async function attribute(
-  probes: readonly Sent[],
+  probes: readonly SentProbe[],
   { gateway, traces }: ProbeOptions,
 ): Promise<readonly ProbeTime[]> {
   const deadlineMs = performance.now() + 60_000;
@@ -96,7 +97,8 @@ async function attribute(
   }
 }
 
-interface WorkerTimes {
+/** What the worker's span says of it, epoch milliseconds. */
+export interface WorkerTimes {
   readonly takenMs: number;
   readonly writtenMs: number;
 }
@@ -113,8 +115,9 @@ function spansByTrace({ spans }: TraceCollector): Map<string, WorkerTimes> {
   return times;
 }
 
-function timeOf(
-  { calledMs, turnEndedMs, storedMs }: Sent,
+/** Undefined: not all is known of it yet. */
+export function timeOf(
+  { calledMs, turnEndedMs, storedMs }: SentProbe,
   arrivedMs: number | undefined,
   worker: WorkerTimes | undefined,
 ): ProbeTime | undefined {

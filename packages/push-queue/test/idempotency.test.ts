@@ -160,6 +160,8 @@ test.each(['upstream', 'downstream'] as const)(
     }
     expect(unanswered).toBeGreaterThan(5);
   },
+  // Two dozen connections, one after another, and most wait for their deadline.
+  180_000,
 );
 
 test.each(['broadcast/0198f/0', 'replay:0198f-1', ' replay:x', 'order-7'])(
