@@ -26,7 +26,7 @@ export interface Sweeper {
   readonly retention: RetentionSweep;
   /** Why it does not do its work now; empty: it does. */
   readiness(): string[];
-  /** Ends what runs, and resolves when what was read is stored, or `drainTimeoutMs` have passed. */
+  /** Has what runs end: once what was read is stored, or after `drainTimeoutMs`. Does not wait for it. */
   stop(): void;
   /** Heard when a report waits. */
   readonly doorbell: Doorbell;

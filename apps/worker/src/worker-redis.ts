@@ -1,4 +1,4 @@
-import type { Lane } from '@pushfleet/push-queue';
+import { byLane, type Lane } from '@pushfleet/push-queue';
 import { WorkerLink } from '@pushfleet/push-queue/worker';
 import type { Logger } from '@pushfleet/service-kit';
 
@@ -23,7 +23,7 @@ export class WorkerRedis {
     const stalledIntervalMs = lockDurationMs / 2;
     const create = () =>
       new WorkerLink({ redis: redisUrl, prefix: redisPrefix, lockDurationMs, stalledIntervalMs });
-    this.links = { transactional: create(), bulk: create() };
+    this.links = byLane(create);
     this.#logger = logger;
   }
 

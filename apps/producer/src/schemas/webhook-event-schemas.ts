@@ -1,3 +1,4 @@
+import { lanes } from '@pushfleet/push-queue';
 import { type EventKind, eventKinds } from '@pushfleet/token-store';
 import { z } from 'zod';
 
@@ -20,7 +21,7 @@ export const eventDataSchemas = {
     batch: z.uuid().meta({
       description: 'Of a single send: the id that the caller got, with `00000000` for its last eight digits.',
     }),
-    lane: z.enum(['transactional', 'bulk']),
+    lane: z.enum(lanes),
     size: count,
     acceptedProved: count,
     acceptedPresumed: count,

@@ -1,6 +1,6 @@
 import type { ConnectionAllowance, TransportFigures, TransportState } from '@pushfleet/apns-client';
 import type { WatchedCredential } from '@pushfleet/apns-credentials';
-import { type AppSlowed, type AppTrouble, type Lane, lanes } from '@pushfleet/push-queue';
+import { type AppSlowed, type AppTrouble, byLane, type Lane, lanes } from '@pushfleet/push-queue';
 import {
   type AppSight,
   DeadLetters,
@@ -114,7 +114,7 @@ export class AppSender implements WatchedApp {
         work: this.#work,
         loop,
       });
-    this.#lanes = { transactional: createLane('transactional'), bulk: createLane('bulk') };
+    this.#lanes = byLane(createLane);
     this.#allLanes = lanes.map((lane) => this.#lanes[lane]);
     this.queues = this.#allLanes.map(({ queue }) => queue);
   }

@@ -1,6 +1,7 @@
 import {
   type AppPause,
   type AppTrouble,
+  byLane,
   type Lane,
   liftPauses,
   type PauseCause,
@@ -34,7 +35,7 @@ export class AppPauses {
   /** The breaker has tripped here, and Redis may not know yet. */
   #tripped: string | undefined;
   /** Of the transport of each lane; where the lanes share it, of `bulk`. */
-  readonly #troubles: Record<Lane, AppTrouble | undefined> = { transactional: undefined, bulk: undefined };
+  readonly #troubles = byLane<AppTrouble | undefined>(() => undefined);
   #causes: ReadonlySet<PauseCause> = new Set();
   /** 0 at the start, so that a probe is due at once: this worker may have been started with what ends the pause. */
   #nextProbeMs = 0;

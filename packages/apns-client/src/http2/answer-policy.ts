@@ -32,17 +32,16 @@ export type CredentialAction =
   /** The fleet changes its provider token too often: go back to the old one. */
   | 'keep-token';
 
+const credentialActions: Readonly<Record<CredentialAction, true>> = {
+  pause: true,
+  'replace-token': true,
+  'sign-anew': true,
+  reconnect: true,
+  'keep-token': true,
+};
+
 export function isAboutCredential(action: AnswerAction): action is CredentialAction {
-  switch (action) {
-    case 'pause':
-    case 'replace-token':
-    case 'sign-anew':
-    case 'reconnect':
-    case 'keep-token':
-      return true;
-    default:
-      return false;
-  }
+  return Object.hasOwn(credentialActions, action);
 }
 
 interface Policy {

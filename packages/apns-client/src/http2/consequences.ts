@@ -43,15 +43,27 @@ export class Consequences {
     const { run, position } = stream;
     const isServerError = answer.status >= 500;
     if (action !== 'foreign' && !isServerError) this.#access.decided();
-    if (action === 'topic-refused') return this.#refuseTopic(connection, stream, answer);
-    run.settled(position, position + 1, action === 'reject' ? rejectedBy(answer) : retryableBy(answer));
-    if (action === 'foreign') {
-      connection.doubt('foreign-answers', `${answer.status} without the gateway's own body`);
-    } else if (action === 'retry-elsewhere') {
-      if (isServerError && connection.isOpen) this.#access.failed(answer.reason);
-      connection.leave('error-response', answer.reason);
+    switch (action) {
+      case 'topic-refused':
+        return this.#refuseTopic(connection, stream, answer);
+      case 'reject':
+        run.settled(position, position + 1, rejectedBy(answer));
+        return 'go-on';
+      case 'retry':
+        run.settled(position, position + 1, retryableBy(answer));
+        return 'go-on';
+      case 'retry-elsewhere':
+        run.settled(position, position + 1, retryableBy(answer));
+        if (isServerError && connection.isOpen) this.#access.failed(answer.reason);
+        connection.leave('error-response', answer.reason);
+        return 'go-on';
+      case 'foreign':
+        run.settled(position, position + 1, retryableBy(answer));
+        connection.doubt('foreign-answers', `${answer.status} without the gateway's own body`);
+        return 'go-on';
+      default:
+        return action satisfies never;
     }
-    return 'go-on';
   }
 
   /** The answer to a probe; undefined: 200. */
