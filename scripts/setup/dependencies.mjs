@@ -20,7 +20,9 @@ export async function ensureDependencies(root, env) {
   if (installed !== undefined && isInstalled(locked, installed)) return;
   const why = installed === undefined ? '' : ' (package-lock.json has changed)';
   await step(`Installing dependencies with npm ci${why}, usually within a minute`, async () => {
-    const npm = await runQuietly('npm', ['ci', '--no-progress'], { cwd: root, env, timeoutMs: 15 * 60_000 });
+    // Within `npm run -s` it would not say why it fails.
+    const args = ['ci', '--no-progress', '--loglevel=error'];
+    const npm = await runQuietly('npm', args, { cwd: root, env, timeoutMs: 15 * 60_000 });
     if (npm.ok) return;
     throw new SetupError(`npm ci failed:\n${npm.output}`, [
       'check the network, and that npm reaches its registry: npm ping',

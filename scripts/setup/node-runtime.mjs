@@ -53,11 +53,15 @@ export async function ensureNode(root) {
       mkdirSync(unfinished, { recursive: true });
       for (const file of ['package.json', 'package-lock.json'])
         copyFileSync(join(source, file), join(unfinished, file));
-      const npm = await runQuietly('npm', ['ci', '--ignore-scripts', '--prefix', unfinished], {
-        cwd: unfinished,
-        env: process.env,
-        timeoutMs: 10 * 60_000,
-      });
+      const npm = await runQuietly(
+        'npm',
+        ['ci', '--ignore-scripts', '--loglevel=error', '--prefix', unfinished],
+        {
+          cwd: unfinished,
+          env: process.env,
+          timeoutMs: 10 * 60_000,
+        },
+      );
       const installed = join(unfinished, 'node_modules', name, 'bin', 'node');
       const works = await runQuietly(installed, ['--version'], {
         cwd: root,

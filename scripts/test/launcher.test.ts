@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { runProcess, startProcess } from '@pushfleet/testkit';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
-import { isInstalled } from '../setup/dependencies.mjs';
+import { ensureDependencies, isInstalled } from '../setup/dependencies.mjs';
 import { withSetupLock } from '../setup/setup-lock.mjs';
 import { TestCounter } from '../setup/test-counter.mjs';
 
@@ -37,6 +37,28 @@ test('dependencies count as installed when all that fit this machine are there',
   expect(isInstalled(locked, locked)).toBe(true);
   expect(isInstalled(locked, without('node_modules/only-on-mac'))).toBe(true);
 });
+
+test('dependencies that cannot be had are told with the reason, also where npm was told to be silent', async () => {
+  const names = { name: 'clone', version: '1.0.0', dependencies: { 'is-odd': '3.0.1' } };
+  const resolved = 'http://127.0.0.1:9/is-odd-3.0.1.tgz';
+  writeFileSync(join(folder, 'package.json'), JSON.stringify(names));
+  writeFileSync(
+    join(folder, 'package-lock.json'),
+    JSON.stringify({
+      ...names,
+      lockfileVersion: 3,
+      packages: { '': names, 'node_modules/is-odd': { version: '3.0.1', resolved } },
+    }),
+  );
+  const env = {
+    ...process.env,
+    npm_config_loglevel: 'silent',
+    npm_config_registry: 'http://127.0.0.1:9/',
+    npm_config_cache: join(folder, 'cache'),
+    npm_config_fetch_retries: '0',
+  };
+  await expect(ensureDependencies(folder, env)).rejects.toThrow(/npm ci failed:\n.*ECONNREFUSED/s);
+}, 120_000);
 
 test('a missing, a changed and a leftover dependency are each noticed', () => {
   expect(isInstalled(locked, without('node_modules/x'))).toBe(false);
