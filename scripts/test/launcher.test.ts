@@ -183,4 +183,4 @@ test('where npm has written before the JSON, it is said how to leave that out', 
   expect(loud.stderr).toMatch(hint);
   const silent = await run('npm', ['run', '-s', 'pushfleet', '--', '--version', '--json'], { cwd });
   expect(silent.stderr).not.toMatch(hint);
-});
+}, 120_000);
