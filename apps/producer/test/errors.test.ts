@@ -133,6 +133,15 @@ describe('every error is problem+json with a code and a request id, and repeats 
   });
 });
 
+test.each(['0x10', '1e2', ' 10', '10 ', '', '+5', '5.0', '٥', '1'.repeat(400), '0', '101'])(
+  'a limit of "%s" is refused with its field',
+  async (limit) => {
+    const answer = await probe.call('GET', `/v1/broadcasts?app=shop&limit=${encodeURIComponent(limit)}`);
+    expect(answer.status).toBe(400);
+    expect(answer.body.errors).toMatchObject([{ field: 'limit' }]);
+  },
+);
+
 test.each<[string, Record<string, string>, string | Buffer, number, string]>([
   ['gzip', { 'content-encoding': 'gzip' }, Buffer.from([0x1f, 0x8b, 8]), 415, 'Content-Encoding'],
   ['another charset', { 'content-type': 'application/json; charset=iso-8859-1' }, '{}', 415, 'Content-Type'],
@@ -146,6 +155,8 @@ test.each<[string, Record<string, string>, string | Buffer, number, string]>([
     'custom.pi',
   ],
   ['a number too large for any', {}, '{"app":"shop","custom":{"a":[1,1e400]}}', 400, 'custom.a[1]'],
+  ['a zero below zero', {}, '{"app":"shop","custom":{"a":[0,0.0,-1,-0]}}', 400, 'custom.a[3]'],
+  ['a zero below zero with an exponent', {}, '{"app":"shop","badge":-0.0e1}', 400, 'badge'],
   ['__proto__ among custom keys', {}, '{"app":"shop","custom":{"__proto__":1}}', 400, 'custom.__proto__'],
   ['__proto__ in escapes', {}, '{"app":"shop","custom":{"\\u005f_proto__":1}}', 400, 'custom.__proto__'],
   ['a field that is there twice', {}, '{"app":"shop","alert":"a","alert":"b"}', 400, 'alert'],

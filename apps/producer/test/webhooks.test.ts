@@ -205,6 +205,8 @@ test.each([
   ['https://[::ffff:10.0.0.1]/', /public/],
   ['https://user:password@example.com/', /password/],
   ['ftp://example.com/', /https/],
+  ['https://example.com:0/', /port/],
+  ['https://example.com/hook#part', /fragment/],
   ['example.com', /URL/],
 ])('a webhook may not go to %s', async (url, message) => {
   expect(() => checkUrl(url, { allowPrivate: false })).toThrow(message);

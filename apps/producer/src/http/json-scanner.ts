@@ -194,7 +194,8 @@ export class JsonScanner {
 
   #number(text: string, at: number, end: number): void {
     if (end - at > maxNumberLength) throw defectOf(this.#field(), tooLong(maxNumberLength));
-    if (isExact(text.slice(at, end))) return;
+    const isMinusZero = text.charCodeAt(at - 1) === 0x2d && /^[0.]+(?:[eE]|$)/.test(text.slice(at, end));
+    if (!isMinusZero && isExact(text.slice(at, end))) return;
     throw defectOf(this.#field(), 'is a number whose digits would be lost; send it as text');
   }
 

@@ -34,6 +34,7 @@ import { id } from '../schemas/id-schema.ts';
 import { appId } from '../schemas/notification-schemas.ts';
 import { afterOf, formerlyAfter } from '../schemas/page-schemas.ts';
 import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
+import { wholeNumber } from '../schemas/whole-number.ts';
 import { checkApp } from './check-app.ts';
 
 type IdRequest = FastifyRequest<{ Params: { id: string } }>;
@@ -126,7 +127,7 @@ export function addBroadcastRoutes(server: ProducerServer, context: ProducerCont
         summary: 'The broadcasts of an app, the newest first',
         querystring: z.strictObject({
           app: appId,
-          limit: z.coerce.number().int().min(1).max(100).default(20),
+          limit: wholeNumber({ min: 1, max: 100, byDefault: 20 }),
           after: afterOf(id),
           before: formerlyAfter(id),
         }),

@@ -15,6 +15,7 @@ import {
 } from '../schemas/device-schemas.ts';
 import { appId, deviceToken, userId } from '../schemas/notification-schemas.ts';
 import { bodyProblems, problems } from '../schemas/problem-schemas.ts';
+import { wholeNumber } from '../schemas/whole-number.ts';
 import { checkApp } from './check-app.ts';
 
 const params = z.object({ token: deviceToken });
@@ -72,7 +73,7 @@ export function addDeviceRoutes(server: ProducerServer, context: ProducerContext
           app: appId,
           userId,
           after: deviceToken.optional().meta({ description: '`next` of the page before.' }),
-          limit: z.coerce.number().int().min(1).max(1_000).default(100),
+          limit: wholeNumber({ min: 1, max: 1_000, byDefault: 100 }),
         }),
         response: { 200: devicePageSchema, ...problems(...refusals) },
       },

@@ -21,20 +21,21 @@ import {
   exceptionPageSchema,
   exceptionSchema,
 } from '../schemas/status-schemas.ts';
+import { wholeNumber } from '../schemas/whole-number.ts';
 import { answerExceptions } from '../status/exception-pages.ts';
 import { type Asker, findReported, findScheduled } from '../status/find-batch.ts';
 
 const params = z.object({ id });
 const after = { description: '`next` of the page before.' };
 export const listFields = {
-  limit: z.coerce.number().int().min(1).max(5_000).default(1_000),
+  limit: wholeNumber({ min: 1, max: 5_000, byDefault: 1_000 }),
   format: z.enum(['json', 'csv', 'ndjson']).optional().meta({
     description:
       'Of `csv` and `ndjson` all are sent, from `after` on. By default as the header `accept` says.',
   }),
 };
 const ofBatch = z.strictObject({
-  after: z.coerce.number().int().min(0).default(0).meta(after),
+  after: wholeNumber({ min: 0, byDefault: 0 }).meta(after),
   ...listFields,
 });
 const ofBroadcast = z.strictObject({

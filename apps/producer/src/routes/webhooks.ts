@@ -20,6 +20,7 @@ import {
   webhookRequestSchema,
   webhookSchema,
 } from '../schemas/webhook-schemas.ts';
+import { wholeNumber } from '../schemas/whole-number.ts';
 import { checkUrl, DestinationError } from '../webhooks/destination.ts';
 import { secretText } from '../webhooks/sign.ts';
 import { checkApp } from './check-app.ts';
@@ -77,7 +78,7 @@ export function addWebhookRoutes(server: ProducerServer, context: ProducerContex
         querystring: z.strictObject({
           app: appId,
           after: id.optional().meta({ description: '`next` of the page before.' }),
-          limit: z.coerce.number().int().min(1).max(500).default(100),
+          limit: wholeNumber({ min: 1, max: 500, byDefault: 100 }),
         }),
         response: {
           200: z.strictObject({
@@ -137,7 +138,7 @@ export function addWebhookRoutes(server: ProducerServer, context: ProducerContex
         querystring: z.strictObject({
           after: afterOf(deliveryCursor),
           before: formerlyAfter(deliveryCursor),
-          limit: z.coerce.number().int().min(1).max(500).default(50),
+          limit: wholeNumber({ min: 1, max: 500, byDefault: 50 }),
         }),
         response: { 200: deliveryPageSchema, ...problems(...refusals, 'unknown-webhook') },
       },

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { id } from './id-schema.ts';
 import { appId } from './notification-schemas.ts';
 import { afterOf, formerlyAfter, nextOf } from './page-schemas.ts';
+import { wholeNumber } from './whole-number.ts';
 
 const text = z.string().max(200);
 const time = z.iso.datetime({ offset: true });
@@ -16,7 +17,7 @@ export const auditQuerySchema = z.strictObject({
   until: time.optional().meta({ description: 'Before this time.' }),
   after: afterOf(id),
   before: formerlyAfter(id),
-  limit: z.coerce.number().int().min(1).max(500).default(100),
+  limit: wholeNumber({ min: 1, max: 500, byDefault: 100 }),
 });
 
 const fields = z.record(z.string(), z.unknown()).nullable();

@@ -2,6 +2,7 @@ import { letterCursorPattern } from '@pushfleet/push-queue/status';
 import { z } from 'zod';
 import { appId, lane, time } from './notification-schemas.ts';
 import { afterOf, formerlyAfter, nextOf } from './page-schemas.ts';
+import { wholeNumber } from './whole-number.ts';
 
 const count = z.int().min(0);
 const reasonCounts = z.record(z.string(), z.int());
@@ -36,7 +37,7 @@ const next = cursor.nullable().meta({ description: 'The cursor to go on with; nu
 export const letterQuerySchema = z.strictObject({
   after: afterOf(place),
   cursor: formerlyAfter(place),
-  limit: z.coerce.number().int().min(1).max(100).default(20),
+  limit: wholeNumber({ min: 1, max: 100, byDefault: 20 }),
 });
 
 export const letterPageSchema = z

@@ -139,9 +139,15 @@ const contentFields = {
 };
 
 const pushType = z
-  .union([z.enum(pushTypes), z.string().regex(/^[a-z][a-z0-9-]{0,63}$/)], {
-    error: `must be one of ${pushTypes.join(', ')}`,
-  })
+  .union(
+    [
+      z.enum(pushTypes),
+      z.string().regex(/^[a-z][a-z0-9-]{0,63}$/, 'must be a word in lower case, such as alert'),
+    ],
+    {
+      error: `must be one of ${pushTypes.join(', ')}`,
+    },
+  )
   .meta({
     id: 'PushType',
     description:

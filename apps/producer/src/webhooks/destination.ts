@@ -80,6 +80,8 @@ export function checkUrl(text: string, { allowPrivate }: DestinationRules): URL 
     throw new DestinationError('must begin with https://');
   }
   if (url.username !== '' || url.password !== '') throw new DestinationError('must not hold a password');
+  if (url.port === '0') throw new DestinationError('must not name port 0');
+  if (url.hash !== '') throw new DestinationError('must have no fragment (#…): it is never sent');
   const host = hostOf(url);
   if (!allowPrivate && isIP(host) !== 0 && !isPublicAddress(host)) throw notAllowed();
   return url;
