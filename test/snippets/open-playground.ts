@@ -73,7 +73,8 @@ export async function openPlayground(root: string): Promise<Playground> {
     stopTimeoutMs: 30_000,
   });
   const lines = () => demo.lines.map(({ text }) => text);
-  await demo.waitForLine(({ text }) => (text.includes('until Ctrl-C') ? text : undefined), {
+  // The last line of its last screen.
+  await demo.waitForLine(({ text }) => (text.includes('$SIMULATOR_URL/ledger') ? text : undefined), {
     what: 'said nothing of a playground',
     timeoutMs: 220_000,
   });

@@ -47,7 +47,9 @@ export function readSnippets(root: string): Snippet[] {
 export function readInlineCommands(root: string): string[] {
   const programs =
     /(?<!`)`((?:pushfleet|npm run|docker compose|docker build|kubectl|systemctl) [^`]+)`(?!`)/g;
-  const commands = documentsOf(root).flatMap((document) => {
+  // The changelog also names what was there once.
+  const documents = documentsOf(root).filter((document) => document !== 'CHANGELOG.md');
+  const commands = documents.flatMap((document) => {
     const text = readFileSync(join(root, document), 'utf8').replaceAll(fence, '');
     return [...text.matchAll(programs)].map(([, command = '']) => command.replaceAll(/\s+/g, ' '));
   });
