@@ -1,5 +1,5 @@
-import { createRedisClient, PushQueueError } from '@pushfleet/push-queue';
-import type { Logger } from '@pushfleet/service-kit';
+import { createRedisClient, PushQueueError, reconnectDelayMs } from '@pushfleet/push-queue';
+import { type Logger, ReachLog } from '@pushfleet/service-kit';
 import type { Cluster, Redis } from 'ioredis';
 
 /** How long the start waits for Redis, milliseconds: it may be starting too. */
@@ -14,7 +14,7 @@ export function createStatusClient(url: string): Redis | Cluster {
     connectTimeout: 5_000,
     commandTimeout: 5_000,
     keepAlive: 30_000,
-    retryStrategy: (attempt) => 50 + Math.random() * Math.min(2_000, 100 * 2 ** Math.min(attempt, 10)),
+    retryStrategy: reconnectDelayMs,
   });
   // The state is told by `status`, and each refused command by its own error.
   client.on('error', () => undefined);
@@ -50,13 +50,9 @@ export async function untilRedisAnswers(client: Redis | Cluster, signal: AbortSi
 
 /** Says in the log when Redis goes away and when it is back, until `stopping` aborts. */
 export function logRedis(client: Redis | Cluster, logger: Logger, stopping: AbortSignal): void {
-  let isThere = true;
+  const reach = new ReachLog(logger, 'sends are refused until it can');
   client.on('close', () => {
-    if (isThere && !stopping.aborted) logger.warn('Redis cannot be reached: sends are refused until it can');
-    isThere = false;
+    if (!stopping.aborted) reach.update(false);
   });
-  client.on('ready', () => {
-    if (!isThere) logger.info('Redis answers again');
-    isThere = true;
-  });
+  client.on('ready', () => reach.update(true));
 }

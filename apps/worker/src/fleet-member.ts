@@ -10,7 +10,7 @@ import {
   removeWorker,
 } from '@pushfleet/push-queue';
 import type { WorkerLink } from '@pushfleet/push-queue/worker';
-import type { Logger } from '@pushfleet/service-kit';
+import { jitterMs, type Logger } from '@pushfleet/service-kit';
 
 /** What a worker says of one of its apps, as it is now. */
 interface MemberApp {
@@ -95,7 +95,7 @@ export class FleetMember {
   #again(): void {
     if (this.#isClosed) return;
     const isAttentive = performance.now() < this.#attentiveUntilMs;
-    const calmMs = isAttentive ? attention.intervalMs : this.#beatIntervalMs * (0.75 + Math.random() * 0.5);
+    const calmMs = isAttentive ? attention.intervalMs : jitterMs(this.#beatIntervalMs, 0.25);
     this.#timer = setTimeout(() => this.beatSoon(), this.#isStale ? 0 : calmMs);
   }
 

@@ -1,6 +1,6 @@
 import { byLane, type Lane } from '@pushfleet/push-queue';
 import { WorkerLink } from '@pushfleet/push-queue/worker';
-import type { Logger } from '@pushfleet/service-kit';
+import { type Logger, ReachLog } from '@pushfleet/service-kit';
 
 export interface WorkerRedisOptions {
   readonly redisUrl: string;
@@ -16,15 +16,14 @@ export interface WorkerRedisOptions {
  */
 export class WorkerRedis {
   readonly links: Readonly<Record<Lane, WorkerLink>>;
-  readonly #logger: Logger;
-  #wasReady = true;
+  readonly #reach: ReachLog;
 
   private constructor({ redisUrl, redisPrefix, lockDurationMs, logger }: WorkerRedisOptions) {
     const stalledIntervalMs = lockDurationMs / 2;
     const create = () =>
       new WorkerLink({ redis: redisUrl, prefix: redisPrefix, lockDurationMs, stalledIntervalMs });
     this.links = byLane(create);
-    this.#logger = logger;
+    this.#reach = new ReachLog(logger, 'this worker takes no push jobs until it can');
   }
 
   /** @throws PushQueueError when Redis cannot be reached within `timeoutMs` */
@@ -56,11 +55,7 @@ export class WorkerRedis {
 
   /** Logs once when Redis can be reached no more, and once when it can again. To be called now and then. */
   logReach(): void {
-    const { isReady } = this;
-    if (isReady === this.#wasReady) return;
-    this.#wasReady = isReady;
-    if (isReady) this.#logger.info('Redis answers again');
-    else this.#logger.warn('Redis cannot be reached: this worker takes no push jobs until it can');
+    this.#reach.update(this.isReady);
   }
 
   async close(): Promise<void> {

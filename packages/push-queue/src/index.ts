@@ -36,7 +36,7 @@ export {
 } from './push-job/report.ts';
 export * from './push-queue-error.ts';
 export * from './quota.ts';
-export { createRedisClient, parseRedisUrl, RedisUrlError } from './redis/client.ts';
+export { createRedisClient, parseRedisUrl, RedisUrlError, reconnectDelayMs } from './redis/client.ts';
 export * from './redis/keys.ts';
 export * from './redis/memory.ts';
 export { describeRedisTrouble, type RedisTrouble, redisTroubleOf } from './redis/trouble.ts';

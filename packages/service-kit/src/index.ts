@@ -1,5 +1,6 @@
 export { adminPorts, type ServiceName } from './admin-ports.ts';
 export * from './admin-server.ts';
+export * from './backoff.ts';
 export { type BuildInfo, readBuildInfo } from './build-info.ts';
 export { bytesSchema } from './bytes.ts';
 export { type AppConfig, appIdSchema, appSchema, type CredentialConfig } from './config.ts';
@@ -18,6 +19,7 @@ export * from './load-config.ts';
 export { type LogLevel, logLevels } from './log/log-level.ts';
 export { createLogger, type Logger, type LoggerOptions } from './log/logger.ts';
 export { nearestName } from './nearest-name.ts';
+export { ReachLog } from './reach-log.ts';
 export { createAuthoritiesReader, readAuthorities } from './read-authorities.ts';
 export { readProxy } from './read-proxy.ts';
 export * from './resource-stack.ts';

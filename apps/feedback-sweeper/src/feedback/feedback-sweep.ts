@@ -1,7 +1,6 @@
-import type { Logger } from '@pushfleet/service-kit';
+import { backoffMs, type Logger, pause } from '@pushfleet/service-kit';
 import type { LastReading, TokenStore } from '@pushfleet/token-store';
 import { Alarm } from '../alarm.ts';
-import { backoffMs, pause } from '../backoff.ts';
 import type { SweeperMetrics } from '../sweeper-metrics.ts';
 import type { Trouble } from '../trouble.ts';
 import type { FeedbackApp } from './feedback-app.ts';

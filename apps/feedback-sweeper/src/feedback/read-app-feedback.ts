@@ -1,7 +1,6 @@
 import { type FeedbackEnd, readFeedback, type TlsCredential } from '@pushfleet/apns-client';
-import { type Logger, readAuthorities } from '@pushfleet/service-kit';
+import { backoffMs, type Logger, pause, readAuthorities } from '@pushfleet/service-kit';
 import type { FeedbackReading, FeedbackTuple, ReadingEnd, ReadingResult } from '@pushfleet/token-store';
-import { backoffMs, pause } from '../backoff.ts';
 import type { Trouble } from '../trouble.ts';
 import type { FeedbackApp } from './feedback-app.ts';
 

@@ -1,7 +1,6 @@
 import { daysLeft, expiryThreshold, type WatchedCredential } from '@pushfleet/apns-credentials';
-import type { Logger } from '@pushfleet/service-kit';
+import { type Logger, pause } from '@pushfleet/service-kit';
 import type { TokenStore } from '@pushfleet/token-store';
-import { pause } from '../backoff.ts';
 import type { Trouble } from '../trouble.ts';
 
 export interface ExpiryWatchOptions {

@@ -5,9 +5,8 @@ import {
   needsRecount,
   type OutcomeReader,
 } from '@pushfleet/push-queue/outcomes';
-import type { Logger } from '@pushfleet/service-kit';
+import { type Logger, pause } from '@pushfleet/service-kit';
 import type { AppliedTotals, FleetTotals, TokenStore } from '@pushfleet/token-store';
-import { pause } from '../backoff.ts';
 import type { SweeperMetrics } from '../sweeper-metrics.ts';
 import type { Trouble } from '../trouble.ts';
 

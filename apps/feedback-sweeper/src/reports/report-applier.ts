@@ -7,9 +7,8 @@ import {
   type ReadEntries,
   type ReportEntry,
 } from '@pushfleet/push-queue/outcomes';
-import { contextOf, type Logger } from '@pushfleet/service-kit';
+import { backoffMs, contextOf, type Logger, pause } from '@pushfleet/service-kit';
 import { type TokenStore, TokenStoreError } from '@pushfleet/token-store';
-import { backoffMs, pause } from '../backoff.ts';
 import type { SweeperMetrics } from '../sweeper-metrics.ts';
 import type { Trouble } from '../trouble.ts';
 

@@ -1,6 +1,6 @@
 import type { FailedApp, OutcomeReader, ReadEntries } from '@pushfleet/push-queue/outcomes';
+import { backoffMs, pause } from '@pushfleet/service-kit';
 import { Alarm } from '../alarm.ts';
-import { backoffMs, pause } from '../backoff.ts';
 import type { Trouble } from '../trouble.ts';
 import type { ReportApplier } from './report-applier.ts';
 

@@ -1,6 +1,5 @@
-import type { Logger } from '@pushfleet/service-kit';
+import { jitterMs, type Logger, pause } from '@pushfleet/service-kit';
 import type { RetentionPolicy, TokenStore } from '@pushfleet/token-store';
-import { pause } from '../backoff.ts';
 import type { SweeperMetrics } from '../sweeper-metrics.ts';
 import type { Trouble } from '../trouble.ts';
 
@@ -31,7 +30,7 @@ export class RetentionSweep {
   /** Resolves after the signal, between two chunks. */
   async run(): Promise<void> {
     const { postgres, signal } = this.#options;
-    for (let pauseMs = askMs; !signal.aborted; await pause(pauseMs * (0.5 + Math.random()), signal)) {
+    for (let pauseMs = askMs; !signal.aborted; await pause(jitterMs(pauseMs, 0.5), signal)) {
       try {
         await this.look();
         postgres.succeeded();

@@ -8,7 +8,7 @@ import {
   type TokensInput,
 } from '@pushfleet/push-queue';
 import { readQueueDepth, type StatusOptions } from '@pushfleet/push-queue/status';
-import type { Logger } from '@pushfleet/service-kit';
+import { backoffMs, type Logger } from '@pushfleet/service-kit';
 import type { AudienceColumns, Broadcast, Broadcasts, Lease } from '@pushfleet/token-store';
 import type { RedisRoom } from '../redis-room.ts';
 import { withinChunkSpan } from '../tracing/within-chunk-span.ts';
@@ -118,7 +118,7 @@ export class FanOut {
             'the queue accepts nothing; trying again',
           );
         }
-        if (!(await this.#wait(retryPauseMs(attempt)))) return 'stopped';
+        if (!(await this.#wait(backoffMs(attempt, retryMs.first, retryMs.most)))) return 'stopped';
       }
     }
   }
@@ -208,10 +208,6 @@ export class FanOut {
       if (leftMs <= sliceMs) return true;
     }
   }
-}
-
-function retryPauseMs(attempt: number): number {
-  return Math.random() * Math.min(retryMs.most, retryMs.first * 2 ** attempt);
 }
 
 function isTransient(error: unknown): boolean {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Logger } from '@pushfleet/service-kit';
+import { jitterMs, type Logger } from '@pushfleet/service-kit';
 import { type AttemptResult, type TakenDelivery, TokenStoreError } from '@pushfleet/token-store';
 import type { DatabaseLink } from '../database-link.ts';
 import { DestinationError, type DestinationRules, resolveDestination } from './destination.ts';
@@ -162,7 +162,7 @@ export class WebhookRunner {
     const seconds = retrySeconds[attempts - 1];
     if (seconds === undefined) return { state: 'failed', error, status };
     // Jitter, so that deliveries that failed together do not come back together.
-    return { state: 'pending', retryInMs: seconds * 1_000 * (0.8 + Math.random() * 0.4), error, status };
+    return { state: 'pending', retryInMs: jitterMs(seconds * 1_000, 0.2), error, status };
   }
 }
 

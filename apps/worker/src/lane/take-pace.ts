@@ -1,3 +1,4 @@
+import { jitterMs } from '@pushfleet/service-kit';
 import type { Loop } from '../loop.ts';
 
 /**
@@ -109,7 +110,7 @@ export class TakePace {
         this.#isPausing = false;
         this.#loop.wake();
       },
-      retryPauseMs * (0.5 + Math.random()),
+      jitterMs(retryPauseMs, 0.5),
     ).unref();
   }
 

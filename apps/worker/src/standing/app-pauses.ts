@@ -8,7 +8,7 @@ import {
   pauseApp,
 } from '@pushfleet/push-queue';
 import type { WorkerLink } from '@pushfleet/push-queue/worker';
-import type { Logger } from '@pushfleet/service-kit';
+import { jitterMs, type Logger } from '@pushfleet/service-kit';
 import type { Loop } from '../loop.ts';
 
 export interface AppPausesOptions {
@@ -157,7 +157,7 @@ export class AppPauses {
 
   /** A probe is out: schedules the next for a while later. */
   noteProbe(nowMs: number): void {
-    this.#nextProbeMs = nowMs + probeIntervalMs * (0.75 + Math.random() * 0.5);
+    this.#nextProbeMs = nowMs + jitterMs(probeIntervalMs, 0.25);
   }
 
   /** Makes the next probe due at once, since something has changed. */

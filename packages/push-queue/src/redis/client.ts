@@ -121,6 +121,11 @@ export function createRedisClient(text: string, options: RedisClientOptions = {}
   return outliveLateErrors(connect(text, { reconnectOnError: isOfAnotherRole, ...options }));
 }
 
+/** Before the next attempt to connect, milliseconds: full jitter, so that a fleet does not come back in step. @param attempt From 1 */
+export function reconnectDelayMs(attempt: number): number {
+  return 50 + Math.random() * Math.min(2_000, 100 * 2 ** Math.min(attempt, 10));
+}
+
 /**
  * A server that was demoted in place refuses writes on connections that stay open: the address may lead to the new
  * primary by now, and only a new connection finds out.

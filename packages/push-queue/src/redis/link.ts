@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { Cluster, Command, type Redis } from 'ioredis';
 import { PushQueueError } from '../push-queue-error.ts';
 import { messageWithoutArguments } from '../strip-arguments.ts';
-import { createRedisClient, isOfAnotherRole, type RedisClientOptions } from './client.ts';
+import { createRedisClient, isOfAnotherRole, type RedisClientOptions, reconnectDelayMs } from './client.ts';
 import { outliveLateErrors } from './late-errors.ts';
 import { isRefusal, redisTroubleOf } from './trouble.ts';
 
@@ -18,8 +18,7 @@ const linkOptions = {
   connectTimeout: 5_000,
   disconnectTimeout: 500,
   keepAlive: 30_000,
-  // Full jitter, so that a fleet does not come back in step.
-  retryStrategy: (attempt: number) => 50 + Math.random() * Math.min(2_000, 100 * 2 ** Math.min(attempt, 10)),
+  retryStrategy: reconnectDelayMs,
 } satisfies RedisClientOptions;
 
 export interface RedisLinkOptions {
