@@ -73,6 +73,7 @@ export const tasks = {
   bench: { steps: program('benchmarks', 'benchmarks/src/main.ts'), needsRedis: true },
   fuzz: { steps: program('fuzz', 'apps/producer/test/fuzz/main.ts'), needsRedis: true },
   soak: { steps: program('soak', 'benchmarks/src/soak.ts'), needsRedis: true },
+  chaos: { steps: program('chaos', 'benchmarks/src/chaos.ts'), needsRedis: true },
   simulator: { steps: program('simulator', 'apps/gateway-simulator/src/main.ts') },
   node: { steps: [{ name: 'node', command: ['node'], takesArguments: true }] },
   pushfleet: { steps: program('pushfleet', 'apps/cli/src/main.ts') },

@@ -1,0 +1,354 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { createClient, type Notification, type PushfleetClient } from '@pushfleet/client';
+import type { ChaosFleet } from './fleet.ts';
+import { type ChaosApp, type ClientMemory, chaosApps, type Remembered } from './memory.ts';
+import type { DoublesByCause, Timeline } from './timeline.ts';
+
+/** What a run has shown. */
+export interface Verdict {
+  /** Promises that did not hold, a line each with the history around it; none: all held. */
+  readonly broken: readonly string[];
+  readonly outcomes: Readonly<Record<string, number>>;
+  readonly doubles: DoublesByCause;
+  /** From the end of the last fault until everything had its outcome, milliseconds. */
+  readonly recoveryMs: number;
+}
+
+/** How long everything may take to settle once the faults are over: retries wait up to minutes. */
+const settleTimeoutMs = 240_000;
+/** Of each kind of broken promise so many are told one by one. */
+const mostTold = 5;
+
+/** One receipt in the gateway's ledger. */
+interface Receipt {
+  /** Of all that came, over all connections. */
+  readonly sequence: number;
+  readonly atMs: number;
+  readonly connection: number;
+  readonly isTaken: boolean;
+}
+
+/**
+ * Waits until all is settled, then follows every notification that a client was promised from its memory through its
+ * outcome to the gateway's ledger, and compares the sums of API, Redis and Postgres.
+ */
+export async function judge(fleet: ChaosFleet, memory: ClientMemory, timeline: Timeline): Promise<Verdict> {
+  const broken = new BrokenPromises(timeline);
+  const api = createClient({ baseUrl: fleet.apiUrls[0]!, timeoutMs: 30_000 });
+  const startMs = performance.now();
+  await untilSettled(api, broken);
+  const recoveryMs = performance.now() - startMs;
+  for (const answer of memory.wrongAnswers) broken.add('an answer that no client may get', answer);
+  const receipts = await readLedger(fleet);
+  const outcomes: Record<string, number> = {};
+  const doubles: Record<ChaosApp, Record<string, number>> = { binary: {}, http2: {}, once: {} };
+  const count = (what: string): void => {
+    outcomes[what] = (outcomes[what] ?? 0) + 1;
+  };
+  const checkDoubles = (app: ChaosApp, what: string, list: readonly Receipt[]): void => {
+    const taken = list.filter(({ isTaken }) => isTaken);
+    if (taken.length < 2) return;
+    const event = timeline.explain(taken[0]!.atMs);
+    if (event === undefined) broken.add('a double that nothing explains', what, taken[0]!.atMs);
+    // A process that was stopped in mid-write is the one exception that docs/delivery.md makes.
+    else if (app === 'once' && event.name !== 'a worker stands still') {
+      broken.add('a double of an app that sends at most once', what, taken[0]!.atMs);
+    }
+    const name = event?.name ?? 'nothing';
+    doubles[app][name] = (doubles[app][name] ?? 0) + taken.length - 1;
+  };
+
+  const states = await readOutcomes(api, memory.notifications);
+  for (const item of memory.notifications) {
+    const { app, mark, token, kind, notificationId, cancelledAt } = item;
+    const list = receipts.get(`${mark} ${token}`) ?? [];
+    const what = `${kind} ${notificationId ?? '(no answer)'} of ${app}, mark ${mark}`;
+    checkDoubles(app, what, list);
+    if (notificationId === undefined) continue;
+    const state = states.get(notificationId);
+    count(`${app} ${state?.state ?? 'unknown'}`);
+    const isTaken = list.some((receipt) => receipt.isTaken);
+    if (cancelledAt !== undefined && isTaken)
+      broken.add('sent after its cancellation was answered', what, list[0]!.atMs);
+    const wrong = contradictionOf(app, state, isTaken, cancelledAt !== undefined);
+    if (wrong !== undefined) broken.add(wrong, what, list[0]?.atMs);
+  }
+  checkOrder(memory, receipts, timeline, broken);
+  await checkBroadcasts(api, memory, receipts, broken, checkDoubles);
+  await checkSums(api, fleet, broken);
+  await checkBatches(api, memory, broken);
+  return { broken: broken.lines, outcomes, doubles, recoveryMs };
+}
+
+/** What does not fit together in the end of a notification; undefined: nothing. */
+function contradictionOf(
+  app: ChaosApp,
+  state: Outcome | undefined,
+  isTaken: boolean,
+  isCancelled: boolean,
+): string | undefined {
+  if (state === undefined) return 'answered 202 and unknown afterwards';
+  switch (state.state) {
+    case 'accepted':
+      return isTaken ? undefined : 'lost: accepted, and the gateway never took it';
+    case 'rejected':
+      return state.reason === undefined ? 'rejected without a reason' : undefined;
+    case 'cancelled':
+      return isCancelled || isTaken === false ? undefined : 'cancelled, and the gateway took it';
+    case 'dead':
+      return app === 'once' && state.reason === 'uncertain'
+        ? undefined
+        : `dead by a fault that is not its own: ${state.reason}`;
+    default:
+      return `no outcome: ${state.state}`;
+  }
+}
+
+class BrokenPromises {
+  readonly #timeline: Timeline;
+  readonly #byKind = new Map<string, { count: number; told: string[] }>();
+
+  constructor(timeline: Timeline) {
+    this.#timeline = timeline;
+  }
+
+  add(kind: string, what: string, atMs?: number): void {
+    const entry = this.#byKind.get(kind) ?? { count: 0, told: [] };
+    this.#byKind.set(kind, entry);
+    entry.count += 1;
+    if (entry.told.length >= mostTold) return;
+    const history = atMs === undefined ? [] : this.#timeline.around(atMs);
+    entry.told.push([what, ...history.map((line) => `      ${line}`)].join('\n'));
+  }
+
+  get lines(): string[] {
+    return [...this.#byKind].map(
+      ([kind, { count, told }]) => `${kind}: ${count}\n    ${told.join('\n    ')}`,
+    );
+  }
+}
+
+async function untilSettled(api: PushfleetClient, broken: BrokenPromises): Promise<void> {
+  const endMs = performance.now() + settleTimeoutMs;
+  for (;;) {
+    const queued = await Promise.all(chaosApps.map(async (app) => queuedOf(api, app)));
+    if (queued.every((count) => count === 0)) return;
+    if (performance.now() > endMs) {
+      broken.add('not settled in time', chaosApps.map((app, at) => `${app} ${queued[at]}`).join(', '));
+      return;
+    }
+    await delay(500);
+  }
+}
+
+async function queuedOf(api: PushfleetClient, app: ChaosApp): Promise<number> {
+  try {
+    const { totals } = await api.call('GET /v1/apps/{app}', { path: { app } });
+    return totals.transactional.queued + totals.bulk.queued;
+  } catch {
+    // It heals as well.
+    return Number.NaN;
+  }
+}
+
+/** What came to the gateway, by mark and token. */
+async function readLedger({ simulator }: ChaosFleet): Promise<ReadonlyMap<string, readonly Receipt[]>> {
+  const receipts = new Map<string, Receipt[]>();
+  for await (const {
+    sequence,
+    at,
+    connection,
+    token,
+    payload,
+    outcome,
+  } of simulator.control.notifications()) {
+    const mark = /"mark":"([^"]+)"/.exec(String(payload))?.[1];
+    if (mark === undefined || outcome === 'discarded') continue;
+    const key = `${mark} ${String(token)}`;
+    const list = receipts.get(key) ?? [];
+    receipts.set(key, list);
+    list.push({
+      sequence: Number(sequence),
+      atMs: Number(at),
+      connection: Number(connection),
+      isTaken: outcome === 'received',
+    });
+  }
+  return receipts;
+}
+
+type Outcome = Pick<Notification, 'state' | 'reason'>;
+
+/** The outcome of each; one without an entry is unknown to the API. Waits until Postgres has the last ones. */
+async function readOutcomes(
+  api: PushfleetClient,
+  items: readonly Remembered[],
+): Promise<ReadonlyMap<string, Outcome>> {
+  const states = new Map<string, Outcome>();
+  const endMs = performance.now() + 60_000;
+  const readSingle = async (id: string): Promise<void> => {
+    for (;;) {
+      const state = await api.notification(id).catch(() => undefined);
+      if (state !== undefined) states.set(id, state);
+      const isPassing = state === undefined || state.state === 'settling' || state.state === 'queued';
+      if (!isPassing || performance.now() > endMs) return;
+      await delay(200);
+    }
+  };
+  const readBatch = async (batchId: string, ids: readonly string[]): Promise<void> => {
+    let batch = await api.batch(batchId);
+    while (batch.state !== 'finished' && performance.now() < endMs) {
+      await delay(200);
+      batch = await api.batch(batchId);
+    }
+    for (const id of ids) states.set(id, { state: batch.state === 'finished' ? 'accepted' : 'queued' });
+    let others = 0;
+    for await (const { notificationId, outcome, reason } of api.exceptions(batchId)) {
+      states.set(notificationId, { state: outcome, reason });
+      others += 1;
+    }
+    // Those that nothing is said of are what it counts as accepted.
+    if (batch.accepted !== ids.length - others) throw new Error(`Batch ${batchId} does not add up`);
+  };
+  const byBatch = Map.groupBy(
+    items.filter(({ batchId, notificationId }) => batchId !== undefined && notificationId !== undefined),
+    ({ batchId }) => batchId!,
+  );
+  const reads = [
+    ...[...byBatch].map(
+      ([batchId, list]) =>
+        async () =>
+          readBatch(
+            batchId,
+            list.map(({ notificationId }) => notificationId!),
+          ),
+    ),
+    ...items
+      .filter(({ batchId }) => batchId === undefined)
+      .flatMap(({ notificationId }) => notificationId ?? [])
+      .map((id) => async () => readSingle(id)),
+  ].values();
+  await Promise.all(
+    Array.from({ length: 16 }, async () => {
+      for (const read of reads) await read();
+    }),
+  );
+  return states;
+}
+
+/**
+ * Notifications of one batch that go over one connection of the binary protocol go in the order given, replays included.
+ * Batches that something may have left in doubt are not looked at: what is tried again comes later.
+ */
+function checkOrder(
+  memory: ClientMemory,
+  receipts: ReadonlyMap<string, readonly Receipt[]>,
+  timeline: Timeline,
+  broken: BrokenPromises,
+): void {
+  const last = new Map<string, { place: number; sequence: number }>();
+  for (const { app, batchId, place, mark, token } of memory.notifications) {
+    if (app === 'http2' || batchId === undefined || place === undefined) continue;
+    for (const receipt of receipts.get(`${mark} ${token}`) ?? []) {
+      if (timeline.explain(receipt.atMs) !== undefined) continue;
+      const key = `${batchId} ${receipt.connection}`;
+      const before = last.get(key);
+      if (before !== undefined && receipt.sequence < before.sequence) {
+        broken.add('out of order', `batch ${batchId}: place ${place} before ${before.place}`, receipt.atMs);
+      }
+      last.set(key, { place, sequence: receipt.sequence });
+    }
+  }
+}
+
+async function checkBroadcasts(
+  api: PushfleetClient,
+  { broadcasts }: ClientMemory,
+  receipts: ReadonlyMap<string, readonly Receipt[]>,
+  broken: BrokenPromises,
+  checkDoubles: (app: ChaosApp, what: string, list: readonly Receipt[]) => void,
+): Promise<void> {
+  for (const { app, mark, tokens, id, mayBePartial } of broadcasts) {
+    if (id === undefined) continue;
+    const what = `broadcast ${id} of ${app}, mark ${mark}`;
+    const state = await api.call('GET /v1/broadcasts/{id}', { path: { id } });
+    const settled = state.accepted + state.rejected + state.expired + state.cancelled + state.dead;
+    if (settled !== state.enqueued || state.queued !== 0)
+      broken.add('a broadcast whose counts do not add up', what);
+    if (state.enqueued > tokens.length) broken.add('a broadcast that enqueued devices twice', what);
+    let taken = 0;
+    for (const token of tokens) {
+      const list = receipts.get(`${mark} ${token}`) ?? [];
+      checkDoubles(app, `${what} to ${token}`, list);
+      if (list.some(({ isTaken }) => isTaken)) taken += 1;
+    }
+    if (taken < state.accepted) broken.add('a broadcast that counts more than the gateway took', what);
+    // Devices that a rejection has deactivated meanwhile are none of its audience.
+    if (!mayBePartial && state.state !== 'finished')
+      broken.add('a broadcast that has not finished', `${what}: ${state.state}`);
+  }
+}
+
+/** The sums of an app: as the API has them from Redis, as Postgres has them, and as the sweepers export them. */
+async function checkSums(api: PushfleetClient, fleet: ChaosFleet, broken: BrokenPromises): Promise<void> {
+  const exported = await exportedSums(fleet);
+  for (const app of chaosApps) {
+    const { totals } = await api.call('GET /v1/apps/{app}', { path: { app } });
+    const sum = (
+      name: 'enqueued' | 'queued' | 'accepted' | 'rejected' | 'expired' | 'cancelled' | 'dead',
+    ): number => totals.transactional[name] + totals.bulk[name];
+    const settled = sum('accepted') + sum('rejected') + sum('expired') + sum('cancelled') + sum('dead');
+    if (sum('enqueued') !== settled + sum('queued')) {
+      broken.add(
+        'the identity',
+        `${app}: enqueued ${sum('enqueued')}, settled ${settled}, queued ${sum('queued')}`,
+      );
+    }
+    const said = exported.get(app);
+    if (said !== undefined && (said.enqueued !== sum('enqueued') || said.settled !== settled)) {
+      broken.add(
+        'metrics differ from the API',
+        `${app}: ${JSON.stringify(said)} and ${sum('enqueued')}, ${settled}`,
+      );
+    }
+  }
+}
+
+async function exportedSums({
+  slots,
+}: ChaosFleet): Promise<ReadonlyMap<string, { enqueued: number; settled: number }>> {
+  const sums = new Map<string, { enqueued: number; settled: number }>();
+  // Facts of the fleet are read every few seconds.
+  await delay(6_000);
+  for (const slot of slots.filter(({ kind }) => kind !== 'worker')) {
+    const text = await slot.metrics();
+    const found = new Map<string, { enqueued: number; settled: number }>();
+    for (const [, name, app, value] of text.matchAll(
+      /^pushfleet_fleet_(enqueued|settled)_notifications_total\{[^}]*app="([^"]+)"[^}]*\} (\d+)/gm,
+    )) {
+      const entry = found.get(app!) ?? { enqueued: 0, settled: 0 };
+      entry[name as 'enqueued' | 'settled'] += Number(value);
+      found.set(app!, entry);
+    }
+    for (const [app, entry] of found) sums.set(app, entry);
+  }
+  return sums;
+}
+
+/** Batches are closed, and whoever waits for their events has got them. */
+async function checkBatches(
+  api: PushfleetClient,
+  memory: ClientMemory,
+  broken: BrokenPromises,
+): Promise<void> {
+  const ids = [...new Set(memory.notifications.flatMap(({ batchId }) => batchId ?? []))];
+  for (const id of ids) {
+    const state = await api.batch(id);
+    const settled = state.accepted + state.rejected + state.expired + state.cancelled + state.dead;
+    if (state.state !== 'finished' || settled !== state.size) broken.add('a batch that is not closed', id);
+  }
+  const endMs = performance.now() + 60_000;
+  const missing = (): string[] => ids.filter((id) => !memory.finishedBatches.has(id));
+  while (missing().length > 0 && performance.now() < endMs) await delay(500);
+  for (const id of missing()) broken.add('a finished batch whose webhook event never came', id);
+}
