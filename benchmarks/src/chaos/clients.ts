@@ -7,7 +7,7 @@ import { type ChaosApp, type ClientMemory, chaosApps, type Remembered } from './
 
 /** How long a call is repeated, milliseconds: more than any fault lasts. */
 const patienceMs = 180_000;
-const batchSize = 200;
+const batchSize = 300;
 const devicesPerApp = 300;
 
 /** Everything that a client does beside the others, again and again until it is over. */
@@ -78,9 +78,10 @@ const scheduled: Client = {
   name: 'scheduled',
   everyMs: 300,
   async run(context) {
-    const item = remember(context, pickApp(context.random), 'scheduled');
+    const sendAtMs = Date.now() + 20_000 + randomInt(context.random, 20_000);
+    const item = remember(context, pickApp(context.random), 'scheduled', { sendAtMs });
     const { app, token, mark } = item;
-    const sendAt = new Date(Date.now() + 20_000 + randomInt(context.random, 20_000)).toISOString();
+    const sendAt = new Date(sendAtMs).toISOString();
     const options = { idempotencyKey: `scheduled-${mark}` };
     const answer = await context.ask('a scheduled send', (api) =>
       api.send({ app, token, sendAt, ...contentOf(mark) }, options),
@@ -90,7 +91,7 @@ const scheduled: Client = {
     if (randomInt(context.random, 3) > 0) return;
     await context.ask('a cancellation', (api) => api.cancelNotification(answer.batchId));
     // Answered well before a worker may take it: it must not be sent any more.
-    if (Date.now() < Date.parse(sendAt) - 5_000) item.cancelledAt = Date.now();
+    if (Date.now() < sendAtMs - 5_000) item.cancelledAt = Date.now();
   },
 };
 

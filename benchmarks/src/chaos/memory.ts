@@ -15,6 +15,8 @@ export interface Remembered {
   /** Of a send of many: its batch, and the place in it. */
   batchId?: string;
   readonly place?: number;
+  /** Not to be sent before, epoch ms. */
+  sendAtMs?: number;
   /** When a cancellation was answered that came well before it was due, epoch ms. */
   cancelledAt?: number;
 }

@@ -51,7 +51,8 @@ export async function runChaos({ seed, seconds, execArgv = [], say }: ChaosOptio
     say('the faults are over');
     await heal(fleet);
     await clients;
-    const verdict = await judge(fleet, memory, timeline);
+    say('every call is answered');
+    const verdict = await judge(fleet, memory, timeline, say);
     const faults: Record<string, number> = {};
     for (const { name } of timeline.events) faults[name] = (faults[name] ?? 0) + 1;
     const promised = memory.notifications.filter((item) => item.notificationId !== undefined).length;

@@ -16,6 +16,10 @@ export interface Verdict {
 
 /** How long everything may take to settle once the faults are over: retries wait up to minutes. */
 const settleTimeoutMs = 240_000;
+/** How long the last outcome may take to Postgres: what a dead sweeper had read is taken over after a minute. */
+const reportTimeoutMs = 180_000;
+/** How far clocks may be apart: workers take what is due by Redis' clock and theirs. */
+const clockMs = 1_000;
 /** Of each kind of broken promise so many are told one by one. */
 const mostTold = 5;
 
@@ -32,12 +36,18 @@ interface Receipt {
  * Waits until all is settled, then follows every notification that a client was promised from its memory through its
  * outcome to the gateway's ledger, and compares the sums of API, Redis and Postgres.
  */
-export async function judge(fleet: ChaosFleet, memory: ClientMemory, timeline: Timeline): Promise<Verdict> {
+export async function judge(
+  fleet: ChaosFleet,
+  memory: ClientMemory,
+  timeline: Timeline,
+  say: (line: string) => void,
+): Promise<Verdict> {
   const broken = new BrokenPromises(timeline);
   const api = createClient({ baseUrl: fleet.apiUrls[0]!, timeoutMs: 30_000 });
   const startMs = performance.now();
   await untilSettled(api, broken);
   const recoveryMs = performance.now() - startMs;
+  say('everything has its outcome');
   for (const answer of memory.wrongAnswers) broken.add('an answer that no client may get', answer);
   const receipts = await readLedger(fleet);
   const outcomes: Record<string, number> = {};
@@ -59,6 +69,7 @@ export async function judge(fleet: ChaosFleet, memory: ClientMemory, timeline: T
   };
 
   const states = await readOutcomes(api, memory.notifications);
+  say('every outcome is read');
   for (const item of memory.notifications) {
     const { app, mark, token, kind, notificationId, cancelledAt } = item;
     const list = receipts.get(`${mark} ${token}`) ?? [];
@@ -70,12 +81,16 @@ export async function judge(fleet: ChaosFleet, memory: ClientMemory, timeline: T
     const isTaken = list.some((receipt) => receipt.isTaken);
     if (cancelledAt !== undefined && isTaken)
       broken.add('sent after its cancellation was answered', what, list[0]!.atMs);
-    const wrong = contradictionOf(app, state, isTaken, cancelledAt !== undefined);
+    if (item.sendAtMs !== undefined && (list[0]?.atMs ?? item.sendAtMs) < item.sendAtMs - clockMs) {
+      broken.add('sent before its time', what, list[0]!.atMs);
+    }
+    const wrong = contradictionOf(app, state, list);
     if (wrong !== undefined) broken.add(wrong, what, list[0]?.atMs);
   }
   checkOrder(memory, receipts, timeline, broken);
   await checkBroadcasts(api, memory, receipts, broken, checkDoubles);
   await checkSums(api, fleet, broken);
+  say('sums are compared');
   await checkBatches(api, memory, broken);
   return { broken: broken.lines, outcomes, doubles, recoveryMs };
 }
@@ -84,17 +99,21 @@ export async function judge(fleet: ChaosFleet, memory: ClientMemory, timeline: T
 function contradictionOf(
   app: ChaosApp,
   state: Outcome | undefined,
-  isTaken: boolean,
-  isCancelled: boolean,
+  receipts: readonly Receipt[],
 ): string | undefined {
   if (state === undefined) return 'answered 202 and unknown afterwards';
+  const isTaken = receipts.some((receipt) => receipt.isTaken);
   switch (state.state) {
     case 'accepted':
       return isTaken ? undefined : 'lost: accepted, and the gateway never took it';
     case 'rejected':
-      return state.reason === undefined ? 'rejected without a reason' : undefined;
+      if (state.reason !== undefined && transientReasons.has(state.reason))
+        return `rejected: ${state.reason}`;
+      return receipts.some((receipt) => !receipt.isTaken)
+        ? undefined
+        : `rejected, and the gateway refused another: ${state.reason}`;
     case 'cancelled':
-      return isCancelled || isTaken === false ? undefined : 'cancelled, and the gateway took it';
+      return isTaken ? 'cancelled, and the gateway took it' : undefined;
     case 'dead':
       return app === 'once' && state.reason === 'uncertain'
         ? undefined
@@ -103,6 +122,14 @@ function contradictionOf(
       return `no outcome: ${state.state}`;
   }
 }
+
+/** By which nothing may end: they are the gateway's trouble. */
+const transientReasons = new Set([
+  'InternalServerError',
+  'ServiceUnavailable',
+  'TooManyRequests',
+  'Shutdown',
+]);
 
 class BrokenPromises {
   readonly #timeline: Timeline;
@@ -185,7 +212,7 @@ async function readOutcomes(
   items: readonly Remembered[],
 ): Promise<ReadonlyMap<string, Outcome>> {
   const states = new Map<string, Outcome>();
-  const endMs = performance.now() + 60_000;
+  const endMs = performance.now() + reportTimeoutMs;
   const readSingle = async (id: string): Promise<void> => {
     for (;;) {
       const state = await api.notification(id).catch(() => undefined);
