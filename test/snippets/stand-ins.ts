@@ -39,6 +39,7 @@ export const standIns: Readonly<Record<string, StandIn>> = {
   'npm run check': { reason: 'some minutes; run by itself' },
   'npm run fuzz': { reason: 'minutes', run: asksForHelp },
   'npm run bench': { reason: 'minutes on a quiet machine', run: asksForHelp },
+  'npm run chaos': { reason: 'minutes', run: asksForHelp },
   'npm run soak': { reason: 'minutes on a quiet machine', run: asksForHelp },
   'npm run stack': { reason: 'needs a container engine', run: asksForHelp },
   'npm run alerts': { reason: 'needs prometheus; scripts/test/alerts.test.ts', run: asksForHelp },

@@ -3,6 +3,7 @@ import { askPostgres, type Random, randomInt } from '@pushfleet/testkit';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import type { ChaosFleet, Edges, Slot } from './fleet.ts';
+import type { Transport } from './memory.ts';
 
 /** A fault that heals itself: `run` resolves when all is as it was. */
 export interface ChaosFault {
@@ -10,10 +11,12 @@ export interface ChaosFault {
   readonly weight: number;
   /** It can leave notifications in doubt, which may then be sent twice. */
   readonly leavesDoubt: boolean;
+  /** Where it concerns one transport alone. */
+  readonly transport?: Transport | undefined;
   run(fleet: ChaosFleet, random: Random): Promise<void>;
 }
 
-type Rule = Readonly<Record<string, unknown>>;
+type Rule = Readonly<Record<string, unknown>> & { readonly on: Transport };
 
 /** A few rules of the simulator, for some seconds. */
 function gateway(name: string, leavesDoubt: boolean, rules: readonly Rule[], weight = 1): ChaosFault {
@@ -21,6 +24,7 @@ function gateway(name: string, leavesDoubt: boolean, rules: readonly Rule[], wei
     name: `gateway: ${name}`,
     weight,
     leavesDoubt,
+    transport: new Set(rules.map(({ on }) => on)).size === 1 ? rules[0]!.on : undefined,
     async run({ simulator }, random) {
       const forMs = 2_000 + randomInt(random, 6_000);
       await simulator.control.faults({ add: true, rules: rules.map((rule) => ({ forMs, ...rule })) });
@@ -69,6 +73,7 @@ function edge(name: keyof Edges, leavesDoubt: boolean): readonly ChaosFault[] {
     name: `edge ${name}: ${what}`,
     weight: 0.5,
     leavesDoubt: doubt,
+    transport: name === 'binary gateway' ? 'binary' : name === 'HTTP/2 gateway' ? 'http2' : undefined,
     run: async ({ edges }, random) => run(edges[name], random),
   });
   return [
@@ -158,7 +163,7 @@ async function withSession(url: string, ask: (client: pg.Client) => Promise<void
 const transient = ['InternalServerError', 'ServiceUnavailable'];
 
 /** Every fault there is. `once` is left out of rules that answer for a notification itself: they end it. */
-export const chaosFaults: readonly ChaosFault[] = [
+const chaosFaults: readonly ChaosFault[] = [
   // Faults after which nothing is in doubt: by docs/delivery.md nothing may come twice.
   gateway(
     'error packets',
@@ -247,6 +252,8 @@ export const chaosFaults: readonly ChaosFault[] = [
   service('sweeper', 'kill', false, 2),
   service('sweeper', 'stop', false),
   service('sweeper', 'freeze', false),
+  ...edge('client to producer 1', false),
+  ...edge('client to producer 2', false),
   ...edge('producer to Redis', false),
   ...edge('sweeper to Redis', false),
   ...edge('Postgres', false),

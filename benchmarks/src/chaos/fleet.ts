@@ -79,6 +79,8 @@ export class Slot {
 
 /** The ways between the processes, each to be cut, slowed and closed. */
 export interface Edges {
+  readonly 'client to producer 1': FaultProxy;
+  readonly 'client to producer 2': FaultProxy;
   readonly 'producer to Redis': FaultProxy;
   readonly 'worker to Redis': FaultProxy;
   readonly 'sweeper to Redis': FaultProxy;
@@ -124,7 +126,10 @@ export async function openChaosFleet(execArgv: readonly string[]): Promise<Chaos
     const proxy = async (port: number): Promise<FaultProxy> =>
       keep(await openFaultProxy({ target: { port } }), async (it) => it.close());
     const redisPort = Number(new URL(redis.url).port);
+    const ports = [await findFreePort(), await findFreePort()] as const;
     const edges: Edges = {
+      'client to producer 1': await proxy(ports[0]),
+      'client to producer 2': await proxy(ports[1]),
       'producer to Redis': await proxy(redisPort),
       'worker to Redis': await proxy(redisPort),
       'sweeper to Redis': await proxy(redisPort),
@@ -147,7 +152,6 @@ export async function openChaosFleet(execArgv: readonly string[]): Promise<Chaos
           PUSHFLEET_WEBHOOKS_PRIVATE: kind === 'producer' ? 'allow' : undefined,
         },
       });
-    const ports = [await findFreePort(), await findFreePort()];
     const slots = [
       ...ports.map((port, at) => new Slot('producer', `producer ${at + 1}`, open('producer', port))),
       ...[1, 2, 3].map((number) => new Slot('worker', `worker ${number}`, open('worker', 0))),
@@ -158,7 +162,9 @@ export async function openChaosFleet(execArgv: readonly string[]): Promise<Chaos
     const server = keep(createServer(), async (it) => it.close());
     await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-    const apiUrls = ports.map((port) => `http://127.0.0.1:${port}`);
+    const apiUrls = ([1, 2] as const).map(
+      (number) => `http://127.0.0.1:${edges[`client to producer ${number}`].port}`,
+    );
     return {
       redis,
       replica,

@@ -2,6 +2,10 @@
 export const chaosApps = ['binary', 'http2', 'once'] as const;
 export type ChaosApp = (typeof chaosApps)[number];
 
+export type Transport = 'binary' | 'http2';
+
+export const transportOf = (app: ChaosApp): Transport => (app === 'http2' ? 'http2' : 'binary');
+
 /** One notification as the client remembers it. */
 export interface Remembered {
   readonly app: ChaosApp;

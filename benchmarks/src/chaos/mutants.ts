@@ -35,11 +35,10 @@ export const mutants: readonly Mutant[] = [
       'return { ...closure, answer, proved: [], named, unprocessed: [...proved, ...window.takeAll()] };',
   },
   {
-    name: 'the replay is in the wrong order',
-    file: `${binary}/in-flight-window.ts`,
-    find: 'const spans = this.#segments.takeAll().map(({ run, from, to }) => ({ run, from, to }));',
-    replace:
-      'const spans = this.#segments.takeAll().map(({ run, from, to }) => ({ run, from, to })).reverse();',
+    name: 'what is replayed goes behind what waits',
+    file: 'packages/apns-client/src/transport/span-queue.ts',
+    find: 'this.#spans.unshift(spans);',
+    replace: 'for (const span of spans) this.#spans.push(span);',
   },
   {
     name: 'a shutdown packet names the first frame that was not taken',
@@ -75,13 +74,6 @@ export const mutants: readonly Mutant[] = [
       '      accepted: this.accepted,\n      exceptions: [],\n      resentUncertain: this.#resentUncertain,',
   },
   {
-    name: 'what was not processed is not tried again',
-    file: `${queue}/worker/settlement.ts`,
-    find: 'if (state >= State.accepted) continue;\n      this.#state[place] = State.left;',
-    replace:
-      'if (state >= State.accepted || state === State.unprocessed) continue;\n      this.#state[place] = State.left;',
-  },
-  {
     name: 'a cancellation is not seen when a push job is taken',
     file: `${queue}/worker/lane-queue.ts`,
     find: 'mayBeCancelled: mayBeCancelled === 1,',
@@ -114,7 +106,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a scheduled send goes out at once',
-    file: 'packages/push-queue/src/enqueue/parse-call.ts',
+    file: 'packages/push-queue/src/enqueue/encode.ts',
     find: 'return startMs <= nowMs ? undefined : startMs;',
     replace: 'return undefined;',
   },

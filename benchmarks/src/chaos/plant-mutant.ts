@@ -3,10 +3,7 @@ import { registerHooks } from 'node:module';
 
 // Given to a service by --import: replaces one text in one module as it is loaded. The file itself stays as it is.
 
-const { file, find, replace } = JSON.parse(process.env.PUSHFLEET_CHAOS_MUTANT ?? '{}') as Record<
-  string,
-  string
->;
+const { file, find, replace } = JSON.parse(process.env.CHAOS_MUTANT ?? '{}') as Record<string, string>;
 
 registerHooks({
   load(url, context, nextLoad) {

@@ -30,7 +30,7 @@ const exactShare = 0.5;
 /** A phase of each kind, at most, seconds. */
 const phaseSeconds = 60;
 /** So many faults go on at once. */
-const lanes = 2;
+const lanes = 3;
 
 /** One run: the whole system, clients that go on, faults by seed, and the verdict. */
 export async function runChaos({ seed, seconds, execArgv = [], say }: ChaosOptions): Promise<ChaosReport> {
@@ -80,7 +80,7 @@ async function misbehave(
         while (performance.now() < endMs) {
           const fault = pickFault(random, isExact);
           say(`  ${fault.name}`);
-          await timeline.record(fault.name, fault.leavesDoubt, async () => fault.run(fleet, random));
+          await timeline.record(fault, async () => fault.run(fleet, random));
           await delay(randomInt(random, 1_500));
         }
       }),

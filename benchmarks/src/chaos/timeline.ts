@@ -1,12 +1,10 @@
-import type { ChaosApp } from './memory.ts';
+import type { ChaosFault } from './faults.ts';
+import { type ChaosApp, transportOf } from './memory.ts';
 
 /** What happened to the fleet, and when. Times are epoch ms. */
-export interface ChaosEvent {
-  readonly name: string;
+export interface ChaosEvent extends Pick<ChaosFault, 'name' | 'leavesDoubt' | 'transport'> {
   readonly fromMs: number;
   toMs: number;
-  /** It can leave notifications in doubt, which docs/delivery.md allows to be sent twice. */
-  readonly leavesDoubt: boolean;
 }
 
 /** Notifications that were received so long before it began may be in doubt still: a rotation and its proof. */
@@ -19,9 +17,10 @@ export class Timeline {
   readonly events: ChaosEvent[] = [];
   readonly #startMs = Date.now();
 
-  /** Records an event for as long as `action` runs. */
-  async record(name: string, leavesDoubt: boolean, action: () => Promise<void>): Promise<void> {
-    const event = { name, leavesDoubt, fromMs: Date.now(), toMs: Number.POSITIVE_INFINITY };
+  /** Records a fault for as long as `action` runs. */
+  async record(fault: ChaosFault, action: () => Promise<void>): Promise<void> {
+    const { name, leavesDoubt, transport } = fault;
+    const event = { name, leavesDoubt, transport, fromMs: Date.now(), toMs: Number.POSITIVE_INFINITY };
     this.events.push(event);
     try {
       await action();
@@ -30,12 +29,13 @@ export class Timeline {
     }
   }
 
-  /** The event that can have doubled a notification which was first received at this time; the nearest one. */
-  explain(receivedMs: number): ChaosEvent | undefined {
+  /** The event that can have doubled a notification of an app that was first received at this time; the nearest one. */
+  explain(app: ChaosApp, receivedMs: number): ChaosEvent | undefined {
     let nearest: ChaosEvent | undefined;
     let nearestMs = Number.POSITIVE_INFINITY;
     for (const event of this.events) {
       if (!event.leavesDoubt) continue;
+      if (event.transport !== undefined && event.transport !== transportOf(app)) continue;
       if (receivedMs < event.fromMs - beforeMs || receivedMs > event.toMs + afterMs) continue;
       const distanceMs = Math.max(0, event.fromMs - receivedMs, receivedMs - event.toMs);
       if (distanceMs < nearestMs) [nearest, nearestMs] = [event, distanceMs];

@@ -58,7 +58,7 @@ export async function judge(
   const checkDoubles = (app: ChaosApp, what: string, list: readonly Receipt[]): void => {
     const taken = list.filter(({ isTaken }) => isTaken);
     if (taken.length < 2) return;
-    const event = timeline.explain(taken[0]!.atMs);
+    const event = timeline.explain(app, taken[0]!.atMs);
     if (event === undefined) broken.add('a double that nothing explains', what, taken[0]!.atMs);
     // A process that was stopped in mid-write is the one exception that docs/delivery.md makes.
     else if (app === 'once' && event.name !== 'a worker stands still') {
@@ -180,6 +180,10 @@ async function queuedOf(api: PushfleetClient, app: ChaosApp): Promise<number> {
 
 /** What came to the gateway, by mark and token. */
 async function readLedger({ simulator }: ChaosFleet): Promise<ReadonlyMap<string, readonly Receipt[]>> {
+  const { recorded, received, rejected, discarded } = await simulator.control.ledger();
+  if (Number(recorded) < received + rejected + Number(discarded)) {
+    throw new Error('More came to the gateway than its ledger keeps: make the run shorter');
+  }
   const receipts = new Map<string, Receipt[]>();
   for await (const {
     sequence,
@@ -277,7 +281,7 @@ function checkOrder(
   for (const { app, batchId, place, mark, token } of memory.notifications) {
     if (app === 'http2' || batchId === undefined || place === undefined) continue;
     for (const receipt of receipts.get(`${mark} ${token}`) ?? []) {
-      if (timeline.explain(receipt.atMs) !== undefined) continue;
+      if (timeline.explain(app, receipt.atMs) !== undefined) continue;
       const key = `${batchId} ${receipt.connection}`;
       const before = last.get(key);
       if (before !== undefined && receipt.sequence < before.sequence) {

@@ -43,7 +43,10 @@ export const overview: DashboardPlan = {
           unit: 'short',
           span: 6,
           queries: [
-            { expr: `sum(app_lane:pushfleet_queued_notifications:difference{${chosenApps}})`, legend: 'queued' },
+            {
+              expr: `sum(app_lane:pushfleet_queued_notifications:difference{${chosenApps}})`,
+              legend: 'queued',
+            },
           ],
         },
         {
