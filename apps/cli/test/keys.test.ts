@@ -104,7 +104,7 @@ test('a key is rotated under its name, expires, and the audit log tells who did 
   for (const { key } of [made.json, rotated.json]) expect(stdout).not.toContain((key as string).slice(-43));
   const table = await runCli(['audit', '--limit', '1', '--action', 'key.revoke'], env);
   expect(table.stdout).toMatch(/key\.revoke/);
-  expect(table.stdout).toMatch(/^older ones: --before [0-9a-f-]{36}$/m);
+  expect(table.stdout).toMatch(/^more: --after [0-9a-f-]{36}$/m);
 });
 
 test('keys are listed page by page', async () => {
