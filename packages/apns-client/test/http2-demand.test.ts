@@ -95,7 +95,8 @@ describe('over a distance', () => {
     expect((await run.settled(60_000)).sums).toEqual({ proved: 4_000 });
     expect(observed.opened).toBeGreaterThan(1);
     await expect.poll(() => transport.figures.connections.length, { timeout: 20_000 }).toBe(1);
-    expect(transport.figures.connections[0]!.roundTripMs).toBeGreaterThanOrEqual(39);
+    // Timers of the proxy may fire a millisecond early, each way.
+    expect(transport.figures.connections[0]!.roundTripMs).toBeGreaterThanOrEqual(35);
     // Those after the first took up the TLS session of one before them.
     expect(observed.resumed).toBe(observed.opened - 1);
     expect(new Set(observed.ends)).toEqual(new Set(['idle']));
