@@ -62,7 +62,15 @@ export async function openPlayground(root: string): Promise<Playground> {
   process.stdout.write(`The documents are followed by ${user.description}.\n`);
   const { account } = user;
   const { folder, home, remove } = await openClone(root, user);
-  const bare = { HOME: home, PATH: user.path, REDIS_URL: undefined, DATABASE_URL: undefined };
+  // What npm told its scripts is about the account that runs the tests, such as where its cache is.
+  const ofNpm = Object.keys(process.env).filter((name) => /^npm_/i.test(name));
+  const bare = {
+    ...Object.fromEntries(ofNpm.map((name) => [name, undefined])),
+    HOME: home,
+    PATH: user.path,
+    REDIS_URL: undefined,
+    DATABASE_URL: undefined,
+  };
   const demo = await SupervisedProcess.spawn({
     name: 'the demo',
     command: 'npm',

@@ -37,6 +37,9 @@ export const standIns: Readonly<Record<string, StandIn>> = {
   },
   'npm run test:containers': { reason: 'needs a container engine' },
   'npm run check': { reason: 'some minutes; run by itself' },
+  'npm run release': {
+    reason: 'writes versions, which has the dependencies installed anew; scripts/test/release.test.ts',
+  },
   'npm run fuzz': { reason: 'minutes', run: asksForHelp },
   'npm run bench': { reason: 'minutes on a quiet machine', run: asksForHelp },
   'npm run chaos': { reason: 'minutes', run: asksForHelp },

@@ -16,6 +16,6 @@ export class ReachLog {
     if (isReached === this.#isReached) return;
     this.#isReached = isReached;
     if (isReached) this.#logger.info('Redis answers again');
-    else this.#logger.warn(`Redis cannot be reached: ${this.#meanwhile}`);
+    else this.#logger.warn({ meanwhile: this.#meanwhile }, 'Redis cannot be reached');
   }
 }
