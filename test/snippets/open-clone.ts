@@ -1,7 +1,7 @@
 import { existsSync, globSync, lchownSync, lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { cp, mkdir, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { createPrivateFolder } from '@pushfleet/testkit';
+import { createPrivateFolder, findPostgres } from '@pushfleet/testkit';
 import type { OrdinaryUser } from './ordinary-user.ts';
 
 /** What the set-up has fetched already; nothing is to be fetched again. */
@@ -18,6 +18,8 @@ export interface Clone {
 
 /** @param root Of the repository. */
 export async function openClone(root: string, { account }: OrdinaryUser): Promise<Clone> {
+  // Completes the package that holds Postgres, which the account could not.
+  await findPostgres();
   // Goes with this process, however that ends.
   const { path: parent, remove } = await createPrivateFolder('snippets', account);
   const folder = join(parent, 'pushfleet');
