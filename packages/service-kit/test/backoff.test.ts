@@ -38,9 +38,12 @@ describe('a pause', () => {
 
 test('that Redis is away is logged once, and that it is back', () => {
   const lines: string[] = [];
-  const write = (line: string) => void lines.push((JSON.parse(line) as { msg: string }).msg);
+  const write = (line: string) => {
+    const { msg, meanwhile } = JSON.parse(line) as { msg: string; meanwhile?: string };
+    lines.push(meanwhile === undefined ? msg : `${msg} (${meanwhile})`);
+  };
   const logger = createLogger({ service: 'test', level: 'info', destination: { write } });
   const log = new ReachLog(logger, 'nothing is sent');
   for (const isReached of [true, false, false, true, true]) log.update(isReached);
-  expect(lines).toEqual(['Redis cannot be reached: nothing is sent', 'Redis answers again']);
+  expect(lines).toEqual(['Redis cannot be reached (nothing is sent)', 'Redis answers again']);
 });
