@@ -102,7 +102,7 @@ async function measureBinary(say: SectionContext['say']): Promise<Point[]> {
   const points: Point[] = [];
   try {
     let batch = 0;
-    let rate = 500_000;
+    let rate = 1_000_000;
     for (const rttMs of distances) {
       await topUp(fleet, rate, async (count) => {
         await enqueueBulk(fleet.queue, count, batch);
