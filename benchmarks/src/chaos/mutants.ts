@@ -87,9 +87,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a call with a known idempotency key is enqueued again',
-    file: `${queue}/enqueue/batch-sends.ts`,
-    find: "if (typeof stored === 'string') {",
-    replace: "if (typeof stored === 'string' && stored === '') {",
+    file: `${queue}/enqueue/encode.ts`,
+    find: 'recordName: recordNameOf(idempotencyKey, recall),',
+    replace: 'recordName: recordNameOf(idempotencyKey, recall) + Math.random(),',
   },
   {
     name: 'a report that comes again is counted again',
