@@ -1,16 +1,16 @@
-import { copyFile, writeFile } from 'node:fs/promises';
+import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createRedisClient } from '@pushfleet/push-queue';
 import {
   createPrivateFolder,
   createTestDatabase,
-  findFreePort,
   findRedisProgram,
   openRedisCluster,
   openRedisProgram,
+  openTlsRedis,
   openWatchedRedis,
+  tlsRedisClient,
 } from '@pushfleet/testkit';
-import { TestAuthority } from '@pushfleet/testkit/certificates';
 import { migrate } from '@pushfleet/token-store';
 import { Redis } from 'ioredis';
 import { beforeAll, expect, inject, onTestFinished, test } from 'vitest';
@@ -41,7 +41,11 @@ interface Started {
 }
 
 const kinds: Readonly<Record<string, (program: string) => Promise<Started | undefined>>> = {
-  'TLS that wants a certificate': startTls,
+  // Undefined: this Redis was built without TLS.
+  'TLS that wants a certificate': async (redis) => {
+    const server = await openTlsRedis(redis);
+    return server && { url: server.url(tlsRedisClient), nodes: 1, stop: () => server.stop() };
+  },
   'a cluster': async (redis) => {
     const cluster = await openRedisCluster(redis, { primaries: 3, replicaFor: '{shop}' });
     return { url: cluster.url, nodes: 3, stop: () => cluster.stop() };
@@ -51,39 +55,6 @@ const kinds: Readonly<Record<string, (program: string) => Promise<Started | unde
     return { url: watched.url, nodes: 1, stop: () => watched.stop() };
   },
 };
-
-/** Undefined: this Redis was built without TLS. */
-async function startTls(redis: string): Promise<Started | undefined> {
-  const path = (name: string) => join(folder.path, name);
-  const authority = await TestAuthority.create();
-  const identity = await authority.issueServerCertificate({ hosts: ['localhost'] });
-  const client = await authority.issueApnsCertificate({ topic: 'com.example.shop' });
-  await writeFile(path('ca.pem'), authority.certificatePem);
-  await writeFile(path('cert.pem'), identity.certificatePem);
-  await writeFile(path('key.pem'), identity.privateKeyPem);
-  await writeFile(path('client.pem'), client.certificatePem);
-  await writeFile(path('client-key.pem'), client.privateKeyPem);
-  const port = await findFreePort();
-  const server = await openRedisProgram(redis, {
-    configuration: [
-      `tls-port ${port}`,
-      `tls-cert-file ${path('cert.pem')}`,
-      `tls-key-file ${path('key.pem')}`,
-      `tls-ca-cert-file ${path('ca.pem')}`,
-      'tls-auth-clients yes',
-    ],
-  }).catch(() => undefined);
-  if (server === undefined) return undefined;
-  const { password } = new URL(server.url);
-  const query = new URLSearchParams({
-    ...{ ca: path('ca.pem'), cert: path('client.pem'), key: path('client-key.pem') },
-  });
-  return {
-    url: `rediss://:${password}@localhost:${port}?${query.toString()}`,
-    nodes: 1,
-    stop: () => server.stop(),
-  };
-}
 
 test.skipIf(program === undefined).each(Object.entries(kinds))(
   'the snapshot of %s is whole',

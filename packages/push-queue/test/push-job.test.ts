@@ -17,6 +17,7 @@ import {
 import { parsePushJobId, pushJobId } from '../src/push-job/id.ts';
 import { describeRemaining, readRemaining } from '../src/push-job/progress.ts';
 import { formatShare, parseShare } from '../src/push-job/share.ts';
+import { longFormJob } from './long-form-job.ts';
 
 // What is laid out in columns is read back as it was, whichever of its three sources it came from; the schema and the
 // hand decoder agree on every text; and what an earlier build has written is read, and written, as it was.
@@ -212,18 +213,7 @@ const anything = fc.oneof(
 );
 
 test('the schema and the hand decoder give the same verdict on every text', () => {
-  const job: PushJobData = {
-    ...{ v: 1, ...head, batchSize: 9, count: 3, index: [2, 3, 7] },
-    tokens: Buffer.from('aabbccddeeff', 'hex').toString('base64'),
-    tokenLength: [1, 2, 3],
-    payloads: Buffer.from('{}{"a":1}').toString('base64'),
-    payloadLength: [2, 7],
-    payloadOf: [0, 1, 0],
-    expiration: [0, 5, 6],
-    priority: [10, 5, 10],
-    pushType: ['alert', 'background', 'voip'],
-    collapseId: [null, 'x', null],
-  };
+  const job: PushJobData = { ...longFormJob, ...head, batchSize: longFormJob.batchSize };
   const short: PushJobData = {
     ...{ v: 1, ...head, count: 2, index: 4, tokens: 'qrvM3Q==', tokenLength: 2 },
     ...{ payloads: 'e30=', payloadLength: [2], expiration: 8, priority: 5 },

@@ -1,15 +1,5 @@
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import {
-  createPrivateFolder,
-  findFreePort,
-  findRedisProgram,
-  openRedisProgram,
-  type PrivateFolder,
-  type RestartableServer,
-} from '@pushfleet/testkit';
-import { TestAuthority } from '@pushfleet/testkit/certificates';
+import { findRedisProgram, openTlsRedis, type TlsRedis, tlsRedisClient } from '@pushfleet/testkit';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createPushQueue, createRedisClient } from '../src/index.ts';
@@ -18,49 +8,13 @@ import { createPushQueue, createRedisClient } from '../src/index.ts';
 // without TLS, there is nothing to try.
 
 const token = 'ab'.repeat(32);
-let folder: PrivateFolder;
-let tlsPort: number;
-let server: RestartableServer | undefined;
-let url: (parameters: Readonly<Record<string, string>>) => string;
+let server: TlsRedis | undefined;
 
 beforeAll(async () => {
   const program = await findRedisProgram();
-  if (program === undefined) return;
-  folder = await createPrivateFolder('redis-tls');
-  const path = (name: string) => join(folder.path, name);
-  const authority = await TestAuthority.create();
-  const identity = await authority.issueServerCertificate({ hosts: ['localhost'] });
-  const client = await authority.issueApnsCertificate({ topic: 'com.example.shop' });
-  await writeFile(path('ca.pem'), authority.certificatePem);
-  await writeFile(path('cert.pem'), identity.certificatePem);
-  await writeFile(path('key.pem'), identity.privateKeyPem);
-  await writeFile(path('client.pem'), client.certificatePem);
-  await writeFile(path('client-key.pem'), client.privateKeyPem);
-  tlsPort = await findFreePort();
-  try {
-    server = await openRedisProgram(program, {
-      configuration: [
-        `tls-port ${tlsPort}`,
-        `tls-cert-file ${path('cert.pem')}`,
-        `tls-key-file ${path('key.pem')}`,
-        `tls-ca-cert-file ${path('ca.pem')}`,
-        'tls-auth-clients yes',
-      ],
-    });
-  } catch {
-    return;
-  }
-  const { password } = new URL(server.url);
-  url = (parameters) => {
-    const query = new URLSearchParams();
-    for (const [name, file] of Object.entries(parameters)) query.set(name, path(file));
-    return `rediss://:${password}@localhost:${tlsPort}?${query.toString()}`;
-  };
+  if (program !== undefined) server = await openTlsRedis(program);
 });
-afterAll(async () => {
-  await server?.stop();
-  await folder?.remove();
-});
+afterAll(async () => server?.stop());
 
 const send = async (redis: string) => {
   const queue = createPushQueue({ redis, prefix: 'pushfleet-test-tls', writeTimeoutMs: 1_500 });
@@ -73,13 +27,13 @@ const send = async (redis: string) => {
 
 test('sends go over TLS, with a certificate of our own', async ({ skip }) => {
   if (server === undefined) return skip();
-  const result = await send(url({ ca: 'ca.pem', cert: 'client.pem', key: 'client-key.pem' }));
+  const result = await send(server.url(tlsRedisClient));
   expect(result.notificationId).toMatch(/^[0-9a-f-]{36}$/);
 });
 
 test('what a connection says after it failed ends nothing', async ({ skip }) => {
   if (server === undefined) return skip();
-  const client = createRedisClient(url({ ca: 'ca.pem', cert: 'client.pem', key: 'client-key.pem' })) as Redis;
+  const client = createRedisClient(server.url(tlsRedisClient)) as Redis;
   const errors: Error[] = [];
   client.on('error', (error: Error) => errors.push(error));
   await once(client, 'ready');
@@ -93,12 +47,12 @@ test('what a connection says after it failed ends nothing', async ({ skip }) => 
   client.disconnect();
 });
 
-test.each([
+test.each<[name: string, parameters: Parameters<TlsRedis['url']>[0]]>([
   ['whose authority is unknown', { cert: 'client.pem', key: 'client-key.pem' }],
   ['that gets no certificate of ours', { ca: 'ca.pem' }],
 ])('a server %s is not sent to', async (_, parameters) => {
   if (server === undefined) return;
-  await expect(send(url(parameters as Record<string, string>))).rejects.toMatchObject({
+  await expect(send(server.url(parameters))).rejects.toMatchObject({
     code: 'redis-unavailable',
   });
 });

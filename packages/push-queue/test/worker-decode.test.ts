@@ -1,30 +1,9 @@
 import { expect, test } from 'vitest';
-import type { PushJobData } from '../src/index.ts';
 import { tokenHex } from '../src/push-job/columns.ts';
 import { decodePushJob, PoisonedJobError } from '../src/worker/index.ts';
+import { longFormJob as job } from './long-form-job.ts';
 
 const queue = { app: 'shop', lane: 'bulk' } as const;
-
-/** Three notifications, two payloads, each column in its long form. */
-const job: PushJobData = {
-  v: 1,
-  app: 'shop',
-  lane: 'bulk',
-  batch: '019acb00-0000-7000-8000-000000000000',
-  batchSize: 9,
-  count: 3,
-  index: [2, 3, 7],
-  enqueuedAtMs: 1_700_000_000_000,
-  tokens: Buffer.from('aabbccddeeff', 'hex').toString('base64'),
-  tokenLength: [1, 2, 3],
-  payloads: Buffer.from('{}{"a":1}').toString('base64'),
-  payloadLength: [2, 7],
-  payloadOf: [0, 1, 0],
-  expiration: [0, 5, 6],
-  priority: [10, 5, 10],
-  pushType: ['alert', 'background', 'voip'],
-  collapseId: [null, 'x', null],
-};
 
 test('a push job becomes columns', () => {
   const decoded = decodePushJob(JSON.stringify(job), queue);

@@ -28,6 +28,7 @@ export {
   type WatchedRedis,
   type WatchedRedisOptions,
 } from './services/redis-sentinel.ts';
+export { openTlsRedis, type TlsRedis, tlsRedisClient } from './services/redis-tls.ts';
 export type { RestartableServer } from './services/restartable-server.ts';
 export * from './services/service-source.ts';
 export * from './simulator/simulator-control.ts';
