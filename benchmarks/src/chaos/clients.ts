@@ -1,12 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { createClient, type PushfleetClient, PushfleetError } from '@pushfleet/client';
-import { createPushQueue, PushQueueError } from '@pushfleet/push-queue';
-import { createRandom, generateTokens, type Random, randomInt } from '@pushfleet/testkit';
+import { PushfleetError } from '@pushfleet/client';
+import { generateTokens, randomInt } from '@pushfleet/testkit';
+import { type ClientContext, contentOf, createContext, pickApp, remember } from './client-context.ts';
 import type { ChaosFleet } from './fleet.ts';
-import { type ChaosApp, type ClientMemory, chaosApps, type Remembered } from './memory.ts';
+import { runLibrary } from './library-client.ts';
+import { type ChaosApp, type ClientMemory, chaosApps } from './memory.ts';
 
-/** How long a call is repeated, milliseconds: more than any fault lasts. */
-const patienceMs = 180_000;
 const batchSize = 300;
 const devicesPerApp = 300;
 
@@ -16,28 +15,6 @@ interface Client {
   /** Between one round and the next, milliseconds. */
   readonly everyMs: number;
   run(context: ClientContext): Promise<void>;
-}
-
-interface ClientContext {
-  readonly memory: ClientMemory;
-  readonly random: Random;
-  /** Makes a call until it is answered; undefined when it was refused, which `memory` then knows. */
-  ask<Answer>(what: string, call: (api: PushfleetClient) => Promise<Answer>): Promise<Answer | undefined>;
-  token(): string;
-}
-
-const pickApp = (random: Random): ChaosApp => chaosApps[randomInt(random, chaosApps.length)]!;
-const contentOf = (mark: string) => ({ alert: `Number ${mark}`, custom: { mark } });
-
-function remember(
-  { memory, token }: ClientContext,
-  app: ChaosApp,
-  kind: string,
-  more: Partial<Remembered> = {},
-) {
-  const item: Remembered = { app, kind, mark: memory.makeMark(), token: token(), ...more };
-  memory.notifications.push(item);
-  return item;
 }
 
 const single: Client = {
@@ -255,80 +232,4 @@ export async function runClients(
     }
   });
   await Promise.all([...loops, runLibrary(fleet, memory, seed, signal)]);
-}
-
-/** A service that enqueues by the library, without the API. */
-async function runLibrary(
-  fleet: ChaosFleet,
-  memory: ClientMemory,
-  seed: number,
-  signal: AbortSignal,
-): Promise<void> {
-  const context = createContext(fleet, memory, seed + 50);
-  const redis = new URL(fleet.redis.url);
-  redis.port = String(fleet.edges['producer to Redis'].port);
-  const queue = createPushQueue({ redis: redis.href, prefix: fleet.prefix });
-  try {
-    while (!signal.aborted) {
-      const item = remember(context, pickApp(context.random), 'library');
-      const { app, token, mark } = item;
-      const endMs = performance.now() + patienceMs;
-      while (item.notificationId === undefined) {
-        try {
-          const sent = await queue.enqueue({
-            app,
-            token,
-            idempotencyKey: `library-${mark}`,
-            ...contentOf(mark),
-          });
-          item.notificationId = sent.notificationId;
-        } catch (error) {
-          if (!(error instanceof PushQueueError) || performance.now() > endMs) {
-            memory.wrongAnswers.push(`the library: ${String(error)}`);
-            break;
-          }
-          await delay(200);
-        }
-      }
-      await delay(40, undefined, { signal }).catch(() => undefined);
-    }
-  } finally {
-    await queue.close();
-  }
-}
-
-function createContext(fleet: ChaosFleet, memory: ClientMemory, seed: number): ClientContext {
-  const apis = fleet.apiUrls.map((baseUrl) => createClient({ baseUrl, retries: 0, timeoutMs: 5_000 }));
-  const random = createRandom(seed);
-  let at = randomInt(random, apis.length);
-  return {
-    memory,
-    random,
-    token: () =>
-      Array.from({ length: 8 }, () =>
-        randomInt(random, 2 ** 32)
-          .toString(16)
-          .padStart(8, '0'),
-      ).join(''),
-    async ask(what, call) {
-      const endMs = performance.now() + patienceMs;
-      for (;;) {
-        try {
-          return await call(apis[at]!);
-        } catch (error) {
-          if (!(error instanceof PushfleetError)) throw error;
-          const { code, status = 0 } = error;
-          // What passes by itself is repeated at the other producer; everything else is not for this client to see.
-          const mayPass =
-            code === 'unreachable' || code === 'unreadable-answer' || status === 503 || status === 429;
-          if (!mayPass || performance.now() > endMs) {
-            memory.wrongAnswers.push(`${what}: ${status} ${code}: ${error.message}`);
-            return undefined;
-          }
-          at = (at + 1) % apis.length;
-          await delay(200);
-        }
-      }
-    },
-  };
 }

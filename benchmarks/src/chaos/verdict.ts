@@ -1,7 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { createClient, type Notification, type PushfleetClient } from '@pushfleet/client';
+import { createClient, type PushfleetClient } from '@pushfleet/client';
+import { BrokenPromises } from './broken-promises.ts';
 import type { ChaosFleet } from './fleet.ts';
-import { type ChaosApp, type ClientMemory, chaosApps, type Remembered } from './memory.ts';
+import { type ChaosApp, type ClientMemory, chaosApps } from './memory.ts';
+import { type Outcome, readOutcomes } from './outcomes.ts';
+import { type Receipt, readLedger } from './receipts.ts';
 import type { DoublesByCause, Timeline } from './timeline.ts';
 
 /** What a run has shown. */
@@ -16,21 +19,8 @@ export interface Verdict {
 
 /** How long everything may take to settle once the faults are over: retries wait up to minutes. */
 const settleTimeoutMs = 240_000;
-/** How long the last outcome may take to Postgres: what a dead sweeper had read is taken over after a minute. */
-const reportTimeoutMs = 180_000;
 /** How far clocks may be apart: workers take what is due by Redis' clock and theirs. */
 const clockMs = 1_000;
-/** Of each kind of broken promise so many are told one by one. */
-const mostTold = 5;
-
-/** One receipt in the gateway's ledger. */
-interface Receipt {
-  /** Of all that came, over all connections. */
-  readonly sequence: number;
-  readonly atMs: number;
-  readonly connection: number;
-  readonly isTaken: boolean;
-}
 
 /**
  * Waits until all is settled, then follows every notification that a client was promised from its memory through its
@@ -131,30 +121,6 @@ const transientReasons = new Set([
   'Shutdown',
 ]);
 
-class BrokenPromises {
-  readonly #timeline: Timeline;
-  readonly #byKind = new Map<string, { count: number; told: string[] }>();
-
-  constructor(timeline: Timeline) {
-    this.#timeline = timeline;
-  }
-
-  add(kind: string, what: string, atMs?: number): void {
-    const entry = this.#byKind.get(kind) ?? { count: 0, told: [] };
-    this.#byKind.set(kind, entry);
-    entry.count += 1;
-    if (entry.told.length >= mostTold) return;
-    const history = atMs === undefined ? [] : this.#timeline.around(atMs);
-    entry.told.push([what, ...history.map((line) => `      ${line}`)].join('\n'));
-  }
-
-  get lines(): string[] {
-    return [...this.#byKind].map(
-      ([kind, { count, told }]) => `${kind}: ${count}\n    ${told.join('\n    ')}`,
-    );
-  }
-}
-
 async function untilSettled(api: PushfleetClient, broken: BrokenPromises): Promise<void> {
   const endMs = performance.now() + settleTimeoutMs;
   for (;;) {
@@ -176,95 +142,6 @@ async function queuedOf(api: PushfleetClient, app: ChaosApp): Promise<number> {
     // It heals as well.
     return Number.NaN;
   }
-}
-
-/** What came to the gateway, by mark and token. */
-async function readLedger({ simulator }: ChaosFleet): Promise<ReadonlyMap<string, readonly Receipt[]>> {
-  const { recorded, received, rejected, discarded } = await simulator.control.ledger();
-  if (Number(recorded) < received + rejected + Number(discarded)) {
-    throw new Error('More came to the gateway than its ledger keeps: make the run shorter');
-  }
-  const receipts = new Map<string, Receipt[]>();
-  for await (const {
-    sequence,
-    at,
-    connection,
-    token,
-    payload,
-    outcome,
-  } of simulator.control.notifications()) {
-    const mark = /"mark":"([^"]+)"/.exec(String(payload))?.[1];
-    if (mark === undefined || outcome === 'discarded') continue;
-    const key = `${mark} ${String(token)}`;
-    const list = receipts.get(key) ?? [];
-    receipts.set(key, list);
-    list.push({
-      sequence: Number(sequence),
-      atMs: Number(at),
-      connection: Number(connection),
-      isTaken: outcome === 'received',
-    });
-  }
-  return receipts;
-}
-
-type Outcome = Pick<Notification, 'state' | 'reason'>;
-
-/** The outcome of each; one without an entry is unknown to the API. Waits until Postgres has the last ones. */
-async function readOutcomes(
-  api: PushfleetClient,
-  items: readonly Remembered[],
-): Promise<ReadonlyMap<string, Outcome>> {
-  const states = new Map<string, Outcome>();
-  const endMs = performance.now() + reportTimeoutMs;
-  const readSingle = async (id: string): Promise<void> => {
-    for (;;) {
-      const state = await api.notification(id).catch(() => undefined);
-      if (state !== undefined) states.set(id, state);
-      const isPassing = state === undefined || state.state === 'settling' || state.state === 'queued';
-      if (!isPassing || performance.now() > endMs) return;
-      await delay(200);
-    }
-  };
-  const readBatch = async (batchId: string, ids: readonly string[]): Promise<void> => {
-    let batch = await api.batch(batchId);
-    while (batch.state !== 'finished' && performance.now() < endMs) {
-      await delay(200);
-      batch = await api.batch(batchId);
-    }
-    for (const id of ids) states.set(id, { state: batch.state === 'finished' ? 'accepted' : 'queued' });
-    let others = 0;
-    for await (const { notificationId, outcome, reason } of api.exceptions(batchId)) {
-      states.set(notificationId, { state: outcome, reason });
-      others += 1;
-    }
-    // Those that nothing is said of are what it counts as accepted.
-    if (batch.accepted !== ids.length - others) throw new Error(`Batch ${batchId} does not add up`);
-  };
-  const byBatch = Map.groupBy(
-    items.filter(({ batchId, notificationId }) => batchId !== undefined && notificationId !== undefined),
-    ({ batchId }) => batchId!,
-  );
-  const reads = [
-    ...[...byBatch].map(
-      ([batchId, list]) =>
-        async () =>
-          readBatch(
-            batchId,
-            list.map(({ notificationId }) => notificationId!),
-          ),
-    ),
-    ...items
-      .filter(({ batchId }) => batchId === undefined)
-      .flatMap(({ notificationId }) => notificationId ?? [])
-      .map((id) => async () => readSingle(id)),
-  ].values();
-  await Promise.all(
-    Array.from({ length: 16 }, async () => {
-      for (const read of reads) await read();
-    }),
-  );
-  return states;
 }
 
 /**
