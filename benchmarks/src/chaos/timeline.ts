@@ -1,4 +1,4 @@
-import type { ChaosFault } from './faults.ts';
+import type { ChaosFault } from './fault.ts';
 import { type ChaosApp, transportOf } from './memory.ts';
 
 /** What happened to the fleet, and when. Times are epoch ms. */
