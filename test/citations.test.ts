@@ -101,3 +101,11 @@ test('no rule is cited from a book that is not in the repository', () => {
     defects(/\bPROTOCOL section|\bDESIGN(?:'s| ")/g, ([cited]) => `${cited}: cite docs/protocol`),
   ).toEqual([]);
 });
+
+test('the page of pages names every page', () => {
+  const pages = files
+    .map((file) => relative('docs', file))
+    .filter((page) => /^[\w-]+\.md$|^[\w-]+\/README\.md$/.test(page) && page !== 'README.md');
+  expect(pages.filter((page) => !texts.get('docs/README.md')!.includes(`](${page})`))).toEqual([]);
+  expect(pages).toContain('delivery.md');
+});
