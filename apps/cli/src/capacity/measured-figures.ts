@@ -7,12 +7,12 @@ export const measured = {
   machine: 'Intel(R) Xeon(R) Processor, 2 cores',
   /** Processor time, seconds. */
   secondsPerMillion: {
-    Postgres: 4.81,
-    producer: 1.43,
-    Redis: 1.28,
-    worker: 3.03,
-    sweeper: 0.97,
+    Postgres: 4.43,
+    producer: 1.22,
+    Redis: 1.04,
+    worker: 2.84,
+    sweeper: 0.75,
   },
   /** Between worker and gateway, both ways. */
-  gatewayMegabytesPerMillion: 308.6,
+  gatewayMegabytesPerMillion: 307.6,
 } as const;
